@@ -1,0 +1,110 @@
+"""The training plan: everything that a training run needs, and nothing else.
+
+A plan is plain data. It names its data set, network, layers and settings, serialises to JSON and has a
+stable hash; no Optuna and no Ray is needed to train it.
+"""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from ana_search.ana.annealer import LayerSchedule
+
+__all__ = ["DataPlan", "LayerPlan", "NetworkPlan", "TrainingPlan", "TrainingSettings", "compress"]
+
+Bits = int | Literal["ternary"]
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """Which images, and how they are split and coded.
+
+    ``validation`` is the fraction of the training images that search sees; with ``folds`` set, fold number
+    ``fold`` of ``folds`` is the validation part instead. ``train_size`` limits the images used (a fixed
+    stratified sample, before the split). ``input_bits`` is 8 (dyadic, zero-symmetric codes) or ``"float"``.
+    """
+
+    name: str
+    root: str | None = None
+    train_size: int | None = None
+    validation: float = 0.2
+    folds: int | None = None
+    fold: int | None = None
+    augment: bool = False
+    input_bits: int | Literal["float"] = 8
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """Which network, and its width (channels of the first map; ``None`` is the network's own)."""
+
+    name: str
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One layer: a quantised linear map and the quantised activation that follows it."""
+
+    weight_bits: Bits
+    activation_bits: Bits
+    weights: LayerSchedule
+    activations: LayerSchedule
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The optimiser's settings.
+
+    ``anneal`` is the fraction of all steps over which noise is annealed; the learning rate is multiplied by
+    0.1 for the last ``lr_drop`` fraction of the steps (0: never).
+    """
+
+    epochs: int
+    anneal: float = 0.8
+    batch_size: int = 64
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    lr_drop: float = 0.1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One training run, complete: the same plan trains to the same accuracy on the same kind of machine."""
+
+    data: DataPlan
+    network: NetworkPlan
+    layers: tuple[LayerPlan, ...]
+    training: TrainingSettings
+    seed: int
+
+    def to_json(self) -> str:
+        """Return the plan as one line of JSON."""
+        return _ADAPTER.dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "TrainingPlan":
+        """Return the plan that `to_json` wrote. Raises pydantic's ``ValidationError`` for anything else."""
+        return _ADAPTER.validate_json(text)
+
+    @property
+    def hash(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the plan's JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+_ADAPTER = TypeAdapter(TrainingPlan)
+
+
+def compress(plan: TrainingPlan, epochs: int) -> TrainingPlan:
+    """Return the whole plan squeezed into ``epochs`` epochs.
+
+    All times in a plan are fractions of its budget, so that only the number of epochs changes.
+    """
+    return dataclasses.replace(plan, training=dataclasses.replace(plan.training, epochs=epochs))
