@@ -1,19 +1,49 @@
+# Two commands set the project up: `make quickstart` (a study, end to end) and `make test` (the suite).
 PYTHON ?= python3
 BIN := .venv/bin
+CIFAR_ARCHIVE ?= ../shared/data/cifar10-jpeg.tar.xz
+
+# One thread per process: Ray's workers and pytest's share the cores between them.
+export OMP_NUM_THREADS ?= 1
+export RAY_USAGE_STATS_ENABLED = 0
 
 .PHONY: quickstart test test-slow lint install install-dev clean
+
+quickstart: .venv/.installed
+	$(BIN)/ana-search launch studies/quickstart.toml --workers 2
+	$(BIN)/ana-search export studies/quickstart.toml --top 1 --out results/quickstart/models
+	$(BIN)/ana-search analyse studies/quickstart.toml --out results/quickstart
+
+test: .venv/.installed-dev data/cifar10-jpeg
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
+
+test-slow: .venv/.installed-dev data/cifar10-jpeg
+	$(BIN)/pytest -m "slow and not gpu"
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: .venv/.installed
+install-dev: .venv/.installed-dev
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-.venv/.installed-dev: .venv/.installed
+.venv/.installed-dev: pyproject.toml | .venv/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch $@
 
-install: .venv/.installed
-install-dev: .venv/.installed-dev
+# The CIFAR-10 images that some tests and studies train on; without the archive those tests are skipped.
+data/cifar10-jpeg:
+	@if [ -f "$(CIFAR_ARCHIVE)" ]; then \
+		mkdir -p $@.part && tar xJf "$(CIFAR_ARCHIVE)" -C $@.part && mv $@.part $@; \
+	else \
+		echo "no $(CIFAR_ARCHIVE): tests on CIFAR-10 images will be skipped"; \
+	fi
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache test-artifacts

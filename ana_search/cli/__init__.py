@@ -1,1 +1,5 @@
-"""cli"""
+"""The command line: one file per command, all thin over the library."""
+
+from ana_search.cli.main import main
+
+__all__ = ["main"]
