@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -14,12 +14,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ana_search.cli.tables import console_for, format_duration, format_value
+from ana_search.cli.console import console_for, format_duration, format_value
 
-__all__ = ["ProgressDisplay"]
+if TYPE_CHECKING:
+    from ana_search.study_file import StudySpec
+
+__all__ = ["ProgressDisplay", "progress_display"]
 
 _ROWS = 16  # workers shown; more than that do not fit on a window
 _INTERVAL = 15.0  # seconds between two plain lines
+
+
+def progress_display(spec: "StudySpec") -> "ProgressDisplay":
+    """Return the display of one launch of ``spec``, on stderr."""
+    return ProgressDisplay(spec.study.name)
 
 
 @dataclass

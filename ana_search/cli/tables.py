@@ -1,100 +1,49 @@
-"""What commands print on stdout: tables to read, or JSON for programs.
+"""What commands print on stdout: a table to read, or JSON for programs, from the same plain data.
 
-Every function takes plain data, so that the same data becomes a table or JSON. A table is coloured and fitted
-to the window on a terminal; anywhere else it is plain text that is never cut.
+Every function takes ``(data, output, stream)``. A table is coloured and fitted to the window on a terminal;
+anywhere else it is plain text that is never cut.
 """
 
-import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from rich import box
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ana_search.cli.console import console_for, format_duration, format_value, print_json
+from ana_search.cli.options import Format
+
 __all__ = [
-    "console_for",
-    "format_duration",
-    "format_value",
     "print_best",
     "print_check",
-    "print_json",
+    "print_confirm",
+    "print_manifest",
+    "print_rerun",
     "print_status",
     "print_studies",
+    "print_verdict",
 ]
 
-_UNCUT = 10_000  # columns of something that is not a terminal: nothing is cut
+Data = Mapping[str, Any]
+
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "PRUNED": "yellow", "RUNNING": "cyan", "WAITING": "dim"}
 
 
-def console_for(stream: TextIO, *, width: int | None = None) -> Console:
-    """Return a console on ``stream``: colours and the window's width on a terminal, plain text elsewhere."""
-    terminal = stream.isatty()
-    return Console(
-        file=stream,
-        width=width or (None if terminal else _UNCUT),
-        no_color=None if terminal else True,
-        force_terminal=None if terminal else False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=False,
-    )
-
-
-def format_duration(seconds: float | None) -> str:
-    """Return ``h:mm:ss`` (or ``m:ss``, or days and hours); a dash for nothing or an unknown duration.
-
-    >>> format_duration(75), format_duration(3_700), format_duration(200_000), format_duration(None)
-    ('1:15', '1:01:40', '2 d 7 h', '-')
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return "-"
-    whole = max(0, round(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
-
-
-def format_value(value: object) -> str:
-    """Return a number with four decimals, a list of them joined by commas, anything else as it is.
-
-    >>> format_value(0.95412345), format_value([0.9, 1280]), format_value(None), format_value(3e-5)
-    ('0.9541', '0.9000, 1280', '-', '3e-05')
-    """
-    if value is None:
-        return "-"
-    if isinstance(value, bool) or not isinstance(value, (float, list, tuple)):
-        return str(value)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(format_value(item) for item in value)
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.4g}"
-
-
-def print_json(data: object, stream: TextIO | None = None) -> None:
-    """Print ``data`` as indented JSON; numbers that JSON cannot hold become ``null``."""
-    out = stream or sys.stdout
-    out.write(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
-
-
-def print_status(status: Mapping[str, Any], stream: TextIO | None = None) -> None:
+def print_status(status: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print the state of one study.
 
-    ``status`` has the fields of ``status --format json``: ``study``, ``states``, ``finished``, ``requested``,
-    ``best`` and ``retries``; and, where known, ``workers``, ``driver``, ``elapsed_seconds`` and
+    ``status`` has ``study``, ``states``, ``finished``, ``requested``, ``best`` and ``retries``; where known
+    also ``driver``, ``workers``, ``failures`` (reason to count, or a list of texts), ``elapsed_seconds`` and
     ``remaining_seconds``.
     """
-    console = console_for(stream or sys.stdout)
     table = _facts(f"Study {status['study']}")
     finished, requested = status["finished"], status["requested"]
-    table.add_row("finished", f"{finished} of {requested}" + _percentage(finished, requested))
+    table.add_row(
+        "finished", f"{finished} of {requested}" + (f" ({finished / requested:.0%})" if requested else "")
+    )
     states = Text()
     for state, count in status["states"].items():
         if count:
@@ -108,86 +57,169 @@ def print_status(status: Mapping[str, Any], stream: TextIO | None = None) -> Non
         table.add_row("best", f"{format_value(one['value'])} (trial {one['number']})")
         table.add_row("", _parameters(one["params"]))
     if "driver" in status:
-        table.add_row("launch", status["driver"] or "not running")
+        table.add_row("launch", format_value(status["driver"]) if status["driver"] else "not running")
     for worker in status.get("workers") or []:
         table.add_row("worker", _worker(worker))
+    failures = status.get("failures") or []
+    if isinstance(failures, Mapping):
+        failures = [f"{count} x {reason}" for reason, count in failures.items()]
+    for failure in failures:
+        table.add_row("failed", format_value(failure))
     if status.get("elapsed_seconds") is not None:
         table.add_row("elapsed", format_duration(status["elapsed_seconds"]))
     if status.get("remaining_seconds") is not None:
         table.add_row("time left", f"about {format_duration(status['remaining_seconds'])}")
-    console.print(table)
+    _print(status, [table], output, stream)
 
 
-def print_best(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
+def print_best(rows: Sequence[Data], output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print the best trials, one a line: ``number``, ``value``, ``seed``, ``plan_hash`` and ``params``.
 
     A parameter that has the same value in every row is said once, below the table.
     """
-    console = console_for(stream or sys.stdout)
     if not rows:
-        console.print("No trial has finished yet.")
+        _print(rows, [Text("No trial has finished yet.")], output, stream)
         return
     names = list(dict.fromkeys(name for row in rows for name in row["params"]))
-    shared = [
-        name for name in names if len(rows) > 1 and len({str(row["params"].get(name)) for row in rows}) == 1
-    ]
+    different = {name: len({str(row["params"].get(name)) for row in rows}) for name in names}
+    shared = {name: rows[0]["params"][name] for name in names if len(rows) > 1 and different[name] == 1}
     shown = [name for name in names if name not in shared]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("trial", "value"):
-        table.add_column(header, justify="right")
-    for name in shown:
-        table.add_column(name, overflow="fold")
-    table.add_column("seed", justify="right")
-    table.add_column("plan")
-    for row in rows:
-        values = [format_value(row["params"].get(name)) for name in shown]
-        ends = [format_value(row.get("seed")), format_value(row.get("plan_hash"))]
-        table.add_row(str(row["number"]), format_value(row["value"]), *values, *ends)
-    console.print(table)
+    flat = [
+        {"trial": row["number"], "value": row["value"]}
+        | {name: row["params"].get(name) for name in shown}
+        | {"seed": row.get("seed"), "plan": row.get("plan_hash")}
+        for row in rows
+    ]
+    parts: list[RenderableType] = [_rows(flat)]
     if shared:
-        console.print("in all of them: " + _parameters({name: rows[0]["params"][name] for name in shared}))
+        parts.append(Text("in all of them: " + _parameters(shared)))
+    _print(rows, parts, output, stream)
 
 
-def print_studies(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
+def print_studies(rows: Sequence[Data], output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print a list of studies, one a line; the columns are the fields of the rows, in their order."""
-    console = console_for(stream or sys.stdout)
-    if not rows:
-        console.print("No study.")
+    _print(rows, [_rows(rows) if rows else Text("No study.")], output, stream)
+
+
+def print_check(summary: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+    """Print what a study file asks for.
+
+    ``summary`` has ``study`` and ``parameters``, a list of rows or a mapping from name to values; every other
+    field is a fact. A field that ends in ``_seconds`` is a duration.
+    """
+    parts: list[RenderableType] = [Text(f"Study {summary['study']}", style="bold")]
+    parameters = summary.get("parameters") or []
+    if isinstance(parameters, Mapping):
+        parameters = [{"searched": name, "values": values} for name, values in parameters.items()]
+    parts.append(_rows(parameters) if parameters else Text("Nothing is searched: every parameter is fixed."))
+    parts.append(_plain_facts({key: summary[key] for key in summary if key not in ("study", "parameters")}))
+    _print(summary, parts, output, stream)
+
+
+def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+    """Print what drives accuracy: the verdict, the share of each group with its interval, reasons, and files.
+
+    ``result`` is verdict.json; where known with ``report``, ``models`` and ``next`` (a command to type).
+    """
+    parts: list[RenderableType] = []
+    if result.get("question"):
+        parts.append(Text(str(result["question"]), style="dim"))
+    parts.append(Text.assemble("Verdict: ", (str(result["verdict"]), "bold green")))
+    parts += [Text(f"  because: {reason}") for reason in result.get("reasons") or []]
+    named = dict(result.get("groups") or {})
+    named |= {"interaction": result.get("interaction"), "seed alone": result.get("noise_floor")}
+    level = f"{result.get('level', 0.95):.0%} interval"
+    shares = [
+        {
+            "group": name,
+            "share": _percent(group["share"]),
+            level: _interval(group),
+            "points": group.get("sd_points"),
+        }
+        for name, group in named.items()
+        if group
+    ]
+    if shares:
+        parts.append(_rows(shares))
+    counts = result.get("n") or {}
+    if counts:
+        parts.append(Text(", ".join(f"{format_value(count)} {name}" for name, count in counts.items())))
+    for name in ("report", "models", "out", "next"):
+        if result.get(name):
+            parts.append(Text(f"{name}: {format_value(result[name])}"))
+    _print(result, parts, output, stream)
+
+
+def print_manifest(manifest: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+    """Print exported models, one a line: file, format, size, and the accuracies that were measured."""
+    rows = []
+    for model in manifest.get("models") or []:
+        accuracy = model.get("accuracy") or {}
+        row = {name: model.get(name) for name in ("trial", "file", "format", "bytes")}
+        if model.get("bytes") and model.get("float_bytes"):
+            row["smaller"] = f"{model['float_bytes'] / model['bytes']:.1f}x"
+        row |= {
+            name: accuracy.get(name)
+            for name in ("validation", "frozen", "test")
+            if accuracy.get(name) is not None
+        }
+        rows.append(row | {name: model[name] for name in ("verified", "equal", "problem") if name in model})
+    parts: list[RenderableType] = [_rows(rows) if rows else Text("No model.")]
+    parts.append(_plain_facts({key: manifest[key] for key in manifest if key not in ("models", "versions")}))
+    _print(manifest, parts, output, stream)
+
+
+def print_confirm(
+    result: Data | Sequence[Data], output: Format = Format.table, stream: TextIO | None = None
+) -> None:
+    """Print the trials that were trained again, one a line, then what holds for all."""
+    _print(result, _anything(result), output, stream)
+
+
+def print_rerun(comparison: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+    """Print the recorded and the repeated value of one trial, and whether they are equal."""
+    _print(comparison, _anything(comparison), output, stream)
+
+
+def _print(data: object, parts: Sequence[RenderableType], output: Format, stream: TextIO | None) -> None:
+    """Print ``data`` as JSON, or its ``parts`` for people."""
+    out = stream or sys.stdout
+    if output is Format.json:
+        print_json(data, out)
         return
+    console = console_for(out)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _anything(data: Data | Sequence[Data]) -> list[RenderableType]:
+    """Return tables for plain data: lists of rows become tables, everything else facts."""
+    if not isinstance(data, Mapping):
+        return [_rows(data) if data else Text("Nothing.")]
+    tables = {
+        key: value for key, value in data.items() if isinstance(value, list) and value and _is_row(value[0])
+    }
+    parts: list[RenderableType] = [_rows(value) for value in tables.values()]
+    return [*parts, _plain_facts({key: value for key, value in data.items() if key not in tables})]
+
+
+def _is_row(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _rows(rows: Sequence[Data]) -> Table:
+    """Return one table line a row; the columns are the fields of all rows in order, numbers to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, value in rows[0].items():
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        number = all(isinstance(row.get(name), (int, float, type(None))) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(format_value(row.get(name)) for name in rows[0]))
-    console.print(table)
+        table.add_row(*(Text(format_value(row.get(name))) for name in names))
+    return table
 
 
-def print_check(
-    name: str,
-    parameters: Sequence[tuple[str, str, str]],
-    facts: Mapping[str, str],
-    stream: TextIO | None = None,
-) -> None:
-    """Print what a study file asks for: searched parameters as (name, values, scope), then plain facts."""
-    console = console_for(stream or sys.stdout)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(f"Study {name}", style="bold"))
-    table.title_justify = "left"
-    table.add_column("searched", no_wrap=True)
-    table.add_column("values", overflow="fold")
-    table.add_column("scope")
-    for row in parameters:
-        table.add_row(*row)
-    if not parameters:
-        table.add_row("nothing", "every parameter is fixed", "")
-    console.print(table)
-    plain = _facts(None)
-    for label, value in facts.items():
-        plain.add_row(label, value)
-    console.print(plain)
-
-
-def _facts(title: str | None) -> Table:
+def _facts(title: str | None = None) -> Table:
     """Return a table of labels and values without rules."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     if title is not None:
@@ -198,12 +230,21 @@ def _facts(title: str | None) -> Table:
     return table
 
 
-def _parameters(params: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_brief(value)}" for name, value in params.items()) or "no parameters"
+def _plain_facts(facts: Data) -> Table:
+    table = _facts()
+    for label, value in facts.items():
+        if value is not None and value != [] and value != {}:
+            duration = label.endswith("_seconds")
+            text = format_duration(value) if duration else format_value(value)
+            table.add_row(label.removesuffix("_seconds").replace("_", " "), Text(text))
+    return table
 
 
-def _brief(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _parameters(params: Data) -> str:
+    brief = {
+        name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in params.items()
+    }
+    return ", ".join(f"{name}={value}" for name, value in brief.items()) or "no parameters"
 
 
 def _worker(worker: object) -> str:
@@ -219,17 +260,9 @@ def _worker(worker: object) -> str:
     return text
 
 
-def _percentage(part: int, whole: int) -> str:
-    return f" ({part / whole:.0%})" if whole else ""
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def _finite(data: Any) -> Any:
-    if isinstance(data, float):
-        return data if math.isfinite(data) else None
-    if isinstance(data, Mapping):
-        return {str(key): _finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
-    if hasattr(data, "item") and not isinstance(data, str):  # a NumPy scalar
-        return _finite(data.item())
-    return data
+def _interval(group: Data) -> str:
+    return f"{_percent(group.get('ci_low'))} to {_percent(group.get('ci_high'))}"

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from ana_search.cli import tables
+from ana_search.cli.console import format_value, print_json
+from ana_search.cli.options import Format
 
 STATUS = {
     "study": "quickstart",
@@ -24,9 +26,9 @@ class Terminal(io.StringIO):
         return True
 
 
-def printed(function, *arguments) -> str:
+def printed(function, data, output=Format.table) -> str:
     stream = io.StringIO()
-    function(*arguments, stream)
+    function(data, output, stream)
     return stream.getvalue()
 
 
@@ -91,20 +93,96 @@ def test_colours_on_a_terminal(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     stream = Terminal()
-    tables.print_status(STATUS, stream)
+    tables.print_status(STATUS, stream=stream)
     assert "\x1b[" in stream.getvalue()
 
 
 def test_check_lists_space_and_facts():
-    text = printed(
-        tables.print_check,
-        "q",
-        [("noise", "uniform | normal", "network")],
-        {"cells": "64", "cost": "about 5:00"},
-    )
-    for piece in ("noise", "uniform | normal", "cells", "64", "about 5:00"):
+    searched = [{"searched": "noise", "values": "uniform | normal", "scope": "network"}]
+    summary = {"study": "q", "parameters": searched, "cells": 64, "wall_seconds": 300.0}
+    text = printed(tables.print_check, summary)
+    for piece in ("noise", "uniform | normal", "cells", "64", "wall", "5:00"):
         assert piece in text
-    assert "every parameter is fixed" in printed(tables.print_check, "q", [], {})
+    assert "every parameter is fixed" in printed(tables.print_check, {"study": "q", "parameters": []})
+
+
+def test_verdict_names_groups_with_their_intervals():
+    share = {"share": 0.523, "ci_low": 0.4, "ci_high": 0.65, "sd_points": 4.21}
+    result = {
+        "question": "Shape or synchronisation?",
+        "verdict": "inconclusive",
+        "reasons": ["no_replicates"],
+        "level": 0.95,
+        "groups": {"synchronisation": share, "shape": share | {"share": 0.01}},
+        "noise_floor": {"share": 0.3, "ci_low": 0.2, "ci_high": 0.4},
+        "n": {"used": 64, "failed": 0},
+        "report": "results/report.html",
+        "next": "ana-search dashboard q",
+    }
+    text = printed(tables.print_verdict, result)
+    for piece in (
+        "Verdict: inconclusive",
+        "no_replicates",
+        "52.3 %",
+        "40.0 % to 65.0 %",
+        "seed alone",
+        "64 used",
+    ):
+        assert piece in text
+    assert "report: results/report.html" in text
+    assert "next: ana-search dashboard q" in text
+
+
+def test_manifest_shows_files_sizes_and_accuracies():
+    model = {
+        "trial": 3,
+        "file": "trial-3.onnx",
+        "format": "onnx",
+        "bytes": 1000,
+        "float_bytes": 15500,
+        "accuracy": {"validation": 0.9, "frozen": 0.91, "test": None},
+    }
+    text = printed(tables.print_manifest, {"models": [model]})
+    for piece in ("trial-3.onnx", "15.5x", "0.9000", "0.9100"):
+        assert piece in text
+    assert "No model" in printed(tables.print_manifest, {"models": []})
+
+
+def test_plain_results_are_shown_whatever_their_shape():
+    text = printed(tables.print_rerun, {"trial": 3, "equal": True, "recorded": 0.5, "repeated": 0.5})
+    assert "yes" in text
+    text = printed(tables.print_confirm, {"trials": [{"number": 3, "test": 0.5}], "seeds": 4})
+    assert "0.5000" in text
+    assert "seeds" in text
+
+
+@pytest.mark.parametrize(
+    ("function", "data"),
+    [
+        (tables.print_status, STATUS),
+        (tables.print_best, [{"number": 1, "value": 0.5, "params": {}, "seed": 1, "plan_hash": "a"}]),
+        (tables.print_best, []),
+        (tables.print_studies, []),
+        (tables.print_manifest, {"models": []}),
+    ],
+)
+def test_json_is_the_data_itself(function, data):
+    assert json.loads(printed(function, data, Format.json)) == data
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.95412345, "0.9541"),
+        ([0.9, 1280], "0.9000, 1280"),
+        (None, "-"),
+        (True, "yes"),
+        (math.nan, "-"),
+        (3e-5, "3e-05"),
+    ],
+)
+def test_values(value, text):
+    assert format_value(value) == text
 
 
 @pytest.mark.parametrize("text", ["[red]", "a:smile:b", "\\[x]"])
@@ -114,5 +192,5 @@ def test_names_are_printed_literally(text):
 
 def test_json_is_strict():
     stream = io.StringIO()
-    tables.print_json({"a": math.nan, "b": [np.float64(0.5), np.int64(3), math.inf], "c": "é"}, stream)
+    print_json({"a": math.nan, "b": [np.float64(0.5), np.int64(3), math.inf], "c": "é"}, stream)
     assert json.loads(stream.getvalue()) == {"a": None, "b": [0.5, 3, None], "c": "é"}
