@@ -1,0 +1,26 @@
+"""`ana-search best`: the best trials of a study."""
+
+from typing import Annotated
+
+import typer
+
+from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, RunsOption, StorageOption, Study
+
+__all__ = ["EXAMPLE", "NAME", "run"]
+
+NAME = "best"
+EXAMPLE = "ana-search best quickstart --top 5"
+
+
+def run(
+    study: Study,
+    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    output: FormatOption = Format.table,
+    storage: StorageOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Show the best trials with their parameters."""
+    from ana_search.cli import tables
+    from ana_search.summary import best_trials
+
+    tables.print_best(best_trials(study, top=top, storage=storage, runs=runs), output)

@@ -1,0 +1,43 @@
+"""`ana-search check`: validate a study file and say what it would cost; nothing is run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ana_search.cli.options import Format, FormatOption, StudyFile
+
+__all__ = ["EXAMPLE", "NAME", "run"]
+
+NAME = "check"
+EXAMPLE = "ana-search check quickstart --plans plans.jsonl"
+
+
+def run(
+    study: StudyFile,
+    output: FormatOption = Format.table,
+    plans: Annotated[
+        Path | None, typer.Option(help="Write every cell of the grid, with its layers, to this JSON-lines file.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the first plan's schedules into this folder.")] = None,
+    timing: Annotated[
+        bool, typer.Option(help="Time a few steps of the real network to estimate the cost.")
+    ] = True,
+    workers: Annotated[int | None, typer.Option(min=1, help="Estimate the wall time for so many workers.")] = None,
+) -> None:
+    """Validate a study file: its space, its cells, its cost. Nothing is run."""
+    from ana_search.cli import tables
+    from ana_search.estimate import estimate, write_plans
+    from ana_search.shipped import find_study_file
+    from ana_search.study_file import load_study_file
+
+    spec = load_study_file(find_study_file(study))
+    summary = estimate(spec, timed=timing, workers=workers)
+    if plans is not None:
+        write_plans(spec, plans)
+    if plot is not None:
+        from ana_search.plots import draw_plan
+
+        for path in draw_plan(spec, plot):
+            typer.echo(f"drawn: {path}", err=True)
+    tables.print_check(summary, output)

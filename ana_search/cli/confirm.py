@@ -1,0 +1,27 @@
+"""`ana-search confirm`: the best again, with fresh seeds and the untouched test set."""
+
+from typing import Annotated
+
+import typer
+
+from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, RunsOption, StorageOption, Study
+
+__all__ = ["EXAMPLE", "NAME", "run"]
+
+NAME = "confirm"
+EXAMPLE = "ana-search confirm quickstart --top 3 --seeds 5"
+
+
+def run(
+    study: Study,
+    top: Annotated[int, typer.Option(min=1, help="The best so many parameter sets.")] = 1,
+    seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds for each.")] = 5,
+    output: FormatOption = Format.table,
+    storage: StorageOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Train the best again with fresh seeds and test them on images that the search never saw."""
+    from ana_search.cli import tables
+    from ana_search.confirm import confirm_study
+
+    tables.print_confirm(confirm_study(study, top=top, seeds=seeds, storage=storage, runs=runs), output)

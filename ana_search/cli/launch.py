@@ -1,0 +1,73 @@
+"""`ana-search launch`: run a study, or go on with it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ana_search.cli.options import DEFAULT_RUNS, RunsOption, StorageOption, StudyFile
+
+__all__ = ["EXAMPLE", "NAME", "run"]
+
+NAME = "launch"
+EXAMPLE = "ana-search launch quickstart --workers 2"
+INTERRUPTED = 130
+
+
+def run(
+    study: StudyFile,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Finished trials wanted in all; more than before extends the study.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time.")] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(min=0, help="GPUs of one trial; fractions share a GPU.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: ray://HOST:PORT or auto; default: this machine.")
+    ] = None,
+    storage: StorageOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so many seconds; the study stays resumable.")
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Same trials whatever the timing of the workers.")
+    ] = False,
+    confirm_factors: Annotated[
+        bool,
+        typer.Option("--confirm-factors", help="Run the replicates that the analysis needs for a verdict."),
+    ] = False,
+) -> None:
+    """Run a study; an unfinished one goes on where it stopped."""
+    from ana_search.cli.progress import progress_display
+    from ana_search.runner import launch
+    from ana_search.shipped import find_study_file
+    from ana_search.study_file import load_study_file
+
+    spec = load_study_file(find_study_file(study))
+    if confirm_factors:
+        from ana_search.cli.confirm_factors import with_missing_replicates
+
+        spec = with_missing_replicates(spec, storage=storage, runs=runs)
+    with progress_display(spec) as display:
+        outcome = launch(
+            spec,
+            trials=trials,
+            workers=workers,
+            gpus_per_trial=gpus_per_trial,
+            address=address,
+            storage=storage,
+            runs=runs,
+            timeout=timeout,
+            deterministic=deterministic,
+            progress=display,
+        )
+    if outcome.interrupted:
+        typer.echo(
+            f"interrupted with {outcome.finished} of {outcome.requested} trials finished; "
+            f"the same command goes on: ana-search launch {study}",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED)
+    typer.echo(f"{spec.study.name}: {outcome.finished} of {outcome.requested} trials finished")

@@ -1,0 +1,21 @@
+"""`ana-search status`: how far a study is."""
+
+from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, RunsOption, StorageOption, Study
+
+__all__ = ["EXAMPLE", "NAME", "run"]
+
+NAME = "status"
+EXAMPLE = "ana-search status quickstart --format json"
+
+
+def run(
+    study: Study,
+    output: FormatOption = Format.table,
+    storage: StorageOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Show the states of a study's trials, the best, retries, failures with their reasons, and the time left."""
+    from ana_search.cli import tables
+    from ana_search.summary import study_status
+
+    tables.print_status(study_status(study, storage=storage, runs=runs), output)
