@@ -1,0 +1,32 @@
+"""The search space: parameters of trials, grids, samplers, pruners, seeds."""
+
+from ana_search.space.cells import cell_count, grid
+from ana_search.space.draw import TrialParams, suggest
+from ana_search.space.fidelity import make_pruner, rungs
+from ana_search.space.layers import layer_count
+from ana_search.space.requests import next_replicate, requested_trials
+from ana_search.space.samplers import SAMPLERS, make_sampler
+from ana_search.space.seeds import derive_seed, replicate_seed
+from ana_search.space.walk import CONDITIONS, is_conditional, layer_values, searched
+from ana_search.study_file import spec_changes
+
+__all__ = [
+    "CONDITIONS",
+    "SAMPLERS",
+    "TrialParams",
+    "cell_count",
+    "derive_seed",
+    "grid",
+    "is_conditional",
+    "layer_count",
+    "layer_values",
+    "make_pruner",
+    "make_sampler",
+    "next_replicate",
+    "replicate_seed",
+    "requested_trials",
+    "rungs",
+    "searched",
+    "spec_changes",
+    "suggest",
+]

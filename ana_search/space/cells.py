@@ -1,0 +1,120 @@
+"""The cells of a grid: all of them, in an order that is balanced from the first on."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ana_search.space.draw import TrialParams
+from ana_search.space.walk import walk
+from ana_search.study_file import Choice, Range, StudySpec
+from ana_search.study_file.parameters import Value
+
+__all__ = ["cell_count", "grid"]
+
+_BALANCED_UP_TO = 2048  # cells; beyond that the order is a seeded shuffle, which is balanced enough
+
+
+def grid(spec: StudySpec) -> list[TrialParams]:
+    """Return the cells of the study's grid, each once, without those that ``[[space.exclude]]`` leaves out.
+
+    The order is a function of the study alone. After any number of cells every value of every parameter, and
+    every pair of values of two parameters, has been met about equally often: a study that is stopped early is
+    still a balanced one. A study with nothing to search has one cell without parameters.
+    """
+    cells = list(_cells(spec))
+    return [dict(cells[index]) for index in _balanced_order(spec.to_json(), len(cells))]
+
+
+def cell_count(spec: StudySpec) -> int:
+    """Return the number of cells of the study's grid."""
+    return _cell_count(spec.to_json())
+
+
+@lru_cache(maxsize=8)
+def _cell_count(spec: str) -> int:
+    return sum(1 for _ in _cells(StudySpec.from_json(spec)))
+
+
+def _cells(spec: StudySpec) -> Iterator[TrialParams]:
+    """Yield every cell, the last parameter changing fastest.
+
+    The walk through the parameters is repeated, each time with the next branch taken: ``path`` holds the
+    branch taken at every parameter and the number of branches there.
+    """
+    path: list[tuple[int, int]] = []
+    while True:
+        depth = 0
+
+        def draw(_: str, parameter: Choice | Range) -> Value:
+            nonlocal depth
+            values = _values(parameter)
+            if depth == len(path):
+                path.append((0, len(values)))
+            depth += 1
+            return values[path[depth - 1][0]]
+
+        cell = walk(spec, draw)
+        if not any(rule.excludes(cell) for rule in spec.space.exclude):
+            yield cell
+        while path and path[-1][0] + 1 == path[-1][1]:
+            path.pop()
+        if not path:
+            return
+        path[-1] = (path[-1][0] + 1, path[-1][1])
+
+
+def _values(parameter: Choice | Range) -> tuple[Value, ...]:
+    if isinstance(parameter, Choice):
+        return parameter.choices
+    step = parameter.step or 1
+    count = round((parameter.high - parameter.low) / step) + 1
+    if parameter.integer:
+        return tuple(int(parameter.low + index * step) for index in range(count))
+    return tuple(round(parameter.low + index * step, 12) for index in range(count))
+
+
+@lru_cache(maxsize=8)
+def _balanced_order(spec: str, count: int) -> tuple[int, ...]:
+    """Return the positions of the cells in balanced order.
+
+    Greedy: the next cell is the one whose values, and pairs of values, have been met least so far, each count
+    weighed by its number of levels; ties go to the smallest hash, which depends on the study's seed.
+    """
+    study = StudySpec.from_json(spec)
+    cells = list(_cells(study))
+    salt = str(study.study.seed)
+    hashes = [
+        hashlib.sha256((salt + json.dumps(cell, sort_keys=True)).encode()).hexdigest() for cell in cells
+    ]
+    by_hash = sorted(range(count), key=hashes.__getitem__)
+    if count > _BALANCED_UP_TO:
+        return tuple(by_hash)
+    features, weights = _features([cells[index] for index in by_hash])
+    load = np.zeros(count)
+    order = []
+    for _ in range(count):
+        position = int(np.argmin(np.round(load, 9)))
+        order.append(by_hash[position])
+        load += ((features == features[position]) * weights).sum(axis=1)
+        load[position] = np.inf
+    return tuple(order)
+
+
+def _features(cells: list[TrialParams]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return a code for every (cell, parameter) and (cell, pair of parameters), and each column's weight."""
+    names = sorted({name for cell in cells for name in cell})
+    levels = {name: sorted({repr(cell.get(name)) for cell in cells}) for name in names}
+    single = {name: [levels[name].index(repr(cell.get(name))) for cell in cells] for name in names}
+    columns = [single[name] for name in names]
+    weights = [float(len(levels[name])) for name in names]
+    for one, other in combinations(names, 2):
+        columns.append([a * len(levels[other]) + b for a, b in zip(single[one], single[other], strict=True)])
+        weights.append(float(len(levels[one]) * len(levels[other])) / max(1, len(names) - 1))
+    if not columns:
+        return np.zeros((len(cells), 1), dtype=np.int64), np.ones(1)
+    return np.array(columns, dtype=np.int64).T, np.array(weights)

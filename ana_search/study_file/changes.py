@@ -1,0 +1,49 @@
+"""What differs between the study that was started and the study that its file describes now."""
+
+from typing import Any
+
+from ana_search.study_file.parameters import Range
+from ana_search.study_file.spec import StudySpec
+
+__all__ = ["spec_changes"]
+
+_FREE = {("study", "trials"), ("study", "storage")}
+
+
+def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
+    """Return one line for each difference that a study cannot take over, with the key and both values.
+
+    Free to change are ``study.trials``, the storage that keeps the study, ``[resources]``, and a numeric
+    range that becomes wider. An empty list: the study can go on.
+    """
+    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
+    changes = []
+    for section in ("study", "data", "network", "quantiser", "training"):
+        for key in before[section]:
+            was, now = before[section][key], after[section][key]
+            if was != now and (section, key) not in _FREE:
+                changes.append(f"{section}.{key}: was {_worded(was)}, is {_worded(now)}")
+    was_space, now_space = old.space.parameters, new.space.parameters
+    for name in [*was_space, *(name for name in now_space if name not in was_space)]:
+        one, other = was_space.get(name), now_space.get(name)
+        if one == other or (isinstance(one, Range) and isinstance(other, Range) and other.widens(one)):
+            continue
+        was, now = before["space"]["parameters"].get(name), after["space"]["parameters"].get(name)
+        changes.append(f"space.{name}: was {_worded(was)}, is {_worded(now)}")
+    if old.space.exclude != new.space.exclude:
+        changes.append(
+            f"space.exclude: was {len(old.space.exclude)} rules, is {len(new.space.exclude)} others"
+        )
+    return changes
+
+
+def _worded(value: Any) -> str:
+    """Return a value or a parameter as one would write it in a study file."""
+    if value is None:
+        return "not given"
+    if isinstance(value, dict) and "kind" in value:
+        if value["kind"] == "fixed":
+            return repr(value["value"])
+        parts = {key: part for key, part in value.items() if key != "kind" and part not in (None, False)}
+        return "{" + ", ".join(f"{key} = {part!r}" for key, part in parts.items()) + "}"
+    return repr(value)

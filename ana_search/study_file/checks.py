@@ -1,0 +1,127 @@
+"""What one section of a study file asks of another; every check names the keys it looks at."""
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from ana_search.data import DATASETS
+from ana_search.networks import NETWORKS
+from ana_search.study_file.messages import did_you_mean
+from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
+from ana_search.study_file.sections import Data, Network, Study
+
+__all__ = ["check_sections", "check_space"]
+
+
+def check_sections(sections: Mapping[str, Any]) -> list[str]:
+    """Return the mistakes between and beyond the sections' keys; sections that are wrong are missing here."""
+    mistakes: list[str] = []
+    study, data, network = sections.get("study"), sections.get("data"), sections.get("network")
+    if isinstance(data, Data):
+        mistakes += _check_name("data.name", data.name, DATASETS, "ana_search.datasets")
+        if data.name == "image_folder":
+            mistakes += _check_folder(data.root)
+    if isinstance(network, Network):
+        mistakes += _check_name("network.name", network.name, NETWORKS, "ana_search.networks")
+    if isinstance(study, Study):
+        mistakes += _check_study(study)
+    return mistakes
+
+
+def _check_name(key: str, name: str, registry: Iterable[str], group: str) -> list[str]:
+    allowed = [*registry, *sorted(entry_point.name for entry_point in entry_points(group=group))]
+    if name in allowed:
+        return []
+    return [
+        f"{key}: got {name!r}{did_you_mean(name, allowed)}; allowed: {', '.join(allowed)}"
+        f" (or an installed one of the entry point group {group})"
+    ]
+
+
+def _check_folder(root: str | None) -> list[str]:
+    rule = "a folder that holds train/ and test/, each with one folder of images a class"
+    if root is None:
+        return [f"data.root: missing; image_folder needs {rule}"]
+    if not Path(root).is_dir():
+        return [f"data.root: {root!r} does not exist (seen from {Path.cwd()}); allowed: {rule}"]
+    return []
+
+
+def _check_study(study: Study) -> list[str]:
+    if study.pruner == "none":
+        return []
+    got = f"study.pruner: got {study.pruner!r}"
+    mistakes = []
+    if len(study.objective) > 1:
+        mistakes.append(f"{got} with two objectives; allowed: none")
+    if study.sampler == "grid":
+        mistakes.append(f"{got} with sampler = 'grid', which trains every cell; allowed: none")
+    return mistakes
+
+
+def check_space(
+    parameters: Mapping[str, Parameter], excludes: bool, sections: Mapping[str, Any], layers: int | None
+) -> list[str]:
+    """Return the mistakes of ``[space]`` as a whole.
+
+    ``layers`` is the number of quantised layers, ``None`` where the network is not known.
+    """
+    mistakes: list[str] = []
+    study = sections.get("study")
+    for name, parameter in parameters.items():
+        if isinstance(parameter, PerLayer) and layers is not None and len(parameter.values) != layers:
+            network = sections["network"].name
+            mistakes.append(
+                f"space.{name}.layers: got {len(parameter.values)} values; allowed: {layers}, one for each"
+                f" quantised layer of {network}"
+            )
+    searched = {n: p for n, p in parameters.items() if isinstance(p, (Choice, Range))}
+    if isinstance(study, Study):
+        mistakes += _check_sampler(study, searched, excludes)
+    mistakes += _check_meaning(parameters)
+    return mistakes
+
+
+def _check_sampler(study: Study, searched: Mapping[str, Choice | Range], excludes: bool) -> list[str]:
+    sampler, pruner, mistakes = study.sampler, study.pruner, []
+    for name, parameter in searched.items():
+        if sampler != "grid" or not isinstance(parameter, Range):
+            continue
+        if parameter.log or (parameter.step is None and not parameter.integer):
+            kind = "log range" if parameter.log else "range without step"
+            mistakes.append(f"space.{name}: got a {kind} with sampler = 'grid'; allowed: an array or a step")
+    if excludes and sampler != "grid":
+        mistakes.append(f"space.exclude: got it with sampler = {sampler!r}; allowed: sampler = 'grid' only")
+    if pruner != "none" and "epochs" in searched:
+        mistakes.append(f"space.epochs: searched with pruner = {pruner!r}; allowed: a fixed number of epochs")
+    if not searched and sampler in ("tpe", "qmc", "nsga2"):
+        mistakes.append(f"study.sampler: got {sampler!r} with nothing searched; allowed: grid, random")
+    return mistakes
+
+
+def _values(parameter: Parameter | None, default: str) -> set[Any]:
+    if parameter is None:
+        return {default}
+    if isinstance(parameter, Fixed):
+        return {parameter.value}
+    if isinstance(parameter, Choice):
+        return set(parameter.choices)
+    return set(parameter.values) if isinstance(parameter, PerLayer) else set()
+
+
+def _check_meaning(parameters: Mapping[str, Parameter]) -> list[str]:
+    """Return a message for every key that has no effect on any trial."""
+    backward = _values(parameters.get("backward"), "same")
+    idle = {
+        "backward_noise": ("same", backward == {"same"}),
+        "backward_spread": ("same", backward == {"same"}),
+        "backward_interval": ("annealed", "annealed" not in backward),
+        "backward_alpha": ("annealed", "annealed" not in backward),
+    }
+    wanted = {"same": "backward 'static' or 'annealed'", "annealed": "backward 'annealed'"}
+    return [
+        f"space.{name}: has no effect in this study; allowed: only with {wanted[kind]}"
+        for name, (kind, without_effect) in idle.items()
+        if name in parameters and without_effect
+    ]

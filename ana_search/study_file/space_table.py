@@ -1,0 +1,132 @@
+"""Reads the table ``[space]``: every key becomes a parameter, every mistake a message."""
+
+from typing import Any
+
+from ana_search.study_file.keys import SPACE_KEYS, SpaceKey, shorten
+from ana_search.study_file.messages import unknown_key
+from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, is_multiple
+
+__all__ = ["read_space"]
+
+_FORMS = {
+    "choices": ("choices", "scope"),
+    "low": ("low", "high", "step", "log", "scope"),
+    "high": ("low", "high", "step", "log", "scope"),
+    "layers": ("layers",),
+    "value": ("value",),
+}
+_ALL = ("low", "high", "step", "log", "choices", "layers", "value", "scope")
+_FORM_RULE = "a value, an array, {low, high, step | log, scope}, {choices, scope} or {layers}"
+
+
+def read_space(table: dict[str, Any]) -> tuple[dict[str, Parameter], list[str]]:
+    """Return the parameters of ``[space]`` and a message for each mistake."""
+    parameters: dict[str, Parameter] = {}
+    mistakes: list[str] = []
+    for name, raw in table.items():
+        if name not in SPACE_KEYS:
+            mistakes.append(unknown_key(f"space.{name}", name, [*SPACE_KEYS, "exclude"]))
+            continue
+        parameter, found = _read_parameter(f"space.{name}", SPACE_KEYS[name], raw)
+        mistakes += found
+        if parameter is not None and not found:
+            parameters[name] = parameter
+    return parameters, mistakes
+
+
+def _read_parameter(where: str, key: SpaceKey, raw: Any) -> tuple[Parameter | None, list[str]]:
+    if isinstance(raw, list):
+        return _read_choice(where, key, raw, "network")
+    if not isinstance(raw, dict):
+        problem = key.problem(raw)
+        return (None, [f"{where}: {problem}"]) if problem else (Fixed(key.normal(raw)), [])
+    form = next((name for name in _FORMS if name in raw), None)
+    if form is None:
+        mistakes = [unknown_key(f"{where}.{name}", name, _ALL) for name in raw if name not in _ALL]
+        return None, mistakes or [f"{where}: got {shorten(raw)}; allowed: {_FORM_RULE}"]
+    mistakes = [
+        unknown_key(f"{where}.{name}", name, _FORMS[form]) for name in raw if name not in _FORMS[form]
+    ]
+    scope, found = _read_scope(where, key, raw.get("scope", "network"))
+    mistakes += found
+    parameter: Parameter | None = None
+    if form == "choices":
+        parameter, found = _read_choice(f"{where}.choices", key, raw["choices"], scope)
+    elif form == "layers":
+        parameter, found = _read_layers(where, key, raw["layers"])
+    elif form == "value":
+        parameter, found = _read_parameter(f"{where}.value", key, raw["value"])
+    else:
+        parameter, found = _read_range(where, key, raw, scope)
+    return parameter, mistakes + found
+
+
+def _read_scope(where: str, key: SpaceKey, scope: Any) -> tuple[Scope, list[str]]:
+    allowed = ("network", "layer") if key.per_layer else ("network",)
+    if scope in allowed:
+        return scope, []
+    reason = "" if key.per_layer else " (this key holds for the network as a whole)"
+    return "network", [f"{where}.scope: got {shorten(scope)}; allowed: {', '.join(allowed)}{reason}"]
+
+
+def _read_values(where: str, key: SpaceKey, raw: Any) -> list[str]:
+    if not isinstance(raw, list) or not raw:
+        return [f"{where}: got {shorten(raw)}; allowed: an array of at least one value, each {key.allowed()}"]
+    problems = [(index, key.problem(value)) for index, value in enumerate(raw)]
+    return [f"{where}[{index}]: {problem}" for index, problem in problems if problem]
+
+
+def _read_choice(where: str, key: SpaceKey, raw: Any, scope: Scope) -> tuple[Parameter | None, list[str]]:
+    mistakes = _read_values(where, key, raw)
+    if mistakes:
+        return None, mistakes
+    choices = tuple(key.normal(value) for value in raw)
+    repeated = [value for index, value in enumerate(choices) if value in choices[:index]]
+    if repeated:
+        return None, [f"{where}: got {shorten(repeated[0])} more than once; allowed: different values"]
+    return Choice(choices, scope), []
+
+
+def _read_layers(where: str, key: SpaceKey, raw: Any) -> tuple[Parameter | None, list[str]]:
+    if not key.per_layer:
+        return None, [f"{where}.layers: got {shorten(raw)}; allowed: one value for the network as a whole"]
+    mistakes = _read_values(f"{where}.layers", key, raw)
+    return (None, mistakes) if mistakes else (PerLayer(tuple(key.normal(value) for value in raw)), [])
+
+
+def _read_range(
+    where: str, key: SpaceKey, raw: dict[str, Any], scope: Scope
+) -> tuple[Parameter | None, list[str]]:
+    if not key.numeric:
+        return None, [f"{where}: got a range {shorten(raw)}; allowed: {key.allowed()}, or an array of these"]
+    mistakes = [
+        f"{where}.{end}: missing; a range needs low and high" for end in ("low", "high") if end not in raw
+    ]
+    number = SpaceKey(None, low=key.low, high=key.high, open_low=key.open_low, integer=key.integer)
+    for end in ("low", "high"):
+        problem = number.problem(raw[end]) if end in raw else None
+        if problem:
+            mistakes.append(f"{where}.{end}: {problem}")
+    log, step = raw.get("log", False), raw.get("step")
+    if not isinstance(log, bool):
+        mistakes.append(f"{where}.log: got {shorten(log)}; allowed: true or false")
+    positive = SpaceKey(None, low=0, high=float("inf"), open_low=True, integer=key.integer)
+    problem = positive.problem(step) if step is not None else None
+    if problem:
+        mistakes.append(f"{where}.step: {problem}")
+    if mistakes:
+        return None, mistakes
+    low, high = raw["low"], raw["high"]
+    if not low < high:
+        mistakes.append(f"{where}: got low = {low}, high = {high}; allowed: low < high")
+    if log and step is not None:
+        mistakes.append(f"{where}: got both log and step; allowed: one of them")
+    if log and low <= 0:
+        mistakes.append(f"{where}.low: got {low}; allowed: a number above 0 where log = true")
+    if step is not None and low < high and not (step <= high - low and is_multiple(high - low, step)):
+        rule = "high = low + a whole number of steps"
+        mistakes.append(f"{where}.step: got {step} between {low} and {high}; allowed: {rule}")
+    if mistakes:
+        return None, mistakes
+    kind = int if key.integer else float
+    return Range(kind(low), kind(high), None if step is None else kind(step), log, key.integer, scope), []
