@@ -1,9 +1,18 @@
 """The annealing schedule of one layer, and the annealer that applies the schedules of all layers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["LayerSchedule"]
+import torch
+from torch import nn
+
+from ana_search.ana.quantise import quantised_layers
+from ana_search.ana.quantiser import Quantiser
+from ana_search.ana.schedules import SCHEDULES
+from ana_search.errors import NetworkError
+
+__all__ = ["Annealer", "LayerSchedule", "NoiseState"]
 
 Strategy = Literal["expectation", "mode", "random"]
 Backward = Literal["same", "static", "annealed"]
@@ -42,3 +51,94 @@ class LayerSchedule:
     backward_start: float = 0.0
     backward_end: float = 1.0
     backward_alpha: float = 1.0
+
+
+@dataclass(frozen=True)
+class NoiseState:
+    """Mean and spread of one quantiser's forward and backward noise at one moment, in quanta."""
+
+    forward_mean: float
+    forward_spread: float
+    backward_mean: float
+    backward_spread: float
+
+
+def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
+    """Return the noise that ``schedule`` prescribes at time ``t``, a fraction of the annealing budget."""
+    shape = SCHEDULES[schedule.shape]
+    mean = spread = 0.0
+    if t < 1.0:
+        mean = schedule.mean * shape(t, schedule.start, schedule.end, schedule.mean_alpha)
+        spread = schedule.spread * shape(t, schedule.start, schedule.end, schedule.spread_alpha)
+    if schedule.backward == "same":
+        return NoiseState(mean, spread, mean, spread)
+    backward = schedule.backward_spread
+    if schedule.backward == "annealed":
+        backward *= shape(t, schedule.backward_start, schedule.backward_end, schedule.backward_alpha)
+    return NoiseState(mean, spread, 0.0, backward)
+
+
+class Annealer:
+    """Applies the schedules of all layers to a quantised network.
+
+    Args:
+        network: a network made by `quantise`.
+        schedules: one a quantised layer, in the order of `quantised_layers`, for the weights.
+        activation_schedules: the same for the activations (default: the weights' schedules).
+
+    Raises:
+        NetworkError: the schedules do not match the layers in number.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        schedules: Sequence[LayerSchedule],
+        activation_schedules: Sequence[LayerSchedule] | None = None,
+    ) -> None:
+        layers = quantised_layers(network)
+        activation_schedules = schedules if activation_schedules is None else activation_schedules
+        for given in (schedules, activation_schedules):
+            if len(given) != len(layers):
+                raise NetworkError(
+                    f"one schedule a layer is needed: got {len(given)} for {len(layers)} layers"
+                )
+        self.schedules = tuple(schedules)
+        self.activation_schedules = tuple(activation_schedules)
+        self._layers = layers
+        for quantiser, schedule in self._quantisers():
+            quantiser.family = schedule.noise
+            quantiser.strategy = schedule.strategy
+            quantiser.width = schedule.width
+            quantiser.backward_family = None if schedule.backward == "same" else schedule.backward_noise
+        self.set(0.0)
+
+    def _quantisers(self) -> list[tuple[Quantiser, LayerSchedule]]:
+        pairs = []
+        for layer, weights, activations in zip(
+            self._layers, self.schedules, self.activation_schedules, strict=True
+        ):
+            pairs.append((layer.map.weight_quantiser, weights))
+            pairs.extend((activation.quantiser, activations) for activation in layer.activations)
+        return pairs
+
+    def state(self, t: float) -> list[tuple[NoiseState, NoiseState]]:
+        """Return each layer's noise (of the weights, of the activations) at time ``t``; changes nothing."""
+        return [
+            (noise_state(weights, t), noise_state(activations, t))
+            for weights, activations in zip(self.schedules, self.activation_schedules, strict=True)
+        ]
+
+    def set(self, t: float) -> None:
+        """Give every quantiser its noise of time ``t`` (0: first step; 1 or more: no forward noise)."""
+        for quantiser, schedule in self._quantisers():
+            state = noise_state(schedule, t)
+            quantiser.forward_mean.fill_(state.forward_mean)
+            quantiser.forward_spread.fill_(state.forward_spread)
+            quantiser.backward_mean.fill_(state.backward_mean)
+            quantiser.backward_spread.fill_(state.backward_spread)
+
+    def reset_weights(self, generator: torch.Generator | None = None) -> None:
+        """Draw all quantised weights anew, near the thresholds and shifted by each layer's initial mean."""
+        for layer, schedule in zip(self._layers, self.schedules, strict=True):
+            layer.map.reset_weight(noise_state(schedule, 0.0).forward_mean, generator)

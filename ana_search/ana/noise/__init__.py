@@ -1,1 +1,7 @@
-"""ana/noise"""
+"""Noise families: the shapes that noise can have."""
+
+from ana_search.ana.noise.base import NoiseFamily, Width
+from ana_search.ana.noise.families import NOISE_FAMILIES
+from ana_search.ana.noise.noise import Noise
+
+__all__ = ["NOISE_FAMILIES", "Noise", "NoiseFamily", "Width"]

@@ -1,0 +1,80 @@
+"""What every noise family offers."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["NoiseFamily", "Width"]
+
+Width = Literal["interval", "deviation"]
+
+
+class NoiseFamily(ABC):
+    """A symmetric, unimodal distribution in its native standard units ``z = (x - mean) / scale``.
+
+    All methods keep the shape, dtype and device of their argument.
+    """
+
+    name: ClassVar[str]
+    interval: ClassVar[float]
+    """Half-width, in native units, of the interval that `spread` measures: all of a bounded distribution,
+    95 % of an unbounded one."""
+    deviation: ClassVar[float]
+    """Standard deviation in native units."""
+    reach: ClassVar[float]
+    """Distance, in native units, beyond which less than 1e-9 of the distribution lies."""
+
+    @abstractmethod
+    def cdf(self, z: Tensor) -> Tensor:
+        """Return the distribution function."""
+
+    @abstractmethod
+    def pdf(self, z: Tensor) -> Tensor:
+        """Return the density, the derivative of `cdf` (from the right where it has two)."""
+
+    def cdf_pdf(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `cdf` and `pdf`; families that can share work between them override this."""
+        return self.cdf(z), self.pdf(z)
+
+    @abstractmethod
+    def quantile(self, u: Tensor) -> Tensor:
+        """Return the inverse of `cdf` for ``u`` strictly between 0 and 1."""
+
+    @abstractmethod
+    def probability(self, z: float) -> float:
+        """Return `cdf` of one Python number, in double precision."""
+
+    def scale(self, spread: float | Tensor, width: Width = "interval") -> float | Tensor:
+        """Return the native scale of noise with this spread, in the spread's units.
+
+        With ``width="interval"`` the interval ``mean ± spread`` holds the noise (all of it, or 95 % of an
+        unbounded family); with ``"deviation"`` the standard deviation is ``spread / sqrt(3)``, which is the
+        same thing for uniform noise.
+        """
+        return spread * self.factor(width)
+
+    def factor(self, width: Width = "interval") -> float:
+        """Return the native scale of noise with spread 1."""
+        return 1.0 / self.interval if width == "interval" else 1.0 / (math.sqrt(3.0) * self.deviation)
+
+    def sample(
+        self,
+        shape: Sequence[int],
+        generator: torch.Generator | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Return independent samples in native units, of the given shape.
+
+        ``generator`` defaults to torch's own for the device; the device defaults to the generator's.
+        """
+        if device is None and generator is not None:
+            device = generator.device
+        u = torch.rand(tuple(shape), generator=generator, dtype=torch.float64, device=device)
+        tiny = 2.0**-54
+        return self.quantile(u.clamp_(tiny, 1.0 - tiny)).to(dtype or torch.get_default_dtype())

@@ -1,0 +1,36 @@
+"""Normal noise: the error function."""
+
+import math
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+from ana_search.ana.noise.base import NoiseFamily
+
+__all__ = ["Normal"]
+
+
+class Normal(NoiseFamily):
+    """Standard normal."""
+
+    name = "normal"
+    interval = NormalDist().inv_cdf(0.975)
+    deviation = 1.0
+    reach = 6.0
+
+    def cdf(self, z: Tensor) -> Tensor:
+        """Return ``(1 + erf(z / sqrt(2))) / 2``."""
+        return 0.5 * torch.erf(z * math.sqrt(0.5)) + 0.5
+
+    def pdf(self, z: Tensor) -> Tensor:
+        """Return ``exp(-z**2 / 2) / sqrt(2 pi)``."""
+        return torch.exp(-0.5 * z * z) * (1.0 / math.sqrt(2.0 * math.pi))
+
+    def quantile(self, u: Tensor) -> Tensor:
+        """Return ``sqrt(2) erfinv(2 u - 1)``."""
+        return math.sqrt(2.0) * torch.erfinv(2.0 * u - 1.0)
+
+    def probability(self, z: float) -> float:
+        """Return `cdf` of one number."""
+        return 0.5 * math.erfc(-z * math.sqrt(0.5))

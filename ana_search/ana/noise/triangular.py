@@ -1,0 +1,37 @@
+"""Triangular noise: the quadratic ramp, whose straight-through estimator is Bi-Real's."""
+
+import math
+
+from torch import Tensor
+
+from ana_search.ana.noise.base import NoiseFamily
+
+__all__ = ["Triangular"]
+
+
+class Triangular(NoiseFamily):
+    """The symmetric triangle on [-1, 1], the distribution of the mean of two uniform variables on it."""
+
+    name = "triangular"
+    interval = 1.0
+    deviation = 1.0 / math.sqrt(6.0)
+    reach = 1.0
+
+    def cdf(self, z: Tensor) -> Tensor:
+        """Return ``1/2 + z - z |z| / 2`` with ``z`` clipped to [-1, 1]."""
+        z = z.clamp(-1.0, 1.0)
+        return z - 0.5 * z * z.abs() + 0.5
+
+    def pdf(self, z: Tensor) -> Tensor:
+        """Return ``max(1 - |z|, 0)``."""
+        return (1.0 - z.abs()).clamp_min(0.0)
+
+    def quantile(self, u: Tensor) -> Tensor:
+        """Return ``sign(v) (1 - sqrt(1 - |v|))`` with ``v = 2 u - 1``."""
+        v = 2.0 * u - 1.0
+        return v.sign() * (1.0 - (1.0 - v.abs()).sqrt())
+
+    def probability(self, z: float) -> float:
+        """Return `cdf` of one number."""
+        z = min(max(z, -1.0), 1.0)
+        return z - 0.5 * z * abs(z) + 0.5
