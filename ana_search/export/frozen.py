@@ -1,0 +1,69 @@
+"""The frozen network: a list of integer operations that can be run, exported and written to files."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FrozenNetwork", "Step"]
+
+
+class Step(NamedTuple):
+    """One operation: which values it reads (0 is the pixels, i + 1 the result of step i) and what it computes.
+
+    ``layer`` names the quantised layer whose codes the step gives, or is empty; ``low`` and ``high`` bound the integers.
+    """
+
+    operation: nn.Module
+    inputs: tuple[int, ...]
+    layer: str = ""
+    low: int = 0
+    high: int = 0
+
+
+class FrozenNetwork(nn.Module):
+    """A trained network in integer arithmetic: uint8 pixels [N, C, H, W] → logits, ``float32`` [N, classes]."""
+
+    def __init__(self, steps: Sequence[Step], input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.operations = nn.ModuleList(step.operation for step in steps)
+        self.steps = tuple(steps)
+        self.input_shape = input_shape
+        self.eval()
+
+    @property
+    def layers(self) -> list[str]:
+        """The names of the quantised layers, from the input on."""
+        return [step.layer for step in self.steps if step.layer]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the logits."""
+        return self._run(pixels)[-1]
+
+    @torch.no_grad()
+    def codes(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Return the integer codes of every quantised layer (int16), by name."""
+        values = self._run(pixels)
+        return {
+            step.layer: value.to(torch.int16)
+            for step, value in zip(self.steps, values[1:], strict=True)
+            if step.layer
+        }
+
+    def _run(self, pixels: Tensor) -> list[Tensor]:
+        values = [pixels]
+        for operation, step in zip(self.operations, self.steps, strict=True):
+            values.append(operation(*[values[index] for index in step.inputs]))
+        return values
+
+    @property
+    def bits(self) -> int:
+        """The bits that the integer weights take at the fewest bits that hold each layer."""
+        return sum(storage_bits(op.weight) * op.weight.numel() for op in self.operations if hasattr(op, "stride"))
+
+
+def storage_bits(weight: Tensor) -> int:
+    """Return 2, 4 or 8: the bits of the narrowest signed integers that hold ``weight``."""
+    low, high = int(weight.min()), int(weight.max())
+    return next(bits for bits in (2, 4, 8) if -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1))

@@ -1,0 +1,305 @@
+"""The operations of a frozen network: exact integer arithmetic, as small PyTorch modules.
+
+Integers are carried in floating point (``float32``, or ``float64`` where an accumulator may exceed 2**24), which
+holds them exactly: every result of an operation is the integer that the formula in its docstring gives,
+in whatever order a runtime adds up. Channels are dimension 1 throughout.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = [
+    "Add",
+    "Classifier",
+    "Flatten",
+    "GlobalSum",
+    "InputTable",
+    "IntegerMap",
+    "MaxPool",
+    "PadChannels",
+    "Reflect",
+    "Rescale",
+    "SideThresholds",
+    "Subsample",
+    "Thresholds",
+]
+
+EXACT_FLOAT32 = 2**24
+_SUMMED_COMPARISONS = 16
+_CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_MAX_POOLS = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+
+
+def over_channels(values: Tensor, dimensions: int) -> Tensor:
+    """Reshape a vector [C] so that it broadcasts over [N, C, ...] with ``dimensions`` dimensions."""
+    return values.reshape(1, -1, *[1] * (dimensions - 2))
+
+
+class InputTable(nn.Module):
+    """Look pixels up: uint8 [N, C, H, W] → codes [N, C, H, W]; ``table`` is int8 [C, 256]."""
+
+    table: Tensor
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("table", table.to(torch.int8))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the codes as integers in ``float32``."""
+        channel = over_channels(torch.arange(self.table.shape[0], device=pixels.device), pixels.dim())
+        return self.table[channel, pixels.long()].to(torch.float32)
+
+
+class IntegerMap(nn.Module):
+    """A linear map or convolution with integer weights; padding is the integer 0.
+
+    ``weight`` is int8 [out, in] (linear) or [out, in / groups, *kernel]; ``limit`` bounds the magnitude of every
+    accumulator and partial sum.
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self,
+        weight: Tensor,
+        limit: int,
+        *,
+        stride: Sequence[int] = (),
+        padding: Sequence[int] = (),
+        dilation: Sequence[int] = (),
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.to(torch.int8))
+        self.limit = limit
+        self.dimensions = weight.dim() - 2
+        self.stride, self.padding, self.dilation = tuple(stride), tuple(padding), tuple(dilation)
+        self.groups = groups
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type that holds every accumulator exactly."""
+        return torch.float32 if self.limit <= EXACT_FLOAT32 else torch.float64
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the integer accumulators [N, out, ...]."""
+        inputs, weight = codes.to(self.dtype), self.weight.to(self.dtype)
+        if self.dimensions == 0:
+            return functional.linear(inputs, weight)
+        convolve = _CONVOLUTIONS[self.dimensions]
+        return cast(
+            Tensor,
+            convolve(
+                inputs, weight, None, self.stride, self.padding, self.dilation, self.groups  # type: ignore[arg-type]  # one signature for three functions
+            ),
+        )
+
+
+class Thresholds(nn.Module):
+    """Compare with thresholds: ``levels[number of k with x >= thresholds[channel, k]]``.
+
+    ``thresholds`` is int64 [C, n], each row ascending; ``levels`` is int64 [n + 1], ascending.
+    """
+
+    thresholds: Tensor
+    levels: Tensor
+
+    def __init__(self, thresholds: Tensor, levels: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("thresholds", thresholds.to(torch.int64))
+        self.register_buffer("levels", levels.to(torch.int64))
+
+    def forward(self, integers: Tensor) -> Tensor:
+        """Return the codes, in ``float32`` and in the shape of ``integers``."""
+        thresholds = self.thresholds.to(integers.dtype)
+        count = thresholds.shape[1]
+        if count <= _SUMMED_COMPARISONS:
+            reached = torch.zeros_like(integers, dtype=torch.int64)
+            for index in range(count):
+                reached = reached + (integers >= over_channels(thresholds[:, index], integers.dim()))
+        else:
+            by_channel = integers.transpose(0, 1).flatten(1).contiguous()
+            found = torch.searchsorted(thresholds, by_channel, right=True)
+            others = [integers.shape[0], *integers.shape[2:]]
+            reached = found.reshape(thresholds.shape[0], *others).transpose(0, 1)
+        return self.levels[reached].to(torch.float32)
+
+
+class SideThresholds(nn.Module):
+    """`Thresholds` that depend on the code of a second input (a shortcut) at the same place.
+
+    ``thresholds`` is int64 [C, S, n]; the second input's codes are ``side_low`` ... ``side_low + S - 1``.
+    """
+
+    thresholds: Tensor
+    levels: Tensor
+
+    def __init__(self, thresholds: Tensor, levels: Tensor, side_low: int) -> None:
+        super().__init__()
+        self.register_buffer("thresholds", thresholds.to(torch.int64))
+        self.register_buffer("levels", levels.to(torch.int64))
+        self.side_low = side_low
+
+    def forward(self, integers: Tensor, side: Tensor) -> Tensor:
+        """Return the codes, in ``float32`` and in the shape of ``integers``."""
+        channels, codes, count = self.thresholds.shape
+        channel = over_channels(torch.arange(channels, device=integers.device), integers.dim())
+        row = channel * codes + (side.long() - self.side_low)
+        table = self.thresholds.reshape(channels * codes, count).to(integers.dtype)
+        reached = torch.zeros_like(row)
+        for index in range(count):
+            reached = reached + (integers >= table[row, index])
+        return self.levels[reached].to(torch.float32)
+
+
+class Reflect(nn.Module):
+    """``total - x`` in the channels of ``mask`` (bool [C]), ``x`` in the others."""
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor, total: int) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+        self.total = total
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the codes, reflected where asked."""
+        return torch.where(over_channels(self.mask, codes.dim()), self.total - codes, codes)
+
+
+class MaxPool(nn.Module):
+    """Max-pooling of integers."""
+
+    def __init__(
+        self,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        ceil_mode: bool,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride = tuple(kernel), tuple(stride)
+        self.padding, self.dilation, self.ceil_mode = tuple(padding), tuple(dilation), ceil_mode
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the largest code of every window."""
+        pool = _MAX_POOLS[len(self.kernel)]
+        return cast(Tensor, pool(codes, self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode))
+
+
+class Add(nn.Module):
+    """``left_factor * left + right_factor * right``, with integer factors."""
+
+    def __init__(self, left_factor: int, right_factor: int) -> None:
+        super().__init__()
+        self.left_factor, self.right_factor = left_factor, right_factor
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the weighted sum."""
+        return self.left_factor * left + self.right_factor * right
+
+
+class GlobalSum(nn.Module):
+    """The sum over all positions: [N, C, ...] → [N, C, 1, ...] (``keep``) or [N, C]."""
+
+    def __init__(self, keep: bool) -> None:
+        super().__init__()
+        self.keep = keep
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the sums."""
+        return codes.sum(dim=tuple(range(2, codes.dim())), keepdim=self.keep)
+
+
+class Subsample(nn.Module):
+    """Every ``step``-th row and column: ``x[:, :, ::step, ::step]``."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the positions kept."""
+        return codes[:, :, :: self.step, :: self.step]
+
+
+class PadChannels(nn.Module):
+    """Append ``before`` and ``after`` channels of zeros."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.before, self.after = before, after
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the padded codes."""
+        return functional.pad(codes, (0, 0) * (codes.dim() - 2) + (self.before, self.after))
+
+
+class Flatten(nn.Module):
+    """[N, C, ...] → [N, everything else], channels outermost."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the flat codes."""
+        return codes.flatten(1)
+
+
+class Rescale(nn.Module):
+    """Real numbers from integers: ``scale * x + offset`` by channel, in ``float64``, returned as ``float32``."""
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, scale: Tensor, offset: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale.to(torch.float64))
+        self.register_buffer("offset", offset.to(torch.float64))
+
+    def forward(self, integers: Tensor) -> Tensor:
+        """Return ``float32`` numbers in the shape of ``integers``."""
+        scale, offset = (over_channels(each, integers.dim()) for each in (self.scale, self.offset))
+        return (integers.to(torch.float64) * scale + offset).to(torch.float32)
+
+
+class Classifier(nn.Module):
+    """The floating-point last layer: ``scale * (x @ weight.T) + bias`` in ``float64``, returned as ``float32``.
+
+    ``weight`` is float32 [classes, features], ``bias`` float32 [classes]. In ``float64`` the order in which a runtime
+    adds up moves a logit by about 1e-14, so that no prediction depends on it.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.detach().to(torch.float32))
+        self.register_buffer("bias", torch.zeros(weight.shape[0]) if bias is None else bias.detach().float())
+        self.scale = scale
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the logits [N, classes]."""
+        real = codes.to(torch.float64) * self.scale
+        return functional.linear(real, self.weight.double(), self.bias.double()).to(torch.float32)
+
+
+def accumulator_range(weight: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
+    """Return the least and greatest accumulator of every output channel, int64 [out] each.
+
+    The inputs are any integers in [``low``, ``high``], or the 0 of padding.
+    """
+    low, high = min(low, 0), max(high, 0)
+    flat = weight.to(torch.int64).flatten(1)
+    positive, negative = flat.clamp(min=0).sum(1), flat.clamp(max=0).sum(1)
+    return positive * low + negative * high, positive * high + negative * low
+
+
+def is_dyadic(value: float) -> bool:
+    """Return whether ``value`` is a positive power of two times a small integer, as every exact scale must be."""
+    mantissa, _ = math.frexp(value)
+    return value > 0 and mantissa * 2**12 == int(mantissa * 2**12)

@@ -1,0 +1,95 @@
+"""What is known of a value while a network is being frozen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ana_search.export.operations import MaxPool
+
+__all__ = ["Codes", "Pending", "Real"]
+
+Elementwise = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Integers in [``low``, ``high``] times ``scale``: value number ``index`` of the frozen network."""
+
+    index: int
+    scale: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Real:
+    """Floating-point numbers: value number ``index`` of the frozen network."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The output of an integer map on its way to a quantiser, which will turn all of it into thresholds.
+
+    The accumulators of channel c are the integers ``low[c]`` ... ``high[c]``, worth ``scale`` each; ``emit`` adds the map
+    to the frozen network with the accumulators of the masked channels negated. ``functions`` are what the
+    network applies to them, one monotonic function of every channel each; ``pools`` are the max-pools that come after
+    the first ``pooled_after`` of them. ``side`` are the codes that are added as function number ``side_at``.
+    """
+
+    emit: Callable[[Tensor], int]
+    scale: float
+    low: Tensor
+    high: Tensor
+    dimensions: int
+    functions: tuple[Elementwise, ...] = ()
+    pools: tuple[MaxPool, ...] = ()
+    pooled_after: int = 0
+    side: Codes | None = None
+    side_at: int = 0
+
+    def then(self, function: Elementwise) -> "Pending":
+        """Return this value with one more function applied to it."""
+        return replace(self, functions=(*self.functions, function))
+
+    def evaluate(self, accumulators: Tensor, side: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return what the network makes of accumulators, int64 [C, P] → ``dtype`` [C, P].
+
+        Pools are left out; ``side`` is the code of the second input, for all elements.
+        """
+        x = (accumulators.to(torch.float64) * self.scale).to(dtype)
+        return self._apply(x, 0, len(self.functions), side)
+
+    def falls_after_pool(self) -> Tensor:
+        """Return bool [C]: where the functions after the pools are decreasing."""
+        count = len(self.low)
+        if not self.pools:
+            return torch.zeros(count, dtype=torch.bool)
+        ends = torch.stack([self.low, self.high], dim=1)
+        x = (ends.to(torch.float64) * self.scale).to(torch.float32)
+        between = self._apply(x, 0, self.pooled_after, 0).sort(dim=1).values
+        after = self._apply(between, self.pooled_after, len(self.functions), 0)
+        return after[:, 0] > after[:, 1]
+
+    @torch.no_grad()
+    def _apply(self, x: Tensor, first: int, last: int, side: int) -> Tensor:
+        flat = self.dimensions == 2
+        x = x.T.contiguous() if flat else x.reshape(1, x.shape[0], *[1] * (self.dimensions - 3), x.shape[1])
+        for number, function in enumerate(self.functions[first:last], first):
+            if self.side is not None and number == self.side_at:
+                x = x + side * self.side.scale
+            x = function(x)
+        if self.side is not None and self.side_at == last:
+            x = x + side * self.side.scale
+        return x.T.contiguous() if flat else x.reshape(x.shape[1], -1)
+
+
+def is_function(module: nn.Module) -> bool:
+    """Return whether ``module`` computes one monotonic function in every channel."""
+    return isinstance(
+        module,
+        nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.ReLU | nn.ReLU6 | nn.Hardtanh | nn.Tanh | nn.Sigmoid | nn.LeakyReLU,
+    )
