@@ -1,0 +1,294 @@
+"""The answer: what share of the variance of one run's accuracy comes from each group of factors."""
+
+import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from analysis.effects import level_effects
+from analysis.estimate import Estimate, estimate
+from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.gates import gates
+from analysis.layout import Layout, choose_method, make_layout
+from analysis.pairs import matched_pairs, pair_summary
+from analysis.power import plan_power
+from analysis.sample import Sample, make_sample
+from analysis.verdict import DELTA, INCONCLUSIVE, REASONS, RHO, decide, region_probability
+from ana_search.errors import FrameError
+
+__all__ = ["Attribution", "attribute"]
+
+QUESTION = (
+    "Which drives the accuracy of a quantised network trained with additive noise annealing: the synchronisation"
+    " of its layers or the shape of the regularisation?"
+)
+Design = Literal["auto", "factorial", "space_filling"]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Shares with intervals, the verdict and why; `to_dict` is the content of ``verdict.json``.
+
+    ``draws`` holds one column per group, ``interaction`` and ``noise``: the confidence distribution of the
+    shares. ``sample`` and ``layout`` are what they were computed from.
+    """
+
+    verdict: str
+    reasons: tuple[str, ...]
+    method: str
+    level: float
+    groups: Mapping[str, Mapping[str, Any]]
+    noise_floor: Mapping[str, Any]
+    interaction: Mapping[str, Any]
+    verdict_ungated: str
+    sensitivity: Mapping[str, str]
+    region_probability: Mapping[str, float]
+    n: Mapping[str, int]
+    power: Mapping[str, Any]
+    effects: Mapping[str, Any]
+    matched_pairs: Mapping[str, Any]
+    cross_checks: Mapping[str, Any]
+    notes: tuple[str, ...]
+    draws: pd.DataFrame = field(repr=False)
+    sample: Sample = field(repr=False)
+    layout: Layout | None = field(repr=False)
+    created: str = ""
+
+    @property
+    def explanations(self) -> list[str]:
+        """The reasons in words."""
+        return [REASONS[reason] for reason in self.reasons]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``verdict.json``: plain numbers, texts, lists and dictionaries."""
+        return {
+            "question": QUESTION,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "explanations": self.explanations,
+            "method": self.method,
+            "level": self.level,
+            "groups": _plain(self.groups),
+            "noise_floor": _plain(self.noise_floor),
+            "interaction": _plain(self.interaction),
+            "thresholds": {"delta": DELTA, "rho": round(RHO, 3)},
+            "verdict_ungated": self.verdict_ungated,
+            "sensitivity": _plain(self.sensitivity),
+            "region_probability": _plain(self.region_probability),
+            "n": _plain(self.n),
+            "power": _plain(self.power),
+            "effects": _plain(self.effects),
+            "matched_pairs": _plain(self.matched_pairs),
+            "cross_checks": _plain(self.cross_checks),
+            "notes": list(self.notes),
+            "versions": versions(),
+            "created": self.created,
+        }
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computed the answer."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for package in ("ana-search", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "SALib", "optuna"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Make `value` JSON-serialisable; what is not a number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value if value is None else str(value)
+
+
+def _share(point: float, unbiased: float, draws: pd.Series, level: float) -> dict[str, float]:
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) if len(draws) else (np.nan, np.nan)
+    if len(draws):
+        point = float(np.clip(point, low, high))
+    return {"share": point, "ci_low": float(low), "ci_high": float(high), "unbiased": unbiased}
+
+
+def points_of(outcome: np.ndarray) -> float:
+    """How many percentage points one unit of outcome is: 100 for fractions, 1 for anything else."""
+    return 100.0 if outcome.size and float(np.abs(outcome).max()) <= 1.0 else 1.0
+
+
+def attribute(
+    frame: pd.DataFrame,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    *,
+    outcome: str = "value",
+    state: str = "state",
+    replicate: str = "seed",
+    design: Design = "auto",
+    level: float = 0.95,
+    seed: int = 0,
+    categorical: Collection[str] = (),
+    chance: float | None = None,
+    draws: int = 4000,
+    details: bool = True,
+) -> Attribution:
+    """Return the shares of one run's variance that the groups of factors have, and the verdict.
+
+    `groups` maps a group's name to its columns in `frame` (one row a trial); by default the parameters of a
+    study file in their usual groups. Two named ``synchronisation`` and ``shape`` decide the verdict; any others may be
+    there. Non-numeric columns are categories; a numeric one with more than 8 distinct values is continuous unless
+    `categorical` names it. `chance` is the outcome that a failed trial counts as in the sensitivity check (default: the
+    worst outcome met). `details=False` leaves out power, effects, matched pairs and cross-checks.
+
+    The result is a function of the frame and the seed. Raises `FrameError` for a table that cannot be read.
+    """
+    if design not in ("auto", "factorial", "space_filling"):
+        raise FrameError(f"design {design!r}; allowed: auto, factorial, space_filling")
+    if not 0.5 <= level < 1:
+        raise FrameError(f"level {level!r}; allowed: 0.5 up to, but not including, 1")
+    sample = make_sample(
+        frame, groups, outcome=outcome, state=state, replicate=replicate, categorical=categorical
+    )
+    layout = make_layout(sample) if sample.factors else None
+    method = design if design != "auto" else choose_method(sample, layout)
+    reasons = gates(sample, layout, method)
+    found = estimate(sample, layout, method, draws=draws, seed=seed)
+    verdict, probability = _decide(found, sample, level)
+    sensitivity = {"failed_dropped": verdict, "failed_chance": verdict}
+    if found is not None and len(sample.lost):
+        sensitivity["failed_chance"] = _with_lost(sample, method, chance, draws, seed, level)
+        if sensitivity["failed_chance"] != verdict:
+            reasons.append("failed_trials_matter")
+    ungated = verdict
+    if reasons:
+        verdict = INCONCLUSIVE
+    elif verdict == INCONCLUSIVE:
+        reasons.append("undecided")
+    scale = points_of(sample.outcome)
+    members = layout.groups if layout is not None and method == "factorial" else sample.groups
+    table = _draws(found, members)
+    return Attribution(
+        verdict=verdict,
+        reasons=tuple(reasons),
+        method=method,
+        level=level,
+        groups=_groups(sample, members, found, table, level, scale),
+        noise_floor=_noise(found, table, level, scale),
+        interaction=_interaction(found, table, level),
+        verdict_ungated=ungated,
+        sensitivity=sensitivity,
+        region_probability=probability,
+        n=_counts(sample, layout),
+        power=plan_power(sample, layout, method, found, seed=seed, level=level, simulate=details),
+        effects=level_effects(sample, found, level) if details else {},
+        matched_pairs=pair_summary(matched_pairs(sample, seed), scale) if details else {},
+        cross_checks={},
+        notes=sample.notes + (layout.notes if layout is not None else ()),
+        draws=table,
+        sample=sample,
+        layout=layout,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _decide(found: Estimate | None, sample: Sample, level: float) -> tuple[str, dict[str, float]]:
+    if found is None or not {SYNCHRONISATION, SHAPE} <= set(sample.groups):
+        return INCONCLUSIVE, {}
+    drawn = found.draws
+    probability = region_probability(drawn.share(SYNCHRONISATION), drawn.share(SHAPE))
+    return decide(probability, level), probability
+
+
+def _with_lost(
+    sample: Sample, method: Design, chance: float | None, draws: int, seed: int, level: float
+) -> str:
+    filled = sample.with_lost(float(sample.outcome.min()) if chance is None else chance)
+    found = estimate(filled, make_layout(filled), method, draws=draws, seed=seed)
+    return _decide(found, filled, level)[0]
+
+
+def _draws(found: Estimate | None, groups: Mapping[str, list[str]]) -> pd.DataFrame:
+    if found is None:
+        return pd.DataFrame(columns=[*groups, "interaction", "noise"], dtype=float)
+    table = {group: found.draws.share(group) for group in groups}
+    return pd.DataFrame({**table, "interaction": found.draws.interaction(), "noise": found.draws.noise_share()})
+
+
+def _groups(
+    sample: Sample,
+    groups: Mapping[str, list[str]],
+    found: Estimate | None,
+    table: pd.DataFrame,
+    level: float,
+    scale: float,
+) -> dict[str, dict[str, Any]]:
+    result = {}
+    for group, columns in groups.items():
+        entry: dict[str, Any]
+        if found is None:
+            entry = dict.fromkeys(
+                ("share", "ci_low", "ci_high", "unbiased", "first_order", "total", "sd_points", "range_points"),
+                float("nan"),
+            )
+        else:
+            clipped = found.point.clipped()
+            entry = _share(float(clipped.share(group)), float(found.point.share(group)), table[group], level)
+            entry["first_order"] = float(clipped.first_order(group))
+            entry["total"] = float(clipped.with_interactions(group))
+            entry["sd_points"] = float(np.sqrt(clipped.variance(group))) * scale
+            entry["range_points"] = found.ranges.get(group, 0.0) * scale
+        levels = _levels(sample, columns)
+        result[group] = {**entry, "columns": list(columns), "levels": levels, "df": _df(found, group)}
+    return result
+
+
+def _levels(sample: Sample, columns: Collection[str]) -> int | None:
+    """Combinations of levels met in a group; None where it has a continuous factor."""
+    mine = [f for f in sample.factors if f.name in columns]
+    if any(f.kind == "continuous" for f in mine):
+        return None
+    if not mine:
+        return 1
+    return len(pd.MultiIndex.from_arrays([f.codes for f in mine]).unique())
+
+
+def _df(found: Estimate | None, group: str) -> int:
+    return found.df.get(frozenset({group}), 0) if found is not None else 0
+
+
+def _noise(found: Estimate | None, table: pd.DataFrame, level: float, scale: float) -> dict[str, Any]:
+    if found is None:
+        empty = dict.fromkeys(("share", "ci_low", "ci_high", "sd_points"), float("nan"))
+        return {**empty, "source": "replicates", "df": 0}
+    entry = _share(float(found.point.clipped().noise_share()), 0.0, table["noise"], level)
+    del entry["unbiased"]
+    deviation = float(np.sqrt(max(float(found.point.noise), 0.0))) * scale
+    return {**entry, "sd_points": deviation, "source": found.noise_source, "df": found.noise_df}
+
+
+def _interaction(found: Estimate | None, table: pd.DataFrame, level: float) -> dict[str, float]:
+    if found is None:
+        return dict.fromkeys(("share", "ci_low", "ci_high"), float("nan"))
+    point = found.point
+    entry = _share(float(point.clipped().interaction()), float(point.interaction()), table["interaction"], level)
+    return {key: entry[key] for key in ("share", "ci_low", "ci_high")}
+
+
+def _counts(sample: Sample, layout: Layout | None) -> dict[str, int]:
+    counts = {key: sample.counts[key] for key in ("used", "pruned", "failed", "unfinished", "retried")}
+    counts["cells"] = layout.cells if layout is not None else 0
+    counts["replicates"] = int(layout.counts.min()) if layout is not None else 0
+    counts["outside"] = int((~layout.inside).sum()) if layout is not None else 0
+    return counts

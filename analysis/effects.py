@@ -1,0 +1,51 @@
+"""Effects: the mean outcome of every level of every factor, with its interval."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.estimate import Estimate
+from analysis.factors import Factor
+from analysis.sample import Sample
+
+__all__ = ["level_effects", "level_labels"]
+
+
+def level_labels(factor: Factor) -> tuple[list[str], np.ndarray]:
+    """Return the labels of a factor's levels and each row's level; a continuous factor is cut into quarters."""
+    if factor.values is None:
+        assert factor.codes is not None
+        return list(factor.levels), factor.codes
+    low, high = factor.bounds
+    logarithmic = low > 0 and high / low > 30
+    ends = np.geomspace(low, high, 5) if logarithmic else np.linspace(low, high, 5)
+    labels = [f"{a:.3g} to {b:.3g}" for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return labels, np.digitize(factor.values, [-0.5, 0.0, 0.5])
+
+
+def level_effects(sample: Sample, found: Estimate | None, level: float) -> dict[str, Any]:
+    """Return ``{column: {level: {mean, ci_low, ci_high, n}}}``.
+
+    In a factorial the interval reflects the seed's noise alone, the other factors' levels being the studied ones;
+    elsewhere the scatter of the level's runs.
+    """
+    outcome = pd.Series(sample.outcome)
+    noise = float(np.sqrt(found.point.noise)) if found is not None and found.fit is not None else None
+    result: dict[str, Any] = {}
+    for factor in sample.factors:
+        labels, codes = level_labels(factor)
+        entries = {}
+        for code, label in enumerate(labels):
+            values = outcome[codes == code]
+            if values.empty:
+                continue
+            count = len(values)
+            deviation = noise if noise is not None else (float(values.std(ddof=1)) if count > 1 else float("nan"))
+            df = found.noise_df if noise is not None and found is not None else max(count - 1, 1)
+            half = float(stats.t.ppf((1 + level) / 2, df)) * deviation / np.sqrt(count)
+            mean = float(values.mean())
+            entries[label] = {"mean": mean, "ci_low": mean - half, "ci_high": mean + half, "n": count}
+        result[factor.name] = entries
+    return result

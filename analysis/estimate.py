@@ -1,0 +1,85 @@
+"""The estimate that the verdict rests on: one interface over the two estimators."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.factorial import FactorialFit, draw_components, fit_factorial
+from analysis.layout import Layout, outcome_inside
+from analysis.sample import OUTCOME, REPLICATE, Sample
+from analysis.shares import Components, Subset
+
+__all__ = ["Estimate", "estimate"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Point estimate and confidence draws of the variance components, in the outcome's squared unit.
+
+    ``ranges`` is each group's best minus worst level mean; ``df`` the degrees of freedom of each subset of
+    groups; ``fit`` the sums of squares where the estimate comes from a factorial.
+    """
+
+    point: Components
+    draws: Components
+    ranges: Mapping[str, float]
+    df: Mapping[Subset, int]
+    noise_source: str
+    noise_df: int
+    fit: FactorialFit | None = None
+
+
+def estimate(
+    sample: Sample, layout: Layout | None, method: str, *, draws: int, seed: int, fast: bool = False
+) -> Estimate | None:
+    """Return the estimate, or None where the sample holds too little for any."""
+    values = sample.outcome
+    if len(values) < 4 or np.ptp(values) <= 1e-12 * np.abs(values).max():
+        return None
+    if method == "factorial":
+        return _factorial(sample, layout, draws, seed, fast)
+    return None
+
+
+def _factorial(sample: Sample, layout: Layout | None, draws: int, seed: int, fast: bool) -> Estimate | None:
+    if layout is None or layout.empty or not layout.codes:
+        return None
+    outcome = outcome_inside(sample, layout)
+    if len(outcome) - layout.cells < 1:
+        return None
+    replicates = sample.rows.loc[layout.inside, REPLICATE].to_numpy()
+    centre, unit = float(outcome.mean()), float(np.abs(outcome - outcome.mean()).max())
+    fit = fit_factorial(dict(layout.codes), (outcome - centre) / unit, replicates)
+    if fit.residual_df < 1 or fit.mse <= 0:
+        return None
+    drawn = draw_components(fit, draws, np.random.default_rng(seed), fast=fast)
+    ranges = {}
+    for axis, group in enumerate(fit.groups):
+        others = tuple(a for a in range(fit.means.ndim) if a != axis)
+        ranges[group] = float(np.ptp(fit.means.mean(axis=others))) * unit
+    return Estimate(
+        point=_rescaled(fit.estimate(), unit),
+        draws=_rescaled(drawn, unit),
+        ranges=ranges,
+        df=fit.df,
+        noise_source="replicates",
+        noise_df=fit.residual_df,
+        fit=fit,
+    )
+
+
+def _rescaled(components: Components, unit: float) -> Components:
+    parts = {subset: part * unit**2 for subset, part in components.parts.items()}
+    return Components(parts, components.noise * unit**2)
+
+
+def column_ranges(sample: Sample) -> dict[str, float]:
+    """Each group's largest difference between the level means of one of its columns."""
+    found: dict[str, float] = {}
+    for factor in sample.factors:
+        codes = factor.codes if factor.values is None else np.digitize(factor.values, [-0.5, 0.0, 0.5])
+        means = pd.Series(sample.rows[OUTCOME].to_numpy()).groupby(codes).mean()
+        found[factor.group] = max(found.get(factor.group, 0.0), float(np.ptp(means.to_numpy())))
+    return found

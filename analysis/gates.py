@@ -1,0 +1,64 @@
+"""The gates: what forbids a verdict, whatever the shares look like."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.layout import Layout
+from analysis.sample import REPLICATE, Sample
+from analysis.uniformity import failure_depends_on_level, looks_adaptive
+
+__all__ = ["gates"]
+
+LARGEST_LOSS = 0.10
+SMALLEST_RANDOM_SAMPLE = 128
+SMALLEST_RESIDUAL_DF = 8
+
+
+def gates(sample: Sample, layout: Layout | None, method: str) -> list[str]:
+    """Return the codes of `analysis.verdict.REASONS` that forbid a verdict, the gravest first."""
+    found: list[str] = []
+    varied = {factor.group for factor in sample.factors}
+    if not {SYNCHRONISATION, SHAPE} <= set(sample.groups):
+        found.append("group_missing")
+    elif not {SYNCHRONISATION, SHAPE} <= varied:
+        found.append("not_varied")
+    values = sample.outcome
+    if len(values) > 1 and np.ptp(values) <= 1e-12 * np.abs(values).max():
+        found.append("constant_outcome")
+    found += _losses(sample)
+    found += _factorial(sample, layout) if method == "factorial" else _space_filling(sample)
+    if len(values) >= 2 and looks_adaptive(sample, layout if method == "factorial" else None):
+        found.append("not_uniform")
+    return found
+
+
+def _losses(sample: Sample) -> list[str]:
+    counts, found = sample.counts, []
+    finished = counts["used"] + counts["failed"] + counts["pruned"]
+    if counts["pruned"] > LARGEST_LOSS * finished:
+        found.append("pruned")
+    if counts["failed"] > LARGEST_LOSS * finished:
+        found.append("failed")
+    if failure_depends_on_level(sample):
+        found.append("failure_depends_on_level")
+    return found
+
+
+def _factorial(sample: Sample, layout: Layout | None) -> list[str]:
+    if layout is None or len(sample.rows) < SMALLEST_RESIDUAL_DF:
+        return ["too_few_trials"]
+    if layout.empty:
+        return ["empty_cell"]
+    runs = int(layout.inside.sum())
+    if layout.counts.max() < 2:
+        return ["no_replicates"]
+    residual = runs - layout.cells
+    labels: pd.Series = sample.rows.loc[layout.inside, REPLICATE]
+    if labels.nunique() <= layout.counts.max():
+        residual -= labels.nunique() - 1
+    return ["too_few_residual_df"] if residual < SMALLEST_RESIDUAL_DF else []
+
+
+def _space_filling(sample: Sample) -> list[str]:
+    return ["too_few_trials"] if len(sample.rows) < SMALLEST_RANDOM_SAMPLE else []

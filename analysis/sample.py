@@ -1,0 +1,188 @@
+"""The sample: which rows of a table of trials an analysis uses, and what became of the others."""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from analysis.factors import Factor, check_groups, default_groups, read_factor
+from ana_search.errors import FrameError
+
+__all__ = ["Sample", "make_sample"]
+
+STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
+OUTCOME, REPLICATE = "__outcome__", "__replicate__"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows an analysis uses.
+
+    ``rows`` has one row per used trial: the factor columns, ``__outcome__`` and ``__replicate__``. ``lost`` has
+    the factor columns of trials that failed, diverged or were pruned. ``factors`` are the columns with at least
+    two levels among the used rows, in the order of ``groups``; ``fixed`` are the others.
+    """
+
+    rows: pd.DataFrame
+    lost: pd.DataFrame
+    groups: dict[str, list[str]]
+    factors: tuple[Factor, ...]
+    fixed: tuple[str, ...]
+    replicates: bool
+    counts: dict[str, int]
+    notes: tuple[str, ...] = field(default=())
+
+    def with_lost(self, value: float) -> "Sample":
+        """The same sample with every lost trial counted as a finished one of outcome `value`."""
+        columns = [c for names in self.groups.values() for c in names]
+        lost = self.lost.assign(**{OUTCOME: value})[[*columns, OUTCOME, REPLICATE]]
+        rows = pd.concat([self.rows, lost.dropna(subset=[c for c in columns if self._continuous(c)])])
+        rows = rows.reset_index(drop=True)
+        factors = _read_factors(self.groups, rows, rows, self._categorical())[0]
+        return dataclasses.replace(self, rows=rows, factors=factors)
+
+    def _continuous(self, column: str) -> bool:
+        return any(f.name == column and f.kind == "continuous" for f in self.factors)
+
+    def _categorical(self) -> set[str]:
+        return {f.name for f in self.factors if f.kind == "categorical"} | set(self.fixed)
+
+    @property
+    def outcome(self) -> np.ndarray:
+        """The used rows' outcomes, in the outcome's own unit."""
+        return self.rows[OUTCOME].to_numpy(dtype=float)
+
+
+def _states(column: pd.Series) -> pd.Series:
+    names = column.map(lambda s: str(getattr(s, "name", s)).upper().rsplit(".", 1)[-1])
+    names = names.replace({"FAILED": "FAIL", "COMPLETED": "COMPLETE"})
+    unknown = sorted(set(names) - set(STATES))
+    if unknown:
+        raise FrameError(f"state column {column.name!r}: unknown {unknown[0]!r}; allowed: {', '.join(STATES)}")
+    return names
+
+
+def _outcomes(column: pd.Series, finished: pd.Series) -> pd.Series:
+    if pd.api.types.is_bool_dtype(column):
+        raise FrameError(f"outcome column {column.name!r} holds truth values; numbers are needed")
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    lost = numbers.isna() & column.notna() & finished
+    if lost.any():
+        raise FrameError(f"outcome column {column.name!r}: {column[lost].iloc[0]!r} is not a number")
+    return numbers
+
+
+def _without_copies(frame: pd.DataFrame) -> pd.DataFrame:
+    """Drop rows that repeat another in every column: the same trial read twice, not a replicate."""
+    return frame[~frame.astype(str).duplicated()]
+
+
+def _superseded(frame: pd.DataFrame, state: pd.Series) -> pd.Series:
+    """Failed trials that were tried again under another number: the retry stands for them."""
+    if "retry_of" not in frame.columns or "number" not in frame.columns:
+        return pd.Series(False, index=frame.index)
+    retried = pd.to_numeric(frame["retry_of"], errors="coerce").dropna().unique()
+    return state.eq("FAIL") & pd.to_numeric(frame["number"], errors="coerce").isin(retried)
+
+
+def _random_arm(frame: pd.DataFrame) -> pd.DataFrame:
+    if "arm" in frame.columns and frame["arm"].eq("random").any():
+        return frame[frame["arm"].eq("random")]
+    return frame
+
+
+def _read_factors(
+    groups: Mapping[str, Sequence[str]], rows: pd.DataFrame, every: pd.DataFrame, categorical: Collection[str]
+) -> tuple[tuple[Factor, ...], tuple[str, ...]]:
+    """The factors that vary among `rows`, and the names of the columns that do not."""
+    found, fixed = [], []
+    for group, names in groups.items():
+        for name in names:
+            factor = read_factor(rows[name], group, rows[OUTCOME], categorical, reference=every[name])
+            if factor.kind == "continuous" or len(factor.levels) > 1:
+                found.append(factor)
+            else:
+                fixed.append(name)
+    return tuple(found), tuple(fixed)
+
+
+def make_sample(
+    frame: pd.DataFrame,
+    groups: Mapping[str, Sequence[str]] | None,
+    *,
+    outcome: str,
+    state: str,
+    replicate: str,
+    categorical: Collection[str] = (),
+) -> Sample:
+    """Return the sample of a table of trials, or raise `FrameError` where the table cannot be read.
+
+    A trial is *used* when it is complete and its outcome finite; a complete trial without a finite outcome has
+    failed. Where the table has a column ``arm``, only its rows ``random`` are read.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise FrameError(f"a pandas DataFrame is needed, got {type(frame).__name__}")
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise FrameError(f"column {twice!r} appears twice in the table")
+    frame = frame.rename(columns=str)
+    missing = [c for c in (outcome,) if c not in frame.columns]
+    missing += [c for c, default in ((state, "state"), (replicate, "seed")) if c not in frame.columns and c != default]
+    if missing:
+        raise FrameError(f"column {missing[0]!r} is not in the table, which has {', '.join(map(repr, frame.columns))}")
+    if frame.empty:
+        raise FrameError("the table has no rows: no trial has been run")
+    named = default_groups(frame) if groups is None else groups
+    reserved = {outcome: "outcome", state: "state", replicate: "replicate"}
+    members = check_groups(named, set(frame.columns), reserved)
+
+    notes: list[str] = []
+    copies = len(frame)
+    frame = _random_arm(_without_copies(frame)).reset_index(drop=True)
+    states = _states(frame[state]) if state in frame.columns else pd.Series("COMPLETE", index=frame.index)
+    retried = _superseded(frame, states)
+    frame, states = frame[~retried], states[~retried]
+    values = _outcomes(frame[outcome], states.eq("COMPLETE"))
+    used = states.eq("COMPLETE") & np.isfinite(values)
+    failed = states.eq("FAIL") | (states.eq("COMPLETE") & ~used)
+    pruned = states.eq("PRUNED")
+    if copies > len(frame) + int(retried.sum()):
+        notes.append("rows that repeat another in every column, or lie outside the random arm, were left out")
+
+    columns = [c for names in members.values() for c in names]
+    rows = frame.loc[used, columns].copy()
+    rows[OUTCOME] = values[used]
+    has_replicates = replicate in frame.columns
+    rows[REPLICATE] = frame.loc[used, replicate].astype(str) if has_replicates else ""
+    if has_replicates:
+        again = rows.astype(str).duplicated()
+        if again.any():
+            notes.append(f"{int(again.sum())} trials repeat another's factors, seed and outcome and count once")
+            rows = rows[~again]
+    if not has_replicates:
+        notes.append(f"no column {replicate!r}: rows of one cell count as independent replicates")
+
+    every = frame.loc[used | failed | pruned]
+    factors, fixed = _read_factors(members, rows, every, categorical)
+    lost = frame.loc[failed | pruned, columns].assign(**{REPLICATE: ""})
+    if has_replicates:
+        lost[REPLICATE] = frame.loc[failed | pruned, replicate].astype(str)
+    counts = {
+        "used": len(rows),
+        "pruned": int(pruned.sum()),
+        "failed": int(failed.sum()),
+        "unfinished": int(states.isin(["RUNNING", "WAITING"]).sum()),
+        "retried": int(retried.sum()),
+    }
+    return Sample(
+        rows=rows,
+        lost=lost,
+        groups=members,
+        factors=factors,
+        fixed=fixed,
+        replicates=has_replicates,
+        counts=counts,
+        notes=tuple(notes),
+    )

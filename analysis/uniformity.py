@@ -1,0 +1,75 @@
+"""Were the levels drawn evenly, and do failures keep to some of them?"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from analysis.factors import Factor
+from analysis.layout import Layout
+from analysis.sample import Sample
+
+__all__ = ["failure_depends_on_level", "looks_adaptive", "uniformity_p_values"]
+
+ADAPTIVE_P = 0.001
+FAILURE_P = 0.01
+PERMUTATIONS = 2000
+
+
+def uniformity_p_values(sample: Sample) -> dict[str, float]:
+    """Return each factor's p value for having been drawn evenly: chi-squared for categories, else Kolmogorov-Smirnov."""
+    return {factor.name: _p_value(factor) for factor in sample.factors}
+
+
+def _p_value(factor: Factor) -> float:
+    if factor.values is None:
+        assert factor.codes is not None
+        return float(stats.chisquare(np.bincount(factor.codes, minlength=len(factor.levels))).pvalue)
+    position = (factor.values + 1) / 2
+    values, counts = np.unique(position, return_counts=True)
+    if len(values) <= 0.25 * len(position) and len(values) <= 64:  # a stepped range: few values, evenly spaced
+        return float(stats.chisquare(counts).pvalue)
+    return float(stats.kstest(position, "uniform").pvalue)
+
+
+def looks_adaptive(sample: Sample, layout: Layout | None) -> bool:
+    """Whether some factor's levels were met too unevenly for a design or a uniform draw.
+
+    Bonferroni-corrected over the factors, p < 0.001. Of a factorial (`layout`) with cells set apart only the
+    crossing counts, by the margins of its groups.
+    """
+    if layout is not None:
+        margins = [_margin(layout, axis) for axis in range(layout.counts.ndim)]
+        p_values = [float(stats.chisquare(margin).pvalue) for margin in margins if len(margin) > 1]
+    else:
+        p_values = list(uniformity_p_values(sample).values())
+    return bool(p_values) and min(p_values) * len(p_values) < ADAPTIVE_P
+
+
+def _margin(layout: Layout, axis: int) -> npt.NDArray[np.int64]:
+    others = tuple(a for a in range(layout.counts.ndim) if a != axis)
+    return np.asarray(layout.counts.sum(axis=others))
+
+
+def failure_depends_on_level(sample: Sample) -> bool:
+    """Whether lost trials cluster on levels of some factor: a permutation chi-squared test, Bonferroni-corrected."""
+    columns = [f for f in sample.factors if f.kind == "categorical"]
+    lost = len(sample.lost)
+    if not columns or lost < 3:
+        return False
+    generator = np.random.default_rng(0)
+    for factor in columns:
+        both = pd.concat([sample.rows[factor.name], sample.lost[factor.name]]).astype(str)
+        codes = pd.factorize(both, sort=True)[0]
+        sizes = np.bincount(codes).astype(float)
+        expected = sizes * lost / len(codes)
+        met = _chi_squared(np.bincount(codes[len(sample.rows) :], minlength=len(sizes)), expected)
+        drawn = generator.multivariate_hypergeometric(sizes.astype(int), lost, size=PERMUTATIONS)
+        above = int((_chi_squared(drawn, expected) >= met - 1e-9).sum())
+        if (above + 1) / (PERMUTATIONS + 1) < FAILURE_P / len(columns):
+            return True
+    return False
+
+
+def _chi_squared(counts: npt.NDArray[np.int64], expected: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(((counts - expected) ** 2 / expected).sum(axis=-1))
