@@ -20,13 +20,13 @@ Draw = Callable[[str, Choice | Range], Value]
 
 @cache
 def has_alpha(shape: str) -> bool:
-    """Return whether the schedule shape depends on ``alpha``."""
+    """Return whether the schedule shape has a power at all: a straight line has none."""
     values = {SCHEDULES[shape](0.37, 0.0, 1.0, alpha=alpha) for alpha in (0.5, 1.0, 2.0)}
     return len(values) > 1
 
 
 CONDITIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "alpha": ("shape", has_alpha),
+    "alpha": ("shape", lambda shape: shape == "power"),
     "power_law": ("shape", has_alpha),
     "backward_noise": ("backward", lambda backward: backward != "same"),
     "backward_spread": ("backward", lambda backward: backward != "same"),

@@ -11,7 +11,9 @@ from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Network, Study
 
-__all__ = ["check_sections", "check_space"]
+__all__ = ["MOST_CELLS", "check_sections", "check_space"]
+
+MOST_CELLS = 100_000
 
 
 def check_sections(sections: Mapping[str, Any]) -> list[str]:
@@ -79,6 +81,8 @@ def check_space(
     searched = {n: p for n, p in parameters.items() if isinstance(p, (Choice, Range))}
     if isinstance(study, Study):
         mistakes += _check_sampler(study, searched, excludes)
+        if study.sampler == "grid" and not mistakes:
+            mistakes += _check_size(searched, layers or 1)
     mistakes += _check_meaning(parameters)
     return mistakes
 
@@ -100,6 +104,22 @@ def _check_sampler(study: Study, searched: Mapping[str, Choice | Range], exclude
     return mistakes
 
 
+def _check_size(searched: Mapping[str, Choice | Range], layers: int) -> list[str]:
+    """Return a message for a grid that nobody could list, let alone train."""
+    cells = 1
+    for parameter in searched.values():
+        if isinstance(parameter, Choice):
+            values = len(parameter.choices)
+        else:
+            values = round((parameter.high - parameter.low) / (parameter.step or 1)) + 1
+        cells *= values ** (layers if parameter.scope == "layer" else 1)
+    if cells <= MOST_CELLS:
+        return []
+    return [
+        f"space: a grid of {cells:,} cells; allowed: at most {MOST_CELLS:,} (tpe and random need no grid)"
+    ]
+
+
 def _values(parameter: Parameter | None, default: str) -> set[Any]:
     if parameter is None:
         return {default}
@@ -113,15 +133,16 @@ def _values(parameter: Parameter | None, default: str) -> set[Any]:
 def _check_meaning(parameters: Mapping[str, Parameter]) -> list[str]:
     """Return a message for every key that has no effect on any trial."""
     backward = _values(parameters.get("backward"), "same")
-    idle = {
-        "backward_noise": ("same", backward == {"same"}),
-        "backward_spread": ("same", backward == {"same"}),
-        "backward_interval": ("annealed", "annealed" not in backward),
-        "backward_alpha": ("annealed", "annealed" not in backward),
+    untied, annealed = bool(backward - {"same"}), "annealed" in backward
+    effective = {
+        "alpha": ("power" in _values(parameters.get("shape"), "power"), "shape 'power'"),
+        "backward_noise": (untied, "backward 'static' or 'annealed'"),
+        "backward_spread": (untied, "backward 'static' or 'annealed'"),
+        "backward_interval": (annealed, "backward 'annealed'"),
+        "backward_alpha": (annealed, "backward 'annealed'"),
     }
-    wanted = {"same": "backward 'static' or 'annealed'", "annealed": "backward 'annealed'"}
     return [
-        f"space.{name}: has no effect in this study; allowed: only with {wanted[kind]}"
-        for name, (kind, without_effect) in idle.items()
-        if name in parameters and without_effect
+        f"space.{name}: has no effect in this study; allowed: only with {wanted}"
+        for name, (has_effect, wanted) in effective.items()
+        if name in parameters and not has_effect
     ]

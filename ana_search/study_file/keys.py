@@ -16,8 +16,8 @@ class SpaceKey:
 
     ``words`` are the names allowed, ``low`` and ``high`` the bounds of a number (``None``: no number is
     allowed, an infinite bound is none; ``open_low`` excludes ``low`` itself). ``per_layer`` says whether the
-    key may have layer scope. ``default`` is used where a file does not name the key; ``None`` stands for the value
-    of the section ``section``, which the key overrides.
+    key may have layer scope. ``default`` is used where a file does not name the key; ``None`` stands for
+    the value of the section ``section``, which the key overrides.
     """
 
     default: Value | None

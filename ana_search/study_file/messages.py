@@ -53,7 +53,7 @@ def describe(section: str, errors: Sequence[ErrorDetails], allowed: Iterable[str
             unknown.append(unknown_key(f"{section}.{name}", name, names))
             continue
         key = ".".join([section, *(str(part) for part in error["loc"][:1])])
-        values[key] = error["input"]
+        values[key] = "..." if error["type"] == "secret" else error["input"]
         messages.setdefault(key, []).append(_allowed(error["type"], error.get("ctx", {}), error["msg"]))
     listed = []
     for key, phrases in messages.items():

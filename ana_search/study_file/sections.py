@@ -21,6 +21,7 @@ Objective = Literal["val_accuracy", "weight_bits"]
 Bits = Annotated[int, Field(strict=True, ge=1, le=8)] | Literal["ternary"]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_STORAGES = ("sqlite:///", "postgresql://", "postgresql+", "mysql://", "mysql+", "journal:///")
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -44,6 +45,13 @@ def _objectives(value: Any) -> Any:
             "objective", '"val_accuracy", or ["val_accuracy", "weight_bits"] for a Pareto front'
         )
     return tuple(names)
+
+
+def _storage(value: Any) -> Any:
+    """Accept a storage URL. Its message never shows the value, which may hold a password."""
+    if not isinstance(value, str) or not value.startswith(_STORAGES):
+        raise PydanticCustomError("secret", f"a URL that starts with {', '.join(_STORAGES)}")
+    return value
 
 
 def _number_of_slots(value: Any) -> Any:
@@ -70,7 +78,7 @@ class Study(Section):
     trials: Count | None = None
     seeds: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
     pruner: Literal["none", "asha", "hyperband"] = "none"
-    storage: StrictStr | None = None
+    storage: Annotated[str, BeforeValidator(_storage)] | None = None
     seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 0
 
 
