@@ -1,0 +1,161 @@
+"""Notes on the dashboard's pages: the question with its answer so far, and why a trial is notable."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna_dashboard import get_note, save_note
+
+__all__ = ["QUESTION", "StudyFacts", "save", "study_note", "trial_notes"]
+
+QUESTION = "Is it the shape of the regularisation or the synchronisation of the layers that drives accuracy?"
+_OWN = "\n\n---\n*What you write below this line stays when the note above is renewed.*\n"
+_NOTABLE = 200  # trials with a note; failures beyond that are counted in the study's note
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What the note of a study says: names, counts, and the attribution or why there is none.
+
+    ``attribution`` is verdict.json (the keys of the analysis' document); ``problem`` says why it is missing.
+    """
+
+    name: str
+    requested: int | None
+    metrics: Sequence[str]
+    maximise: Sequence[bool]
+    attribution: Mapping[str, Any] | None = None
+    problem: str | None = None
+    question: str = QUESTION
+
+
+def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
+    """Return the study's note (Markdown): the question, the answer so far, its numbers, the best trial.
+
+    ``frame`` has one row a trial with ``number``, ``state`` and ``value``.
+    """
+    parts = [
+        f"# {facts.name}",
+        f"**Question.** {facts.question}",
+        _answer(facts),
+        *_shares(facts.attribution),
+    ]
+    parts += [_progress(facts, frame), *_best(facts, frame)]
+    report, export = f"ana-search analyse {facts.name}", f"ana-search export {facts.name}"
+    parts.append(
+        f"Files: see *Artifacts* on this page. The whole report: `{report} --out DIR`; "
+        f"the best network as a file: `{export} --out DIR`."
+    )
+    return "\n\n".join(parts)
+
+
+def trial_notes(facts: StudyFacts, frame: pd.DataFrame) -> dict[int, str]:
+    """Return the notes of notable trials by number: the best, the failed with their reason, the retried."""
+    notes: dict[int, list[str]] = {}
+    best = _best_row(facts, frame)
+    if best is not None:
+        notes[int(best["number"])] = [f"**Best so far**: {facts.metrics[0]} {best['value']:.4f}."]
+    for row in frame[frame["state"].isin(["FAIL", "PRUNED"])].to_dict("records"):
+        reason = row.get("reason")
+        if _known(reason):
+            word = "Failed" if row["state"] == "FAIL" else "Pruned"
+            notes.setdefault(int(row["number"]), []).append(f"**{word}**: {_plain(str(reason))}")
+    if "retry_of" in frame:
+        for row in frame[frame["retry_of"].notna()].to_dict("records"):
+            again, first = int(row["number"]), int(row["retry_of"])
+            attempt = f", attempt {int(row['attempt'])}" if _known(row.get("attempt")) else ""
+            notes.setdefault(again, []).append(f"**Retry** of trial {first}{attempt}.")
+            notes.setdefault(first, []).append(f"**Retried** as trial {again}.")
+    return {number: "\n\n".join(lines) for number, lines in list(notes.items())[:_NOTABLE]}
+
+
+def save(study: optuna.Study, body: str, trial_id: int | None = None) -> bool:
+    """Write a note of the study, or of the trial with this identifier; return whether anything changed.
+
+    Notes live among the study's attributes, so that finished trials can have one. What a person wrote below
+    the dividing line is kept.
+    """
+    target: Any = study
+    if trial_id is not None:
+        # A note needs these three names of a trial; a Trial object would run the sampler.
+        target = SimpleNamespace(storage=study._storage, study=study, _trial_id=trial_id)
+    before = get_note(target)
+    own = before.split(_OWN, 1)[1] if _OWN in before else ""
+    after = body + _OWN + own
+    if after == before:
+        return False
+    save_note(target, after)
+    return True
+
+
+def _answer(facts: StudyFacts) -> str:
+    found = facts.attribution
+    if found is None:
+        return f"**Answer so far.** None yet: {facts.problem or 'no trial has finished'}."
+    text = f"**Answer so far: {found['verdict']}.**"
+    reasons = found.get("reasons") or []
+    if reasons:
+        text += " Reasons: " + "; ".join(_plain(str(reason)) for reason in reasons) + "."
+    return text
+
+
+def _shares(found: Mapping[str, Any] | None) -> list[str]:
+    """Return the table of shares of the variance of a single run's accuracy, with their intervals."""
+    if found is None or not found.get("groups"):
+        return []
+    rows = dict(found["groups"])
+    rows |= {"interaction": found.get("interaction"), "seed alone": found.get("noise_floor")}
+    level = f"{found.get('level', 0.95):.0%}"
+    lines = [f"| group | share of the variance | {level} interval |", "|---|---|---|"]
+    for name, share in rows.items():
+        if share and share.get("share") is not None:
+            interval = f"{_percent(share.get('ci_low'))} to {_percent(share.get('ci_high'))}"
+            lines.append(f"| {name} | {_percent(share['share'])} | {interval} |")
+    counts = found.get("n") or {}
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count is not None)
+    caption = f"Method: {found.get('method', '?')}" + (f"; {said}." if said else ".")
+    return ["\n".join(lines), caption]
+
+
+def _progress(facts: StudyFacts, frame: pd.DataFrame) -> str:
+    counts = frame["state"].value_counts()
+    finished = int(counts.get("COMPLETE", 0) + counts.get("PRUNED", 0))
+    text = f"**Trials.** {finished} finished" + (f" of {facts.requested}" if facts.requested else "")
+    others = {"PRUNED": "of them pruned", "FAIL": "failed", "RUNNING": "running"}
+    return (
+        text
+        + "".join(f", {counts[state]} {word}" for state, word in others.items() if counts.get(state))
+        + "."
+    )
+
+
+def _best(facts: StudyFacts, frame: pd.DataFrame) -> list[str]:
+    row = _best_row(facts, frame)
+    if row is None:
+        return []
+    return [f"**Best.** {facts.metrics[0]} {row['value']:.4f} in trial {int(row['number'])}."]
+
+
+def _best_row(facts: StudyFacts, frame: pd.DataFrame) -> Mapping[Any, Any] | None:
+    done = frame[(frame["state"] == "COMPLETE") & frame["value"].notna()].to_dict("records")
+    if not done:
+        return None
+    sign = 1.0 if facts.maximise[0] else -1.0
+    return max(done, key=lambda row: (sign * float(row["value"]), -int(row["number"])))
+
+
+def _known(value: Any) -> bool:
+    return value is not None and not pd.isna(value) and value != ""
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None else f"{100 * share:.1f} %"
+
+
+def _plain(text: str) -> str:
+    """Return a reason as one line that Markdown shows literally."""
+    line = " ".join(text.split())
+    return line if "`" in line else f"`{line}`"

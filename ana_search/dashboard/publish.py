@@ -1,0 +1,75 @@
+"""Writing into a study what the dashboard shows beside its trials."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import optuna
+import pandas as pd
+from optuna.exceptions import ExperimentalWarning
+from optuna.study import StudyDirection
+from optuna_dashboard import save_plotly_graph_object
+
+from ana_search.dashboard import notes
+from ana_search.dashboard.artifacts import attach
+from ana_search.dashboard.figures import attribution_figure, schedule_figure
+from ana_search.plan import TrainingPlan
+
+__all__ = ["publish"]
+
+
+def publish(
+    study: optuna.Study,
+    frame: pd.DataFrame,
+    facts: notes.StudyFacts,
+    *,
+    plans: Mapping[str, TrainingPlan] | None = None,
+    files: Iterable[Path] = (),
+    artifacts: Path | None = None,
+) -> None:
+    """Write the study's note, its figures, the notes of notable trials, the metric names, and its files.
+
+    Trials are never touched: everything is an attribute of the study, so that this is safe beside a running
+    driver and works for finished trials. What has not changed is not written again.
+
+    Args:
+        study: the study in its storage.
+        frame: one row a trial (`ana_search.results.load_results`).
+        facts: what the note says.
+        plans: title to plan, each drawn as its layers' schedules.
+        files: files to offer for download; they are copied.
+        artifacts: the folder that keeps the copies; without it no file is offered.
+    """
+    if study.metric_names != list(facts.metrics):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(facts.metrics))
+    notes.save(study, notes.study_note(facts, frame))
+    identifiers = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
+    for number, body in notes.trial_notes(facts, frame).items():
+        if number in identifiers:
+            notes.save(study, body, identifiers[number])
+    figures = {}
+    if facts.attribution is not None and facts.attribution.get("groups"):
+        figures["attribution"] = attribution_figure(facts.attribution)
+    for title, plan in (plans or {}).items():
+        name = "schedules-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in title.split(":")[0])
+        figures[name] = schedule_figure(plan, title)
+    known = study._storage.get_study_system_attrs(study._study_id)
+    for name, figure in figures.items():
+        if _stored(known, name) != figure.to_json():
+            save_plotly_graph_object(study, figure, graph_object_id=name)
+    if artifacts is not None:
+        attach(study, files, artifacts)
+
+
+def maximised(study: optuna.Study) -> list[bool]:
+    """Return for every objective whether larger is better."""
+    return [direction == StudyDirection.MAXIMIZE for direction in study.directions]
+
+
+def _stored(attributes: Mapping[str, object], name: str) -> str:
+    """Return the JSON of a graph that the study has, or nothing; it is kept in numbered pieces."""
+    prefix = f"dashboard:plot_data:{name}:"
+    count = sum(key.startswith(prefix) for key in attributes)
+    return "".join(str(attributes.get(f"{prefix}{piece}", "")) for piece in range(count))

@@ -1,0 +1,1 @@
+"""Serving one study until interrupted."""

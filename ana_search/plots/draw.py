@@ -1,0 +1,106 @@
+"""Drawing one plan: PNG and SVG files of its schedules and its stairs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ana_search.ana import NOISE_FAMILIES, StairFunction
+from ana_search.plan import LayerPlan, TrainingPlan
+from ana_search.planner import make_plan
+from ana_search.plots.example import example_params
+from ana_search.plots.schedules import schedule_frame
+from ana_search.plots.stairs import EXACT, stair_frame
+from ana_search.space import replicate_seed
+from ana_search.study_file import StudySpec
+from analysis.style import PALETTE, SEQUENTIAL, save_figure, styled
+
+__all__ = ["draw_plan", "draw_schedules", "draw_stairs"]
+
+
+def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = None) -> list[Path]:
+    """Draw one plan of a study into ``folder`` (made if missing), and return the files.
+
+    ``params`` are those of a trial; without them an example is drawn: every parameter's first choice or the
+    middle of its range, as the figure's title says. Written are ``schedules`` and ``stairs`` (with a number
+    for every further kind of quantiser), each as PNG and as SVG.
+    """
+    chosen = example_params(spec) if params is None else dict(params)
+    plan = make_plan(spec, chosen, replicate_seed(spec, 0))
+    folder.mkdir(parents=True, exist_ok=True)
+    said = ", ".join(f"{name} = {value}" for name, value in list(chosen.items())[:6])
+    more = f" and {len(chosen) - 6} more" if len(chosen) > 6 else ""
+    drawn = {"schedules": draw_schedules(plan, f"{spec.study.name}: {said or 'as given'}{more}")}
+    for number, bits in enumerate(_kinds(plan.layers)):
+        spreads = sorted({layer.weights.spread for layer in plan.layers if layer.weights.spread > 0}) or [0.5]
+        name = "stairs" if number == 0 else f"stairs_{number + 1}"
+        drawn[name] = draw_stairs(StairFunction.for_network(bits), f"{bits}", spreads[-1])
+    return [file for name, figure in drawn.items() for file in save_figure(figure, folder, name)]
+
+
+def draw_schedules(plan: TrainingPlan, title: str) -> Figure:
+    """Return a figure of every layer's mean and spread over training, forward solid and backward dashed."""
+    frame = schedule_frame(plan)
+    parts = ["weights"] if _tied(plan) else ["weights", "activations"]
+    figure = Figure(figsize=(4.6 * len(parts) + 1.6, 5.2))
+    with styled():
+        axes = figure.subplots(2, len(parts), sharex=True, sharey="row", squeeze=False)
+        for column, part in enumerate(parts):
+            for row, quantity in enumerate(("spread", "mean")):
+                ax = axes[row][column]
+                _draw_layers(ax, frame[frame["part"] == part], quantity, plan)
+                ax.set_ylabel(f"{quantity} [quanta]" if column == 0 else "")
+            axes[0][column].set_title("weights and activations" if len(parts) == 1 else part, loc="left")
+            axes[1][column].set_xlabel("epoch")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", frameon=False)
+        figure.suptitle(title, fontsize=9, x=0.01, ha="left")
+    return figure
+
+
+def draw_stairs(stair: StairFunction, kind: str, spread: float) -> Figure:
+    """Return a figure of the stair with its expectation, and the gradient, under every noise family."""
+    frame = stair_frame(stair, (spread,))
+    figure = Figure(figsize=(8.4, 3.6))
+    with styled():
+        value, slope = figure.subplots(1, 2)
+        exact = frame[frame["noise"] == EXACT]
+        value.step(exact["x"], exact["value"], where="post", color="#222222", linewidth=1.8, label=EXACT)
+        for number, family in enumerate(NOISE_FAMILIES):
+            lines, colour = frame[frame["noise"] == family], PALETTE[number % len(PALETTE)]
+            value.plot(lines["x"], lines["value"], color=colour, linewidth=1.4, label=family)
+            slope.plot(lines["x"], lines["slope"], color=colour, linewidth=1.4)
+        value.set(xlabel="x", title=f"{kind} stair: E[stair(x - noise)], spread {spread:g}")
+        slope.set(xlabel="x", title="its derivative: what training sees")
+        value.legend(frameon=False)
+    return figure
+
+
+def _draw_layers(ax: Axes, frame: pd.DataFrame, quantity: str, plan: TrainingPlan) -> None:
+    """Draw one line a layer and direction; backward noise only where it differs from the forward noise."""
+    layers = len(plan.layers)
+    for layer in range(layers):
+        lines = frame[frame["layer"] == layer]
+        colour = colormaps[SEQUENTIAL](0.92 * layer / max(1, layers - 1))
+        forward = lines[lines["direction"] == "forward"]
+        ax.plot(forward["epoch"], forward[quantity], color=colour, linewidth=1.6, label=f"layer {layer}")
+        if plan.layers[layer].weights.backward != "same":
+            backward = lines[lines["direction"] == "backward"]
+            ax.plot(backward["epoch"], backward[quantity], color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
+    end = plan.training.anneal * plan.training.epochs
+    ax.axvline(end, color="#999999", linewidth=0.8, linestyle=":")
+
+
+def _tied(plan: TrainingPlan) -> bool:
+    return all(layer.weights == layer.activations for layer in plan.layers)
+
+
+def _kinds(layers: tuple[LayerPlan, ...]) -> list[Any]:
+    """Return the kinds of quantiser in a plan, in order of appearance."""
+    return list(
+        dict.fromkeys(bits for layer in layers for bits in (layer.weight_bits, layer.activation_bits))
+    )
