@@ -1,1 +1,22 @@
-"""data"""
+"""The data sets: one file each, registered in `DATASETS`; in memory as one uint8 tensor.
+
+An installed package adds its own through the entry point group ``ana_search.datasets``: a `Source`.
+"""
+
+from ana_search.data.augment import augment
+from ana_search.data.coding import InputCoding
+from ana_search.data.dataset import Dataset, Part
+from ana_search.data.load import DATASETS, dataset_info, load_dataset
+from ana_search.data.source import Images, Source
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Images",
+    "InputCoding",
+    "Part",
+    "Source",
+    "augment",
+    "dataset_info",
+    "load_dataset",
+]

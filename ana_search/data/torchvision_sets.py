@@ -1,0 +1,57 @@
+"""torchvision's CIFAR-10, SVHN and Fashion-MNIST, with its download, as uint8 tensors."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor
+
+from ana_search.data.source import Images
+from ana_search.errors import DataError
+from ana_search.plan import DataPlan
+
+__all__ = ["DEFAULT_ROOT", "load_parts"]
+
+DEFAULT_ROOT = "data"
+
+
+def load_parts(
+    plan: DataPlan,
+    parts: tuple[dict[str, Any], dict[str, Any]],
+    classes: tuple[str, ...],
+    statistics: tuple[tuple[float, ...], tuple[float, ...]],
+) -> Images:
+    """Return the images that torchvision's data set of this name holds; downloaded to ``plan.root`` if need be.
+
+    ``parts`` are the arguments of its training and of its test part; ``statistics`` the published means and
+    standard deviations of pixel / 255 by channel.
+
+    Raises:
+        DataError: the files are not there and cannot be downloaded.
+    """
+    root = Path(plan.root or DEFAULT_ROOT)
+    (images, labels), (test_images, test_labels) = (_read(plan.name, root, part) for part in parts)
+    return Images(images, labels, test_images, test_labels, classes, *statistics)
+
+
+def _read(name: str, root: Path, part: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    kind = {
+        "cifar10": torchvision.datasets.CIFAR10,
+        "svhn": torchvision.datasets.SVHN,
+        "fashion_mnist": torchvision.datasets.FashionMNIST,
+    }[name]
+    try:
+        raw = kind(str(root), download=True, **part)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"data set {name!r} is not in {root.resolve()} and could not be downloaded ({error}); "
+            "allowed: a network connection, or data.root with torchvision's files"
+        ) from error
+    images = torch.as_tensor(raw.data)
+    if name == "cifar10":
+        images = images.permute(0, 3, 1, 2)
+    elif name == "fashion_mnist":
+        images = images.unsqueeze(1)
+    labels = torch.as_tensor(raw.labels if name == "svhn" else raw.targets)
+    return images.to(torch.uint8).contiguous(), labels.to(torch.int64)

@@ -1,0 +1,61 @@
+"""Finding a network by its name and building it."""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+import torch
+from torch import nn
+
+from ana_search.ana import quantise, quantised_layers
+from ana_search.errors import NetworkError
+from ana_search.networks.digits_cnn import digits_cnn
+from ana_search.networks.resnet20 import resnet20
+from ana_search.networks.vgg import vgg8, vgg9
+from ana_search.plan import NetworkPlan
+
+__all__ = ["ENTRY_POINTS", "NETWORKS", "build_network", "count_layers"]
+
+ENTRY_POINTS = "ana_search.networks"
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "digits_cnn": digits_cnn,
+    "vgg8": vgg8,
+    "vgg9": vgg9,
+    "resnet20": resnet20,
+}
+
+
+def build_network(plan: NetworkPlan, *, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """Return the plan's network in floating point, for images (channels, height, width) and so many classes.
+
+    Raises:
+        NetworkError: no network of that name, or it cannot be built for such images.
+    """
+    make = _find(plan.name)
+    options = {} if plan.width is None else {"width": plan.width}
+    network = make(input_shape, classes, **options)
+    if not isinstance(network, nn.Module):
+        raise NetworkError(
+            f"network {plan.name!r} made a {type(network).__name__}; a torch.nn.Module is needed"
+        )
+    return network
+
+
+def count_layers(plan: NetworkPlan, input_shape: tuple[int, int, int], classes: int) -> int:
+    """Return the number of quantised layers of the plan's network; no memory is taken for its weights."""
+    with torch.device("meta"):
+        network = build_network(plan, input_shape=input_shape, classes=classes)
+        return len(quantised_layers(quantise(network, reset=False)))
+
+
+def _find(name: str) -> Callable[..., nn.Module]:
+    if name in NETWORKS:
+        return NETWORKS[name]
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in installed:
+        raise NetworkError(
+            f"unknown network {name!r}; allowed: {', '.join([*NETWORKS, *sorted(installed)])} "
+            f"(or an installed one of the entry point group {ENTRY_POINTS})"
+        )
+    made: Callable[..., nn.Module] = installed[name].load()
+    return made
