@@ -4,10 +4,13 @@ import itertools
 from collections.abc import Callable
 from functools import lru_cache
 
-from ana_search.ana.noise import NoiseFamily
+import torch
+from torch import Tensor
+
+from ana_search.ana.noise import NOISE_FAMILIES, NoiseFamily
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["mode_thresholds"]
+__all__ = ["lead", "mode_thresholds", "mode_thresholds_of_tensor"]
 
 _HALVINGS = 60
 
@@ -31,8 +34,7 @@ def mode_thresholds(stair: StairFunction, family: NoiseFamily, scale: float) -> 
 def _uniform(stair: StairFunction, family: NoiseFamily, scale: float) -> tuple[float, ...]:
     """On a uniform stair all inner cells are equal, and only where the outer levels win has to be solved.
 
-    The most probable inner level is the one whose cell holds ``x``, except that uniform noise wider than two
-    cells makes all the cells that it covers equally probable.
+    The most probable inner level is the one whose cell holds ``x``, but for the `lead` of uniform noise.
     """
     thresholds = stair.scaled_thresholds
     low, high = thresholds[0], thresholds[-1]
@@ -47,9 +49,17 @@ def _uniform(stair: StairFunction, family: NoiseFamily, scale: float) -> tuple[f
 
     top = centre if outer_wins(centre) else _bisect(outer_wins, centre, high)
     bottom = low + high - top
-    tie = min(0.0, width - scale) if family.name == "uniform" else 0.0
-    inner = tuple(min(max(t + tie, bottom), top) for t in thresholds[1:-1])
+    inner = tuple(min(max(t - lead(family, scale, width), bottom), top) for t in thresholds[1:-1])
     return (bottom, *inner, top)
+
+
+def lead(family: NoiseFamily, scale: float, width: float) -> float:
+    """Return by how much the inner levels of a uniform stair come early, with cells of the given width.
+
+    Uniform noise wider than two cells makes all the cells that it covers whole equally probable, and the
+    highest of them wins.
+    """
+    return max(0.0, scale - width) if family.flat else 0.0
 
 
 def _solve(stair: StairFunction, family: NoiseFamily, scale: float, k: int) -> float:
@@ -73,3 +83,27 @@ def _bisect(reached: Callable[[float], bool], low: float, high: float) -> float:
         else:
             low = middle
     return high
+
+
+def mode_thresholds_of_tensor(scale: Tensor, stair: StairFunction, family: NoiseFamily) -> Tensor:
+    """Return `mode_thresholds` for a 0-d tensor, as a float64 tensor on its device; compiled code calls it.
+
+    The solution is found on the host: on a GPU this waits for the value of ``scale``.
+    """
+    levels, thresholds = list(stair.levels), list(stair.thresholds)
+    result: Tensor = _solve_for_tensor(scale, family.name, levels, thresholds, stair.quantum)
+    return result
+
+
+@torch.library.custom_op("ana_search::mode_thresholds", mutates_args=())
+def _solve_for_tensor(
+    scale: Tensor, family: str, levels: list[float], thresholds: list[float], quantum: float
+) -> Tensor:
+    stair = StairFunction(levels, thresholds, quantum)
+    solved = mode_thresholds(stair, NOISE_FAMILIES[family], float(scale))
+    return torch.tensor(solved, dtype=torch.float64, device=scale.device)
+
+
+@_solve_for_tensor.register_fake
+def _(scale: Tensor, family: str, levels: list[float], thresholds: list[float], quantum: float) -> Tensor:
+    return torch.empty(len(thresholds), dtype=torch.float64, device=scale.device)

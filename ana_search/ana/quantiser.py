@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from ana_search.ana.noise import Noise, Width
-from ana_search.ana.regularise import Strategy, regularise
+from ana_search.ana.regularise import regularise
 from ana_search.ana.stairs import StairFunction
+from ana_search.ana.strategies import Strategy
 
 __all__ = ["Quantiser"]
 

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from ana_search.ana.mode import mode_thresholds
-from ana_search.ana.noise import Noise
-from ana_search.ana.smooth import smooth
-from ana_search.ana.stairs import StairFunction, cut
+from ana_search.ana.counter import Key, draw_key
+from ana_search.ana.elementwise import blockwise, working
+from ana_search.ana.noise import Noise, NoiseFamily
+from ana_search.ana.noise.base import Scalar
+from ana_search.ana.smooth import expectation, slope
+from ana_search.ana.stairs import StairFunction
+from ana_search.ana.strategies import STRATEGIES, Strategy, mode, random
 
-__all__ = ["STE_PRESETS", "STRATEGIES", "Strategy", "regularise"]
-
-Strategy = Literal["expectation", "mode", "random"]
-STRATEGIES = ("expectation", "mode", "random")
+__all__ = ["STE_PRESETS", "regularise"]
 
 STE_PRESETS: Mapping[str, Noise] = MappingProxyType(
     {
@@ -39,7 +40,8 @@ def regularise(
 ) -> Tensor:
     """Return ``stair`` of ``x`` less noise: its expectation, its mode or one sample an element.
 
-    Whatever the strategy, the gradient is the derivative of the expectation under ``backward``.
+    Whatever the strategy, the gradient is the derivative of the expectation under ``backward``. For it ``x`` is
+    kept and not the derivative, which is cheaper to compute again than to store.
 
     Args:
         x: floating-point tensor of any shape and memory format.
@@ -61,62 +63,97 @@ def regularise(
         raise ValueError(f"`strategy` must be one of {', '.join(STRATEGIES)}, but got {strategy!r}")
     if not x.is_floating_point():
         raise TypeError(f"`x` must be floating-point, but its dtype is {x.dtype}")
-    if x.requires_grad and torch.is_grad_enabled():
-        result: Tensor = _Regularise.apply(x, stair, forward, backward or forward, strategy, generator)
-        return result
-    return _value(x, stair, forward, strategy, generator)
+    key = draw_key(x.device, generator) if strategy == "random" else None
+    front = _Resolved.of(forward, x.device)
+    if not (x.requires_grad and torch.is_grad_enabled()):
+        return _value(x, stair, front, strategy, key)
+    back = front if backward is None else _Resolved.of(backward, x.device)
+    result: Tensor = _Regularise.apply(x, stair, front, back, strategy, key)
+    return result
+
+
+class _Resolved(NamedTuple):
+    """A noise with its numbers ready: Python numbers where that costs nothing, else 0-d tensors."""
+
+    family: NoiseFamily
+    mean: Scalar
+    scale: Scalar
+    most: float | None
+
+    @classmethod
+    def of(cls, noise: Noise, device: torch.device) -> "_Resolved":
+        family, mean, scale = noise.distribution, noise.mean, noise.scale
+        if not torch.compiler.is_compiling() and device.type == "cpu":
+            mean, scale = float(mean), float(scale)
+        if not isinstance(scale, Tensor):
+            return cls(family, mean, scale, scale)
+        most = None if noise.most is None else noise.most * family.factor(noise.width)
+        return cls(family, mean, scale, most)
 
 
 class _Regularise(torch.autograd.Function):
-    """Value under one noise, gradient under another; keeps one tensor, the derivative, for the backward."""
+    """Value under one noise, gradient under another."""
 
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
         stair: StairFunction,
-        forward: Noise,
-        backward: Noise,
+        front: _Resolved,
+        back: _Resolved,
         strategy: Strategy,
-        generator: torch.Generator | None,
+        key: Key | None,
     ) -> Tensor:
-        slope = _slope(x, stair, backward)
-        ctx.save_for_backward(slope)
-        return _value(x, stair, forward, strategy, generator)
+        ctx.save_for_backward(x)
+        ctx.stair, ctx.back = stair, back
+        return _value(x, stair, front, strategy, key)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (slope,) = ctx.saved_tensors
-        return gradients[0] * slope, None, None, None, None, None
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        return _gradient(x, gradient, ctx.stair, ctx.back), None, None, None, None, None
 
 
-def _number(value: float | Tensor) -> float:
-    return float(value)
+def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy, key: Key | None) -> Tensor:
+    """Return the value of the stair under the forward noise."""
+    family, mean, scale, most = noise
+
+    def exact(part: Tensor) -> Tensor:
+        return stair.of(working(part) - mean)
+
+    def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
+        if not isinstance(scale, Tensor) and scale == 0.0:
+            return exact(part)
+        part = working(part)
+        if strategy == "random":
+            assert key is not None
+            return random(part, stair, family, mean, scale, key, start)
+        if strategy == "mode":
+            return mode(part, stair, family, mean, scale)
+        if not isinstance(scale, Tensor):
+            return expectation(part, stair, family, mean, scale, most)
+        smooth = expectation(part, stair, family, mean, scale.clamp_min(_TINY), most)
+        return torch.where(scale > 0.0, smooth, exact(part))
+
+    return blockwise(block, x)
 
 
-def _slope(x: Tensor, stair: StairFunction, noise: Noise) -> Tensor:
-    scale = _number(noise.scale)
-    if scale == 0.0:
+def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:
+    """Return ``gradient`` times the derivative of the expectation under the backward noise."""
+    family, mean, scale, most = noise
+    if not isinstance(scale, Tensor) and scale == 0.0:
         return torch.zeros_like(x)
-    work = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-    _, slope = smooth(work, stair, noise.distribution, _number(noise.mean), scale, value=False)
-    assert slope is not None
-    return slope.to(x.dtype)
+
+    def block(part: Tensor, other: Tensor | None, _start: int) -> Tensor:
+        assert other is not None
+        if not isinstance(scale, Tensor):
+            return other * slope(working(part), stair, family, mean, scale, most)
+        steep = slope(working(part), stair, family, mean, scale.clamp_min(_TINY), most)
+        return other * torch.where(scale > 0.0, steep, 0.0)
+
+    return blockwise(block, x, gradient)
 
 
-def _value(
-    x: Tensor, stair: StairFunction, noise: Noise, strategy: Strategy, generator: torch.Generator | None
-) -> Tensor:
-    mean, scale = _number(noise.mean), _number(noise.scale)
-    work = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-    if scale == 0.0:
-        return stair(work - mean).to(x.dtype)
-    family = noise.distribution
-    if strategy == "expectation":
-        value, _ = smooth(work, stair, family, mean, scale, slope=False)
-        assert value is not None
-        return value.to(x.dtype)
-    if strategy == "mode":
-        return cut(work - mean, mode_thresholds(stair, family, scale), stair.scaled_levels).to(x.dtype)
-    noise_sample = family.sample(work.shape, generator, dtype=work.dtype, device=work.device)
-    return stair(work - (mean + scale * noise_sample)).to(x.dtype)
+# Stands for a scale of zero held in a tensor, where the result is then not used.
+_TINY = 1e-20

@@ -4,13 +4,15 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Literal, Self
+from functools import cached_property
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-__all__ = ["StairFunction"]
+from ana_search.ana.elementwise import blockwise, reached, working
+
+__all__ = ["Grid", "StairFunction", "cut"]
 
 # Above this many thresholds, comparing with each in turn costs more than a search.
 _FEW = 8
@@ -120,7 +122,35 @@ class StairFunction:
         NaN stays NaN.
         """
         with torch.no_grad():
+            return blockwise(lambda part, _other, _start: self.of(part), x)
+
+    def of(self, x: Tensor) -> Tensor:
+        """Return the stair of one block, in the precision of ``x`` or in float32 if that is lower."""
+        x = working(x)
+        if self.grid is None:
             return cut(x, self.scaled_thresholds, self.scaled_levels)
+        return self.grid.level(self.grid.count(x).clamp(0.0, float(len(self.thresholds))))
+
+    @cached_property
+    def grid(self) -> "Grid | None":
+        """How to evaluate the stair with a floor instead of a search, or ``None`` if that would not be exact.
+
+        It is for a uniform stair whose quantum is a power of two and whose thresholds are one quantum apart,
+        all at half-integers or all at integers.
+        """
+        q, first, low = self.quantum, self.thresholds[0], self.levels[0]
+        if (
+            self.step is None
+            or self.step[0] != 1.0
+            or math.frexp(q)[0] != 0.5
+            or not 2.0**-30 <= q <= 2.0**30
+        ):
+            return None
+        jump = self.step[1]
+        if first % 0.5 != 0.0 or any(v * 256.0 % 1.0 != 0.0 or abs(v) > 1024.0 for v in (first, low, jump)):
+            return None
+        halves = first % 1.0 == 0.5
+        return Grid(q, first - (0.5 if halves else 1.0), halves, jump * q, low * q)
 
     @cached_property
     def scaled_levels(self) -> tuple[float, ...]:
@@ -133,21 +163,41 @@ class StairFunction:
         return tuple(threshold * self.quantum for threshold in self.thresholds)
 
 
-def cut(x: Tensor, thresholds: Sequence[float], levels: Sequence[float]) -> Tensor:
-    """Return ``levels[k]`` where ``x`` has reached ``k`` of the (non-decreasing) thresholds."""
+class Grid(NamedTuple):
+    """A uniform stair in a form that a floor evaluates exactly, NaN staying NaN."""
+
+    quantum: float
+    origin: float
+    """What the floor of ``x / quantum`` (plus 1/2, for half-integers) is below the first threshold."""
+    halves: bool
+    jump: float
+    lowest: float
+
+    def count(self, x: Tensor) -> Tensor:
+        """Return how many thresholds ``x`` has reached, were there any number of them on both sides."""
+        scaled = x if self.quantum == 1.0 else x * (1.0 / self.quantum)
+        floor = torch.floor(scaled)
+        if self.halves:
+            # The difference is exact. Adding 1/2 before taking the floor would not be: 0.49999997 + 0.5 is 1.
+            floor = floor + reached(scaled - floor, 0.5)
+        return floor if self.origin == 0.0 else floor - self.origin
+
+    def level(self, count: Tensor) -> Tensor:
+        """Return the level above ``count`` thresholds."""
+        level = count if self.jump == 1.0 else count * self.jump
+        return level if self.lowest == 0.0 else level + self.lowest
+
+
+def cut(x: Tensor, thresholds: Sequence[float] | Tensor, levels: Sequence[float]) -> Tensor:
+    """Return ``levels[k]`` where ``x`` has reached ``k`` of the (non-decreasing) thresholds; NaN stays NaN."""
     if len(thresholds) > _FEW:
-        index = torch.bucketize(x, table(tuple(thresholds), x.dtype, x.device), right=True)
-        return table(tuple(levels), x.dtype, x.device)[index]
-    y = torch.full_like(x, levels[0])
+        edges = thresholds.to(x.dtype) if isinstance(thresholds, Tensor) else x.new_tensor(thresholds)
+        y = x.new_tensor(levels)[torch.bucketize(x, edges, right=True)]
+        return torch.where(torch.isnan(x), x, y)
+    y = x.clamp(levels[0], levels[0])
     for k, threshold in enumerate(thresholds):
         y = torch.where(x >= threshold, levels[k + 1], y)
-    return torch.where(torch.isnan(x), x, y)
-
-
-@lru_cache(maxsize=256)
-def table(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return ``values`` as a constant tensor."""
-    return torch.tensor(values, dtype=dtype, device=device)
+    return y
 
 
 def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:

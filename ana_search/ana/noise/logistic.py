@@ -25,16 +25,11 @@ class Logistic(NoiseFamily):
     def pdf(self, z: Tensor) -> Tensor:
         """Return ``F (1 - F)`` with ``F`` the sigmoid."""
         f = torch.sigmoid(z)
-        return f * (1.0 - f)
+        return f - f * f
 
-    def cdf_pdf(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``F`` and ``F - F**2``."""
-        f = torch.sigmoid(z)
-        return f, f - f * f
-
-    def quantile(self, u: Tensor) -> Tensor:
-        """Return ``log(u / (1 - u))``."""
-        return torch.log(u / (1.0 - u))
+    def quantile(self, v: Tensor) -> Tensor:
+        """Return ``log((1 + v) / (1 - v))``."""
+        return torch.log((1.0 + v) / (1.0 - v))
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""

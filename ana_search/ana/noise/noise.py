@@ -20,6 +20,8 @@ class Noise:
         mean: where the noise is centred; a number or a 0-d tensor.
         spread: half-width of the interval around the mean that holds the noise (all of it for uniform and
             triangular, 95 % of it for normal and logistic); a number or a 0-d tensor. 0 is no noise.
+        most: an upper bound on a spread that is a tensor. Compiled code, which cannot look at the tensor, then
+            evaluates only the thresholds that such noise can reach, and not all those of a stair with many.
         width: ``"deviation"`` makes ``spread / sqrt(3)`` the standard deviation instead.
 
     Raises:
@@ -30,6 +32,7 @@ class Noise:
     mean: float | Tensor = 0.0
     spread: float | Tensor = 0.0
     width: Width = "interval"
+    most: float | None = None
 
     def __post_init__(self) -> None:
         if self.family not in NOISE_FAMILIES:

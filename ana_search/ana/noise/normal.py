@@ -27,9 +27,9 @@ class Normal(NoiseFamily):
         """Return ``exp(-z**2 / 2) / sqrt(2 pi)``."""
         return torch.exp(-0.5 * z * z) * (1.0 / math.sqrt(2.0 * math.pi))
 
-    def quantile(self, u: Tensor) -> Tensor:
-        """Return ``sqrt(2) erfinv(2 u - 1)``."""
-        return math.sqrt(2.0) * torch.erfinv(2.0 * u - 1.0)
+    def quantile(self, v: Tensor) -> Tensor:
+        """Return ``sqrt(2) erfinv(v)``."""
+        return math.sqrt(2.0) * torch.erfinv(v)
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""

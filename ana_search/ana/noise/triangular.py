@@ -26,9 +26,8 @@ class Triangular(NoiseFamily):
         """Return ``max(1 - |z|, 0)``."""
         return (1.0 - z.abs()).clamp_min(0.0)
 
-    def quantile(self, u: Tensor) -> Tensor:
-        """Return ``sign(v) (1 - sqrt(1 - |v|))`` with ``v = 2 u - 1``."""
-        v = 2.0 * u - 1.0
+    def quantile(self, v: Tensor) -> Tensor:
+        """Return ``sign(v) (1 - sqrt(1 - |v|))``."""
         return v.sign() * (1.0 - (1.0 - v.abs()).sqrt())
 
     def probability(self, z: float) -> float:

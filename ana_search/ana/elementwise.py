@@ -1,0 +1,57 @@
+"""Fast element-wise evaluation: comparisons that yield floats, and work in blocks that stay in the cache."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["BLOCK", "blockwise", "reached", "working"]
+
+BLOCK = 65536
+"""Elements worked on at a time (times the number of threads): a dozen such temporaries stay in the cache."""
+
+
+def reached(x: Tensor, threshold: float | Tensor) -> Tensor:
+    """Return 1 where ``x >= threshold`` and 0 elsewhere, in the dtype of ``x``."""
+    if torch.compiler.is_compiling() or isinstance(threshold, Tensor):
+        return (x >= threshold).to(x.dtype)
+    # Writing into a float tensor is several times faster than making a boolean one and converting it.
+    out: Tensor = torch.ge(x, threshold, out=torch.empty_like(x))
+    return out
+
+
+def working(x: Tensor) -> Tensor:
+    """Return ``x`` in the precision that is computed in: half precisions are widened to float32."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def blockwise(
+    function: Callable[[Tensor, Tensor | None, int], Tensor], x: Tensor, other: Tensor | None = None
+) -> Tensor:
+    """Return ``function(x, other, 0)`` for an element-wise function, computed block by block on the CPU.
+
+    Eager element-wise code makes a temporary for every operation; in blocks these stay in the cache instead
+    of being written to memory. The third argument of ``function`` is the index, in memory order, of the first
+    element of its block. The result has the shape, dtype and memory format of ``x``.
+    """
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return function(x, other, 0).to(x.dtype)
+    block = BLOCK * torch.get_num_threads()
+    if x.numel() <= block:
+        return function(x, other, 0).to(x.dtype)
+    result = torch.empty_like(x)
+    if result.stride() != x.stride():
+        x = torch.empty_like(x).copy_(x)
+    if other is not None and other.stride() != result.stride():
+        other = torch.empty_like(result).copy_(other)
+    flat_x, flat_result = _flat(x), _flat(result)
+    flat_other = None if other is None else _flat(other)
+    for start in range(0, x.numel(), block):
+        part = slice(start, start + block)
+        flat_result[part] = function(flat_x[part], None if flat_other is None else flat_other[part], start)
+    return result
+
+
+def _flat(x: Tensor) -> Tensor:
+    """Return the elements of a dense tensor in memory order."""
+    return x.as_strided((x.numel(),), (1,))

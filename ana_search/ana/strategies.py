@@ -1,0 +1,73 @@
+"""The two strategies whose value is always a level; `expectation` is in `ana_search.ana.smooth`."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ana_search.ana.counter import Key, symmetric_uniform
+from ana_search.ana.elementwise import reached
+from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
+from ana_search.ana.noise import NoiseFamily
+from ana_search.ana.noise.base import Scalar
+from ana_search.ana.stairs import StairFunction, cut
+
+__all__ = ["STRATEGIES", "Strategy", "mode", "random"]
+
+Strategy = Literal["expectation", "mode", "random"]
+STRATEGIES: tuple[Strategy, ...] = ("expectation", "mode", "random")
+
+# Up to this many thresholds are compared with one by one.
+_FEW = 3
+
+
+def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar) -> Tensor:
+    """Return the most probable level of ``stair(x - noise)``, the higher of two equally probable ones.
+
+    It is a stair in ``x``, whose thresholds are solved for once a scale. Those of the inner levels of a uniform
+    stair need no search: they stay where they are (but for the `lead` of uniform noise), until an outer level
+    overtakes them.
+    """
+    thresholds: Sequence[float] | Tensor
+    if isinstance(scale, Tensor):
+        thresholds = mode_thresholds_of_tensor(scale, stair, family).to(x.dtype)
+    else:
+        thresholds = mode_thresholds(stair, family, scale)
+    y = x - mean
+    grid, n = stair.grid, len(stair.thresholds)
+    if grid is None:
+        return cut(y, thresholds, stair.scaled_levels)
+    if n <= _FEW:
+        count = y.clamp(0.0, 0.0)  # keeps NaN
+        for k in range(n):
+            count = count + reached(y, thresholds[k])
+        return grid.level(count)
+    early = _lead(family, scale, grid.quantum)
+    inner = grid.count(y if early is None else y + early).clamp(1.0, n - 1.0)
+    inner = inner * reached(y, thresholds[0])
+    return grid.level(inner + (n - inner) * reached(y, thresholds[n - 1]))
+
+
+def _lead(family: NoiseFamily, scale: Scalar, width: float) -> Scalar | None:
+    """Return `lead` of a number or a 0-d tensor, or ``None`` for nothing."""
+    if not family.flat:
+        return None
+    return (scale - width).clamp_min(0.0) if isinstance(scale, Tensor) else lead(family, scale, width)
+
+
+def random(
+    x: Tensor,
+    stair: StairFunction,
+    family: NoiseFamily,
+    mean: Scalar,
+    scale: Scalar,
+    key: Key,
+    start: int,
+) -> Tensor:
+    """Return ``stair(x - noise)`` with an independent sample of noise for every element.
+
+    ``start`` is the index, in memory order, of the first element of ``x``.
+    """
+    noise = family.quantile(symmetric_uniform(x, key, start))
+    return stair.of(x - (noise * scale + mean))
