@@ -1,8 +1,11 @@
 """Rungs of compressed plans, and the pruners that promote trials from one to the next."""
 
-from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
+from typing import TYPE_CHECKING
 
 from ana_search.study_file import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
 
 __all__ = ["make_pruner", "rungs"]
 
@@ -21,8 +24,10 @@ def rungs(spec: StudySpec) -> list[int]:
     return sorted({first, second, epochs})
 
 
-def make_pruner(spec: StudySpec) -> BasePruner:
+def make_pruner(spec: StudySpec) -> "BasePruner":
     """Return Optuna's pruner for the study; results are reported at step = epochs of the rung."""
+    from optuna.pruners import HyperbandPruner, NopPruner, SuccessiveHalvingPruner
+
     lowest, epochs = rungs(spec)[0], spec.training.epochs
     if spec.study.pruner == "asha":
         return SuccessiveHalvingPruner(min_resource=lowest, reduction_factor=_FACTOR)

@@ -1,55 +1,35 @@
-"""Optuna's samplers as a study uses them."""
+"""Optuna's samplers as a study uses them.
+
+Optuna is loaded when a sampler is made: who only plans and trains does not need it.
+"""
 
 import warnings
 from collections.abc import Callable
-from typing import Any
-
-from optuna import Study
-from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from typing import TYPE_CHECKING
 
 from ana_search.space.seeds import derive_seed
 from ana_search.space.walk import is_conditional
 from ana_search.study_file import StudySpec
 
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
 __all__ = ["SAMPLERS", "make_sampler"]
 
 
-class _Tpe(TPESampler):
-    """TPE that draws nothing for a trial whose parameters are given."""
+def _tpe(spec: StudySpec, seed: int) -> "BaseSampler":
+    from ana_search.space.given import GivenTpe
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {} if _is_given(trial) else super().sample_relative(study, trial, search_space)
+    return GivenTpe(seed=seed, multivariate=True, constant_liar=True, group=is_conditional(spec))
 
 
-class _Qmc(QMCSampler):
-    """A scrambled Sobol sequence; a trial whose parameters are given uses no point of it.
+def _qmc(spec: StudySpec, seed: int) -> "BaseSampler":
+    from optuna.samplers import RandomSampler
 
-    Every second or third point of a Sobol sequence alone would not fill the space.
-    """
+    from ana_search.space.given import GivenQmc
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {} if _is_given(trial) else super().sample_relative(study, trial, search_space)
-
-
-def _is_given(trial: FrozenTrial) -> bool:
-    """Return whether the trial was enqueued with its parameters."""
-    return bool(trial.system_attrs.get("fixed_params"))
-
-
-def _tpe(spec: StudySpec, seed: int) -> BaseSampler:
-    return _Tpe(seed=seed, multivariate=True, constant_liar=True, group=is_conditional(spec))
-
-
-def _qmc(spec: StudySpec, seed: int) -> BaseSampler:
     # The sequence belongs to the study (Optuna keeps the place in it); only what lies outside is drawn anew.
-    return _Qmc(
+    return GivenQmc(
         qmc_type="sobol",
         scramble=True,
         seed=derive_seed(spec.study.seed, "qmc"),
@@ -58,22 +38,36 @@ def _qmc(spec: StudySpec, seed: int) -> BaseSampler:
     )
 
 
-SAMPLERS: dict[str, Callable[[StudySpec, int], BaseSampler]] = {
+def _random(spec: StudySpec, seed: int) -> "BaseSampler":
+    from optuna.samplers import RandomSampler
+
+    return RandomSampler(seed=seed)
+
+
+def _nsga2(spec: StudySpec, seed: int) -> "BaseSampler":
+    from optuna.samplers import NSGAIISampler
+
+    return NSGAIISampler(seed=seed)
+
+
+SAMPLERS: dict[str, Callable[[StudySpec, int], "BaseSampler"]] = {
     "tpe": _tpe,
-    "random": lambda spec, seed: RandomSampler(seed=seed),
-    "grid": lambda spec, seed: RandomSampler(seed=seed),  # every cell is enqueued; nothing is left to draw
+    "random": _random,
+    "grid": _random,  # every cell is enqueued; nothing is left to draw
     "qmc": _qmc,
-    "nsga2": lambda spec, seed: NSGAIISampler(seed=seed),
+    "nsga2": _nsga2,
 }
 
 
-def make_sampler(spec: StudySpec, trial_number: int = 0) -> BaseSampler:
+def make_sampler(spec: StudySpec, trial_number: int = 0) -> "BaseSampler":
     """Return the study's sampler, seeded from the study's seed and the number of the next trial.
 
     A driver that resumes a study makes its sampler with the number of the first trial that it will ask for,
     so that draws are not repeated; one made anew for every trial makes draws independent of how often the
     study was resumed.
     """
+    from optuna.exceptions import ExperimentalWarning
+
     seed = derive_seed(spec.study.seed, "sampler", trial_number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and QMC: used as documented

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 from ana_search.data import DATASETS
@@ -22,8 +21,6 @@ def check_sections(sections: Mapping[str, Any]) -> list[str]:
     study, data, network = sections.get("study"), sections.get("data"), sections.get("network")
     if isinstance(data, Data):
         mistakes += _check_name("data.name", data.name, DATASETS, "ana_search.datasets")
-        if data.name == "image_folder":
-            mistakes += _check_folder(data.root)
     if isinstance(network, Network):
         mistakes += _check_name("network.name", network.name, NETWORKS, "ana_search.networks")
     if isinstance(study, Study):
@@ -39,15 +36,6 @@ def _check_name(key: str, name: str, registry: Iterable[str], group: str) -> lis
         f"{key}: got {name!r}{did_you_mean(name, allowed)}; allowed: {', '.join(allowed)}"
         f" (or an installed one of the entry point group {group})"
     ]
-
-
-def _check_folder(root: str | None) -> list[str]:
-    rule = "a folder that holds train/ and test/, each with one folder of images a class"
-    if root is None:
-        return [f"data.root: missing; image_folder needs {rule}"]
-    if not Path(root).is_dir():
-        return [f"data.root: {root!r} does not exist (seen from {Path.cwd()}); allowed: {rule}"]
-    return []
 
 
 def _check_study(study: Study) -> list[str]:

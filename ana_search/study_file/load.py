@@ -129,12 +129,19 @@ def _count_layers(sections: Mapping[str, Section], mistakes: list[str]) -> int |
     A network or data set that exists and cannot be used adds a message to ``mistakes``.
     """
     data, network = sections.get("data"), sections.get("network")
-    known = not any(mistake.startswith(("data", "network")) for mistake in mistakes)
-    if not known or not isinstance(data, Data) or not isinstance(network, Network):
+    if not isinstance(data, Data) or _is_wrong("data.name", mistakes):
         return None
     try:
         input_shape, classes = dataset_info(DataPlan(name=data.name, root=data.root))
+        if not isinstance(network, Network) or _is_wrong("network", mistakes):
+            return None
         return count_layers(NetworkPlan(name=network.name, width=network.width), input_shape, classes)
     except AnaSearchError as error:
-        mistakes.append(f"{'data' if isinstance(error, DataError) else 'network'}: {error}")
+        section = "data" if isinstance(error, DataError) else "network"
+        message = str(error)
+        mistakes.append(message if message.startswith(f"{section}.") else f"{section}: {message}")
         return None
+
+
+def _is_wrong(key: str, mistakes: list[str]) -> bool:
+    return any(mistake.startswith(key) for mistake in mistakes)

@@ -84,7 +84,11 @@ WRONG = [
     Wrong("deep_tables", f"{GOOD}\n[{'.'.join(['space'] + ['a'] * 2000)}]\nb = 1\n".encode(), ("space.a",)),
     Wrong("long_number", GOOD.replace("epochs = 2", f"epochs = {'9' * 6000}").encode(), ("cannot be read",)),
     # Tables and keys.
-    Wrong("section_as_value", b"study = 3\n" + GOOD.replace("[study]\n", "[other]\n").encode(), ("study: got 3",)),
+    Wrong(
+        "section_as_value",
+        b"study = 3\n" + GOOD.replace("[study]\n", "[other]\n").encode(),
+        ("study: got 3",),
+    ),
     Wrong("section_as_array", GOOD.replace("[network]", "[[network]]").encode(), ("network: got",)),
     _replaced("unknown_table", "[resources]", "[resourses]", "resourses", "did you mean 'resources'"),
     _study("unknown_study_key", 'colour = "red"', "study.colour"),
@@ -112,7 +116,10 @@ WRONG = [
     _study("three_objectives", 'objective = ["val_accuracy", "weight_bits", "loss"]', "study.objective"),
     _study("empty_objective", "objective = []", "study.objective"),
     _study(
-        "pruned_pareto", 'objective = ["val_accuracy", "weight_bits"]\npruner = "asha"', "study.pruner", "none"
+        "pruned_pareto",
+        'objective = ["val_accuracy", "weight_bits"]\npruner = "asha"',
+        "study.pruner",
+        "none",
     ),
     _study("storage_no_url", 'storage = "my.db"', "study.storage", "sqlite:///"),
     # [data]
@@ -144,7 +151,9 @@ WRONG = [
     _replaced("learning_rate_nan", "epochs = 2", "epochs = 2\nlearning_rate = nan", "training.learning_rate"),
     _replaced("no_learning_rate", "epochs = 2", "epochs = 2\nlearning_rate = 0.0", "training.learning_rate"),
     _replaced("anneal_beyond", "epochs = 2", "epochs = 2\nanneal = 1.5", "training.anneal"),
-    _replaced("unknown_optimiser", "epochs = 2", 'epochs = 2\noptimiser = "lion"', "training.optimiser", "adamw"),
+    _replaced(
+        "unknown_optimiser", "epochs = 2", 'epochs = 2\noptimiser = "lion"', "training.optimiser", "adamw"
+    ),
     _replaced("unknown_precision", "epochs = 2", 'epochs = 2\nprecision = "int8"', "training.precision"),
     _replaced("batch_size", "epochs = 2", "epochs = 2\nbatch_size = 0", "training.batch_size"),
     _replaced("no_workers", "workers = 1", "workers = 0", "resources.workers"),
@@ -168,8 +177,16 @@ WRONG = [
     _space("range_of_text", 'alpha = { low = "a", high = 2.0 }', "space.alpha.low"),
     _space("unknown_range_key", "alpha = { low = 1.0, high = 2.0, logg = true }", "space.alpha.logg"),
     _space("negative_alpha", "alpha = -1.0", "space.alpha"),
-    _space("layer_interval", 'interval = { choices = ["overlapped", "partition"], scope = "layer" }', "space.interval"),
-    _space("layer_rate", "learning_rate = { low = 0.1, high = 0.2, scope = 'layer' }", "space.learning_rate.scope"),
+    _space(
+        "layer_interval",
+        'interval = { choices = ["overlapped", "partition"], scope = "layer" }',
+        "space.interval",
+    ),
+    _space(
+        "layer_rate",
+        "learning_rate = { low = 0.1, high = 0.2, scope = 'layer' }",
+        "space.learning_rate.scope",
+    ),
     _space("unknown_scope", 'noise = { choices = ["normal"], scope = "channel" }', "space.noise.scope"),
     _space("too_few_layers", 'noise = { layers = ["normal", "uniform"] }', "space.noise.layers"),
     _space("bits_beyond", "weight_bits = [2, 16]", "space.weight_bits[1]"),
@@ -194,15 +211,26 @@ WRONG = [
     _grid("grid_of_reals", "alpha = { low = 1.0, high = 2.0 }", "space.alpha", "step"),
     _grid("grid_of_logs", "batch_size = { low = 1, high = 64, log = true }", "space.batch_size"),
     _grid("endless_grid", "batch_size = { low = 1, high = 100000 }", "space", "cells"),
-    Wrong(
-        "pruned_grid", GOOD.replace('"tpe"', '"grid"\npruner = "asha"').encode(), ("study.pruner",)
-    ),
+    Wrong("pruned_grid", GOOD.replace('"tpe"', '"grid"\npruner = "asha"').encode(), ("study.pruner",)),
     _grid("exclude_no_table", _NOISE + "exclude = [3]\n", "space.exclude[0]"),
-    _grid("exclude_unknown", _NOISE + "exclude = [{ when = { shape = 'power' } }]\n", "space.exclude[0].when.shape"),
-    _grid("exclude_value", _NOISE + "exclude = [{ when = { noise = 'logistic' } }]\n", "space.exclude[0].when.noise"),
+    _grid(
+        "exclude_unknown",
+        _NOISE + "exclude = [{ when = { shape = 'power' } }]\n",
+        "space.exclude[0].when.shape",
+    ),
+    _grid(
+        "exclude_value",
+        _NOISE + "exclude = [{ when = { noise = 'logistic' } }]\n",
+        "space.exclude[0].when.noise",
+    ),
     _grid("exclude_nothing", _NOISE + "exclude = [{ unless = [] }]\n", "space.exclude[0].when"),
     _grid("exclude_key", _NOISE + "exclude = [{ wen = { noise = 'normal' } }]\n", "space.exclude[0].wen"),
-    _space("exclude_without_grid", _NOISE + "exclude = [{ when = { noise = 'normal' } }]\n", "space.exclude", "grid"),
+    _space(
+        "exclude_without_grid",
+        _NOISE + "exclude = [{ when = { noise = 'normal' } }]\n",
+        "space.exclude",
+        "grid",
+    ),
     # Many mistakes, one message.
     Wrong(
         "five_mistakes",

@@ -79,7 +79,7 @@ def test_the_command_refuses(wrong: Wrong, command: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("what", ["missing.toml", "folder"])
 def test_no_file(what: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(StudyFileError, match="does not exist|is a folder"):
+    with pytest.raises(StudyFileError, match=r"does not exist|is a folder"):
         load_study_file(tmp_path / what)
 
 

@@ -1,0 +1,51 @@
+from optuna.trial import FixedTrial
+
+from ana_search.space import layer_count, suggest
+from tests.space.conftest import MakeStudy
+
+
+def test_names_and_kinds_of_parameters(make_study: MakeStudy) -> None:
+    spec = make_study(
+        """\
+        noise = ["uniform", "normal"]
+        strategy = "mode"
+        mean = ["static", "dynamic", -0.25]
+        offset = { low = -0.3, high = 0.3, scope = "layer" }
+        batch_size = { low = 16, high = 64, log = true }
+        alpha = { low = 1, high = 3, step = 0.5 }
+        """
+    )
+    layers = layer_count(spec)
+    given = {"noise": "normal", "mean": -0.25, "batch_size": 17, "alpha": 2.5}
+    given |= {f"offset.{layer}": layer / 100 for layer in range(layers)}
+    trial = FixedTrial(given)
+    assert suggest(trial, spec) == given
+    assert set(trial.distributions) == set(given)
+    assert trial.distributions["batch_size"].log  # type: ignore[attr-defined]  # an integer distribution
+    assert trial.distributions["alpha"].step == 0.5  # type: ignore[attr-defined]  # a real one
+
+
+def test_conditions_between_layers(make_study: MakeStudy) -> None:
+    spec = make_study(
+        """\
+        backward = { choices = ["same", "static", "annealed"], scope = "layer" }
+        backward_noise = { choices = ["uniform", "normal"], scope = "layer" }
+        backward_interval = ["overlapped", "partition"]
+        """
+    )
+    layers = layer_count(spec)
+    backward = {f"backward.{layer}": ("same", "static")[layer % 2] for layer in range(layers)}
+    noise = {f"backward_noise.{layer}": "normal" for layer in range(layers)}
+    params = suggest(FixedTrial(backward | noise), spec)
+    assert set(params) == set(backward) | {f"backward_noise.{layer}" for layer in range(1, layers, 2)}
+    annealed = backward | noise | {"backward.0": "annealed", "backward_interval": "partition"}
+    assert suggest(FixedTrial(annealed), spec)["backward_interval"] == "partition"
+
+
+def test_a_fixed_shape_decides_whether_alpha_exists(make_study: MakeStudy) -> None:
+    spec = make_study(
+        f"shape = {{ layers = {['power', 'cosine'] * 2 + ['power']} }}\n".replace("'", '"')
+        + 'alpha = { low = 1.0, high = 2.0, scope = "layer" }'
+    )
+    params = suggest(FixedTrial({f"alpha.{layer}": 1.5 for layer in range(5)}), spec)
+    assert set(params) == {"alpha.0", "alpha.2", "alpha.4"}
