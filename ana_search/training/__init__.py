@@ -1,1 +1,8 @@
-"""training"""
+"""Training one plan: no Optuna, no Ray, no state that outlives the run."""
+
+from ana_search.training.build import build, network_of
+from ana_search.training.evaluate import evaluate
+from ana_search.training.result import EpochReport, TrainingResult
+from ana_search.training.train import train
+
+__all__ = ["EpochReport", "TrainingResult", "build", "evaluate", "network_of", "train"]

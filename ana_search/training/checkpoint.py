@@ -1,0 +1,67 @@
+"""A training run on disk: enough to go on after any epoch as if it had never stopped."""
+
+import dataclasses
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ana_search.plan import TrainingPlan
+from ana_search.training.result import EpochReport
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+_VERSION = 1
+
+
+def save_checkpoint(
+    path: Path,
+    plan: TrainingPlan,
+    network: nn.Module,
+    optimiser: Optimizer,
+    history: list[EpochReport],
+    random_states: dict[str, Tensor],
+) -> None:
+    """Write the state after an epoch, under a temporary name that is then renamed."""
+    state = {
+        "version": _VERSION,
+        "plan": plan.hash,
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "history": [dataclasses.asdict(report) for report in history],
+        "random_states": random_states,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(state, file)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(
+    path: Path, plan: TrainingPlan, network: nn.Module, optimiser: Optimizer
+) -> tuple[list[EpochReport], dict[str, Tensor]] | None:
+    """Restore network and optimiser; return the history so far and the states of the random generators.
+
+    Returns ``None``, and changes nothing, where there is no checkpoint of this plan: missing, of another plan or
+    version, or unreadable (such a run starts anew, which loses time but no result).
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
+        return None
+    if not isinstance(state, dict) or state.get("version") != _VERSION or state.get("plan") != plan.hash:
+        return None
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
+    return history, state["random_states"]

@@ -1,0 +1,36 @@
+"""What a training run reports after every epoch, and what it returns."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+__all__ = ["EpochReport", "TrainingResult"]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch, counted from 1.
+
+    ``loss`` and ``train_accuracy`` are means over the epoch's batches, with noise; ``accuracy`` is that of the
+    stair network on the validation part. ``gap`` is the regularisation gap of each layer at the end of the
+    epoch (see `ana_search.ana.regularisation_gap`), ``seconds`` the time since the run was started or resumed.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    train_accuracy: float
+    accuracy: float
+    learning_rate: float
+    gap: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished training run: validation accuracy, one report an epoch, and the network in evaluation mode."""
+
+    accuracy: float
+    history: list[EpochReport]
+    network: nn.Module
+    seconds: float

@@ -1,0 +1,154 @@
+"""Training one plan: the loop over epochs and steps."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from ana_search.ana import Annealer, regularisation_gap
+from ana_search.data import Dataset, augment, load_dataset
+from ana_search.errors import DataError, DivergedError
+from ana_search.plan import TrainingPlan
+from ana_search.training.build import build
+from ana_search.training.checkpoint import load_checkpoint, save_checkpoint
+from ana_search.training.evaluate import evaluate
+from ana_search.training.optimiser import learning_rate_at, make_optimiser
+from ana_search.training.result import EpochReport, TrainingResult
+
+__all__ = ["train"]
+
+_GAP_IMAGES = 64  # images that the regularisation gap is measured on
+
+
+def train(
+    plan: TrainingPlan,
+    report: Callable[[EpochReport], None] | None = None,
+    *,
+    dataset: Dataset | None = None,
+    checkpoint: Path | None = None,
+    device: torch.device | str | None = None,
+) -> TrainingResult:
+    """Train the plan and return the network with its validation accuracy.
+
+    Initial weights, the order of the images and all noise come from ``plan.seed``; torch's own random state is
+    left as it was. The same plan gives the same accuracy to the last bit on the same kind of machine with the
+    same number of threads, whether it is trained in one go or resumed.
+
+    Args:
+        plan: everything there is to know about the run.
+        report: called after every epoch, and after the checkpoint was written. What it raises ends the run.
+        dataset: the plan's data set, where it is in memory already (default: it is loaded).
+        checkpoint: a file to write after every epoch but the last, and to go on from if it holds this plan.
+        device: where to train (default: the first CUDA device that is visible, else the CPU).
+
+    Raises:
+        DataError, NetworkError: the plan's data set or network cannot be had.
+        DivergedError: the loss is no longer finite.
+    """
+    began = time.monotonic()
+    chosen = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+    data = (load_dataset(plan.data) if dataset is None else dataset).to(chosen)
+    network, annealer = build(plan, data.input_shape, len(data.classes))
+    run = _Run(plan, data, network.to(chosen), annealer)
+    restored = None if checkpoint is None else load_checkpoint(checkpoint, plan, run.network, run.optimiser)
+    with torch.random.fork_rng(devices=[chosen] if chosen.type == "cuda" else []):
+        torch.manual_seed(plan.seed)
+        history: list[EpochReport] = []
+        if restored is not None:
+            history, states = restored
+            run.restore(states)
+        while len(history) < plan.training.epochs:
+            history.append(run.epoch(len(history), began))
+            if checkpoint is not None and len(history) < plan.training.epochs:
+                save_checkpoint(checkpoint, plan, run.network, run.optimiser, history, run.random_states())
+            if report is not None:
+                report(history[-1])
+    accuracy = history[-1].accuracy
+    return TrainingResult(accuracy, history, run.network.eval(), time.monotonic() - began)
+
+
+class _Run:
+    """One training run in memory."""
+
+    def __init__(self, plan: TrainingPlan, data: Dataset, network: nn.Module, annealer: Annealer) -> None:
+        settings = plan.training
+        self.plan, self.data, self.annealer = plan, data, annealer
+        self.network = network.to(memory_format=torch.channels_last) if data.images.is_cuda else network
+        self.step_network = torch.compile(self.network) if settings.compile else self.network
+        self.optimiser: Optimizer = make_optimiser(network, settings)
+        # An incomplete last batch is left out: batch norm needs batches of one size.
+        self.batch_size = min(settings.batch_size, len(data.train))
+        self.steps_per_epoch = len(data.train) // self.batch_size
+        if self.batch_size < 2:
+            raise DataError(f"training needs batches of at least 2 images, got {self.batch_size}")
+        self.steps = settings.epochs * self.steps_per_epoch
+        self.order = torch.Generator().manual_seed(plan.seed)
+
+    def random_states(self) -> dict[str, Tensor]:
+        """Return the states of all generators that the run draws from."""
+        states = {"order": self.order.get_state(), "cpu": torch.get_rng_state()}
+        if self.data.images.is_cuda:
+            states["cuda"] = torch.cuda.get_rng_state(self.data.images.device)
+        return states
+
+    def restore(self, states: dict[str, Tensor]) -> None:
+        """Put all generators into the states that `random_states` returned."""
+        self.order.set_state(states["order"])
+        torch.set_rng_state(states["cpu"])
+        if self.data.images.is_cuda and "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"], self.data.images.device)
+
+    def epoch(self, epoch: int, began: float) -> EpochReport:
+        """Train epoch number ``epoch``, counted from 0, and validate."""
+        self.network.train()
+        order = torch.randperm(len(self.data.train), generator=self.order).to(self.data.train.device)
+        losses, hits = [], []
+        images = self.data.images[:0]
+        for batch in range(self.steps_per_epoch):
+            chosen = self.data.train[order[batch * self.batch_size : (batch + 1) * self.batch_size]]
+            images = self.data.images[chosen]
+            loss, hit = self._step(epoch * self.steps_per_epoch + batch, images, self.data.labels[chosen])
+            losses.append(loss)
+            hits.append(hit)
+        # One transfer an epoch: reading every loss at once would make a GPU wait at every step.
+        loss = torch.stack(losses).double().mean().item()
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss became {loss} in epoch {epoch + 1} of {self.plan.training.epochs}")
+        gap = regularisation_gap(self.network, self.data.encode(images[:_GAP_IMAGES]))
+        accuracy, _ = evaluate(self.network, self.data)
+        return EpochReport(
+            epoch=epoch + 1,
+            epochs=self.plan.training.epochs,
+            loss=loss,
+            train_accuracy=torch.stack(hits).double().mean().item(),
+            accuracy=accuracy,
+            learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+            gap=tuple(gap),
+            seconds=time.monotonic() - began,
+        )
+
+    def _step(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one optimiser step; return its loss and the fraction of the batch classified correctly."""
+        settings = self.plan.training
+        self.annealer.set(step / (settings.anneal * self.steps))
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, self.steps, settings)
+        if self.plan.data.augment:
+            images = augment(images, flips=self.data.flips, generator=self.order)
+        inputs = self.data.encode(images)
+        if inputs.is_cuda:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        lower = settings.precision == "bfloat16"
+        with torch.autocast(inputs.device.type, torch.bfloat16) if lower else nullcontext():
+            logits = self.step_network(inputs)
+            loss = functional.cross_entropy(logits.float(), labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach(), (logits.detach().argmax(dim=1) == labels).double().mean()
