@@ -1,6 +1,18 @@
 """Export: trained networks as files of integers, and the proof that they compute what was trained."""
 
+from ana_search.export.check import check_directory
+from ana_search.export.formats import FORMATS
 from ana_search.export.freeze import freeze
 from ana_search.export.frozen import FrozenNetwork
+from ana_search.export.models import TrainedModel, export_models, freeze_trained, frozen_accuracy
 
-__all__ = ["FrozenNetwork", "freeze"]
+__all__ = [
+    "FORMATS",
+    "FrozenNetwork",
+    "TrainedModel",
+    "check_directory",
+    "export_models",
+    "freeze",
+    "freeze_trained",
+    "frozen_accuracy",
+]

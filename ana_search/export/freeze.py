@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from ana_search.ana import QuantActivation, StairFunction
 from ana_search.ana.layers import QuantConv1d, QuantConv2d, QuantConv3d, QuantLinear
 from ana_search.errors import ExportRequestError
 from ana_search.export import operations as ops
-from ana_search.export.frozen import FrozenNetwork, Step
+from ana_search.export.frozen import FrozenNetwork, Step, layer_name
 from ana_search.export.functions import apply_function
 from ana_search.export.thresholds import decreasing_channels, find_thresholds
 from ana_search.export.values import Codes, Pending, Real, is_function
@@ -67,6 +68,7 @@ class Freezer:
         self.table, self.scale, self.input_shape = table, scale, input_shape
         self.steps: list[Step] = []
         self.values: dict[fx.Node, Any] = {}
+        self.calls: Counter[Any] = Counter()
 
     def run(self) -> FrozenNetwork:
         for node in self.module.graph.nodes:
@@ -179,12 +181,13 @@ class Freezer:
         if bool(reflected.any()) and not torch.equal(levels, (total - levels).flip(0)):
             raise self.refuse(node, f"a batch norm with negative factors after max-pooling needs symmetric levels, not {stair.levels}")
 
-        def code_of(accumulators: Tensor, side: int = 0) -> Tensor:
+        def code_of(accumulators: Tensor, side: Tensor | None = None) -> Tensor:
             codes = (stair(pending.evaluate(accumulators, side)) / stair.quantum).round().to(torch.int64)
             return torch.where(reflected.unsqueeze(1), total - codes, codes)
 
         low, high = int(levels[0]), int(levels[-1])
-        name = str(node.target)
+        self.calls[node.target] += 1
+        name = layer_name(str(node.target), self.calls[node.target])
         last = not (pending.pools or bool(reflected.any()))
         if pending.side is None:
             decreasing = decreasing_channels(code_of, pending.low, pending.high)
@@ -208,11 +211,20 @@ class Freezer:
         assert side is not None
         if side.high - side.low >= _WIDEST_SIDE:
             raise self.refuse(node, f"the shortcut has {side.high - side.low + 1} codes; allowed are {_WIDEST_SIDE}")
-        codes = range(side.low, side.high + 1)
-        falls = [decreasing_channels(lambda a, s=s: code_of(a, s), pending.low, pending.high) for s in codes]  # type: ignore[misc]  # a default binds the loop's variable
-        decreasing = torch.stack(falls).any(dim=0)
-        found = [find_thresholds(lambda a, s=s: code_of(a, s), levels, pending.low, pending.high, decreasing) for s in codes]  # type: ignore[misc]  # as above
-        return ops.SideThresholds(torch.stack(found, dim=1), levels, side.low), (pending.emit(decreasing), side.index)
+        channels, count, codes = len(pending.low), len(levels) - 1, side.high - side.low + 1
+        every = torch.arange(side.low, side.high + 1)
+
+        def code_of_row(accumulators: Tensor) -> Tensor:
+            """Codes of accumulators [C * S, P], where row c * S + s has the second code number s."""
+            width = accumulators.shape[1]
+            sides = every.repeat_interleave(width).expand(channels, -1)
+            return code_of(accumulators.reshape(channels, -1), sides).reshape(channels * codes, width)
+
+        low, high = (each.repeat_interleave(codes) for each in (pending.low, pending.high))
+        decreasing = decreasing_channels(code_of_row, low, high).reshape(channels, codes).any(dim=1)
+        found = find_thresholds(code_of_row, levels, low, high, decreasing.repeat_interleave(codes))
+        operation = ops.SideThresholds(found.reshape(channels, codes, count), levels, side.low)
+        return operation, (pending.emit(decreasing), side.index)
 
     def max_pool(self, node: fx.Node, value: Value, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Value:
         """Pool codes at once; remember the pool of a value that has no codes yet."""

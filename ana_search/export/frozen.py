@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FrozenNetwork", "Step"]
+from ana_search.export.operations import IntegerMap
+
+__all__ = ["FrozenNetwork", "Step", "layer_name", "storage_bits"]
 
 
 class Step(NamedTuple):
@@ -39,19 +41,20 @@ class FrozenNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the logits."""
-        return self._run(pixels)[-1]
+        return self.run(pixels)[-1]
 
     @torch.no_grad()
     def codes(self, pixels: Tensor) -> dict[str, Tensor]:
         """Return the integer codes of every quantised layer (int16), by name."""
-        values = self._run(pixels)
+        values = self.run(pixels)
         return {
             step.layer: value.to(torch.int16)
             for step, value in zip(self.steps, values[1:], strict=True)
             if step.layer
         }
 
-    def _run(self, pixels: Tensor) -> list[Tensor]:
+    def run(self, pixels: Tensor) -> list[Tensor]:
+        """Return all values: the pixels, then the result of every step."""
         values = [pixels]
         for operation, step in zip(self.operations, self.steps, strict=True):
             values.append(operation(*[values[index] for index in step.inputs]))
@@ -60,7 +63,12 @@ class FrozenNetwork(nn.Module):
     @property
     def bits(self) -> int:
         """The bits that the integer weights take at the fewest bits that hold each layer."""
-        return sum(storage_bits(op.weight) * op.weight.numel() for op in self.operations if hasattr(op, "stride"))
+        return sum(storage_bits(op.weight) * op.weight.numel() for op in self.operations if isinstance(op, IntegerMap))
+
+
+def layer_name(module: str, call: int) -> str:
+    """Return the name of a quantised layer: its activation's name, numbered from the second call on."""
+    return module if call == 1 else f"{module}#{call}"
 
 
 def storage_bits(weight: Tensor) -> int:

@@ -32,7 +32,7 @@ def pack(name: str, values: NDArray[np.integer[Any]]) -> TensorProto:
 
 
 class OnnxBuilder:
-    """Collects nodes and initialisers; every constant is stored once."""
+    """Collects nodes and initialisers; equal constants are stored once."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -57,6 +57,12 @@ class OnnxBuilder:
             self.initializers.append(numpy_helper.from_array(array, name))
             self._constants[key] = name
         return self._constants[key]
+
+    def unshared(self, stem: str, values: NDArray[Any]) -> str:
+        """Add an array of its own, equal to another or not, and return its name."""
+        name = self.name(stem)
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
 
     def packed(self, stem: str, values: NDArray[np.integer[Any]]) -> str:
         """Add integers in the narrowest type that holds them and return their name."""

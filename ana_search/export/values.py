@@ -55,10 +55,10 @@ class Pending:
         """Return this value with one more function applied to it."""
         return replace(self, functions=(*self.functions, function))
 
-    def evaluate(self, accumulators: Tensor, side: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    def evaluate(self, accumulators: Tensor, side: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return what the network makes of accumulators, int64 [C, P] → ``dtype`` [C, P].
 
-        Pools are left out; ``side`` is the code of the second input, for all elements.
+        Pools are left out; ``side`` holds the codes of the second input, int64 [C, P].
         """
         x = (accumulators.to(torch.float64) * self.scale).to(dtype)
         return self._apply(x, 0, len(self.functions), side)
@@ -70,21 +70,28 @@ class Pending:
             return torch.zeros(count, dtype=torch.bool)
         ends = torch.stack([self.low, self.high], dim=1)
         x = (ends.to(torch.float64) * self.scale).to(torch.float32)
-        between = self._apply(x, 0, self.pooled_after, 0).sort(dim=1).values
-        after = self._apply(between, self.pooled_after, len(self.functions), 0)
+        between = self._apply(x, 0, self.pooled_after, None).sort(dim=1).values
+        after = self._apply(between, self.pooled_after, len(self.functions), None)
         return after[:, 0] > after[:, 1]
 
     @torch.no_grad()
-    def _apply(self, x: Tensor, first: int, last: int, side: int) -> Tensor:
-        flat = self.dimensions == 2
-        x = x.T.contiguous() if flat else x.reshape(1, x.shape[0], *[1] * (self.dimensions - 3), x.shape[1])
-        for number, function in enumerate(self.functions[first:last], first):
-            if self.side is not None and number == self.side_at:
-                x = x + side * self.side.scale
-            x = function(x)
-        if self.side is not None and self.side_at == last:
-            x = x + side * self.side.scale
-        return x.T.contiguous() if flat else x.reshape(x.shape[1], -1)
+    def _apply(self, x: Tensor, first: int, last: int, side: Tensor | None) -> Tensor:
+        x, added = self._lay_out(x), None
+        if self.side is not None and side is not None:
+            added = self._lay_out((side.to(torch.float64) * self.side.scale).to(x.dtype))
+        for number in range(first, last):
+            if added is not None and number == self.side_at:
+                x = x + added
+            x = self.functions[number](x)
+        if added is not None and self.side_at == last:
+            x = x + added
+        return x.T.contiguous() if self.dimensions == 2 else x.reshape(x.shape[1], -1)
+
+    def _lay_out(self, x: Tensor) -> Tensor:
+        """Reshape [C, P] as the network's layers want it: [P, C] or [1, C, 1, ..., P]."""
+        if self.dimensions == 2:
+            return x.T.contiguous()
+        return x.reshape(1, x.shape[0], *[1] * (self.dimensions - 3), x.shape[1])
 
 
 def is_function(module: nn.Module) -> bool:

@@ -1,0 +1,189 @@
+"""Exporting trained networks: freeze, write, verify, and only then let the file appear."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ana_search.data import Dataset, load_dataset
+from ana_search.errors import ExportRequestError
+from ana_search.export.file_format import FileFormat, Runner
+from ana_search.export.formats import get_format
+from ana_search.export.freeze import freeze
+from ana_search.export.frozen import FrozenNetwork
+from ana_search.export.manifest import MANIFEST, merge, read_manifest, sha256, versions_of, write_manifest
+from ana_search.export.reference import float_bytes
+from ana_search.export.verify import frozen_predictions, verify_file, verify_frozen
+from ana_search.plan import DataPlan, TrainingPlan
+
+__all__ = ["TrainedModel", "export_models", "freeze_trained", "frozen_accuracy"]
+
+SAMPLE = 256
+_LATENCY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained network and where it comes from.
+
+    ``accuracy`` is the validation accuracy at the end of training; ``test`` is what a confirmation found, if there was
+    one (``{"mean": ..., "low": ..., "high": ..., "accuracies": [...]}``).
+    """
+
+    study: str
+    trial: int
+    plan: TrainingPlan
+    network: nn.Module
+    accuracy: float
+    params: Mapping[str, Any] = field(default_factory=dict)
+    test: Mapping[str, Any] | None = None
+
+
+def export_models(
+    models: Sequence[TrainedModel],
+    out: Path,
+    *,
+    file_format: str = "onnx",
+    verify: bool = True,
+    datasets: Mapping[DataPlan, Dataset] | None = None,
+) -> dict[str, Any]:
+    """Write one file a model into ``out``, with a validation sample each and a manifest; return the manifest.
+
+    A file appears under its name only once it is complete and, with ``verify``, once its runtime has computed the
+    same codes and predictions as the trained network on the whole validation set. Files of the same study that are already
+    in the folder stay in its manifest. ``datasets`` are data sets that are already loaded.
+
+    Raises:
+        ExportRequestError: the network, its data or the format cannot be exported, or ``out`` belongs to another study.
+        ExportMismatchError: a file does not compute what the network computes; it is not left behind.
+    """
+    chosen = get_format(file_format)
+    if not models:
+        raise ExportRequestError("there is no trial to export: none of those asked for is complete")
+    loaded = dict(datasets or {})
+    old = _earlier(out, {model.study for model in models})
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = old or {"models": []}
+    for model in models:
+        if model.plan.data not in loaded:
+            loaded[model.plan.data] = load_dataset(model.plan.data)
+        entry = _export(model, out, file_format, chosen, verify, loaded[model.plan.data])
+        manifest = merge(manifest, [entry])
+        write_manifest(out, manifest)
+    return manifest
+
+
+def freeze_trained(network: nn.Module, dataset: Dataset) -> FrozenNetwork:
+    """Return a trained network in integer arithmetic, with its data set's input coding.
+
+    Raises:
+        ExportRequestError: the inputs are in floating point, or the network has no integer form.
+    """
+    coding = dataset.coding
+    if coding.table is None:
+        raise ExportRequestError(
+            "a network with floating-point inputs cannot be exported: data.input_bits is 'float'; allowed is 8"
+        )
+    return freeze(network, coding.table, coding.scale, tuple(dataset.input_shape))
+
+
+def frozen_accuracy(frozen: FrozenNetwork, dataset: Dataset) -> float:
+    """Return the accuracy of a frozen network on the validation images."""
+    predictions = frozen_predictions(frozen, dataset.images[dataset.validation])
+    return _accuracy(predictions, dataset.labels[dataset.validation].numpy())
+
+
+def _export(
+    model: TrainedModel, out: Path, name: str, chosen: FileFormat, verify: bool, dataset: Dataset
+) -> dict[str, Any]:
+    frozen = freeze_trained(model.network, dataset)
+    pixels, labels = dataset.images[dataset.validation], dataset.labels[dataset.validation].numpy()
+    if verify:
+        verify_frozen(frozen, model.network, dataset.encode, pixels)
+    predictions = frozen_predictions(frozen, pixels)
+    stem = f"trial-{model.trial:04d}"
+    path = out / f"{stem}{chosen.suffix}"
+    sample = out / f"{path.name}.validation.npz"
+    part, sample_part = (each.with_name(f".part-{os.getpid()}-{each.name}") for each in (path, sample))
+    metadata = {
+        "ana_search.study": model.study,
+        "ana_search.trial": str(model.trial),
+        "ana_search.plan_hash": model.plan.hash,
+    }
+    latency = None
+    try:
+        chosen.write(frozen, part, metadata)
+        if verify:
+            runner = chosen.open(part)
+            verify_file(runner, chosen, frozen, pixels)
+            latency = _latency(runner, chosen.inputs(pixels[:1].numpy()))
+        np.savez_compressed(
+            sample_part, inputs=chosen.inputs(pixels[:SAMPLE].numpy()), predictions=predictions[:SAMPLE]
+        )
+        os.replace(part, path)
+        os.replace(sample_part, sample)
+    finally:
+        part.unlink(missing_ok=True)
+        sample_part.unlink(missing_ok=True)
+    return {
+        "study": model.study,
+        "trial": model.trial,
+        "params": dict(model.params),
+        "plan_hash": model.plan.hash,
+        "format": name,
+        "file": path.name,
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "float_bytes": float_bytes(frozen),
+        "accuracy": {
+            "validation": model.accuracy,
+            "frozen": _accuracy(predictions, labels),
+            "test": dict(model.test) if model.test is not None else None,
+        },
+        "bits": {
+            "weights": [layer.weight_bits for layer in model.plan.layers],
+            "activations": [layer.activation_bits for layer in model.plan.layers],
+            "input": model.plan.data.input_bits,
+            "stored": frozen.bits,
+        },
+        "validation_sample": sample.name,
+        "validation_sample_sha256": sha256(sample),
+        "validation_images": len(pixels),
+        "verified": verify,
+        "versions": versions_of(chosen.versions),
+        "latency_ms": latency,
+    }
+
+
+def _earlier(out: Path, studies: set[str]) -> dict[str, Any] | None:
+    if not (out / MANIFEST).exists():
+        return None
+    manifest = read_manifest(out)
+    others = {entry["study"] for entry in manifest["models"]} - studies
+    if others:
+        raise ExportRequestError(
+            f"{out} holds models of study {', '.join(sorted(others))}; give another --out for {', '.join(sorted(studies))}"
+        )
+    return manifest
+
+
+def _accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    return float((predictions == labels).mean())
+
+
+def _latency(runner: Runner, inputs: NDArray[Any]) -> float:
+    """Return the median time of one image in milliseconds, on one thread."""
+    runner.logits(inputs)
+    times: list[float] = []
+    end = time.perf_counter() + _LATENCY_SECONDS
+    while len(times) < 3 or (time.perf_counter() < end and len(times) < 200):
+        start = time.perf_counter()
+        runner.logits(inputs)
+        times.append(time.perf_counter() - start)
+    return round(1000 * float(np.median(times)), 4)

@@ -1,0 +1,85 @@
+"""PyTorch files: the frozen module as ``torch.export`` saves it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ana_search.errors import ExportRequestError
+from ana_search.export.frozen import FrozenNetwork
+
+__all__ = ["Pt2Format"]
+
+_METADATA = "ana_search.json"
+
+
+class _WithCodes(nn.Module):
+    """Returns the logits and then the codes of every quantised layer."""
+
+    def __init__(self, frozen: FrozenNetwork) -> None:
+        super().__init__()
+        self.frozen = frozen
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return logits and codes."""
+        values = self.frozen.run(pixels)
+        taps = [value for step, value in zip(self.frozen.steps, values[1:], strict=True) if step.layer]
+        return (values[-1], *taps)
+
+
+class Pt2Runner:
+    """An exported program, run by PyTorch."""
+
+    batch = 64
+
+    def __init__(self, path: Path) -> None:
+        extra = {_METADATA: ""}
+        self._program = torch.export.load(path, extra_files=extra).module()
+        stored = json.loads(extra[_METADATA])
+        self.metadata: dict[str, str] = stored["metadata"]
+        self._layers: list[str] = stored["layers"]
+
+    @torch.no_grad()
+    def _run(self, inputs: NDArray[Any]) -> tuple[Tensor, ...]:
+        values: tuple[Tensor, ...] = self._program(torch.from_numpy(inputs))
+        return values
+
+    def logits(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the logits [N, classes]."""
+        return self._run(inputs)[0].numpy()
+
+    def codes(self, inputs: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
+        """Return the codes of every quantised layer."""
+        pairs = zip(self._layers, self._run(inputs)[1:], strict=True)
+        return {layer: value.numpy().astype(np.int64) for layer, value in pairs}
+
+
+class Pt2Format:
+    """``torch.export``: uint8 images in; logits, then the codes of every quantised layer, out."""
+
+    suffix = ".pt2"
+    versions: tuple[str, ...] = ("torch",)
+
+    def inputs(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the images as they are."""
+        return pixels
+
+    def write(self, frozen: FrozenNetwork, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the file."""
+        example = torch.zeros(2, *frozen.input_shape, dtype=torch.uint8)
+        batch = torch.export.Dim("N", min=1)
+        program = torch.export.export(_WithCodes(frozen), (example,), dynamic_shapes={"pixels": {0: batch}})
+        stored = json.dumps({"metadata": dict(metadata), "layers": frozen.layers})
+        torch.export.save(program, path, extra_files={_METADATA: stored})
+
+    def open(self, path: Path) -> Pt2Runner:
+        """Open the file in PyTorch."""
+        try:
+            return Pt2Runner(path)
+        except Exception as error:  # a damaged archive raises whatever its reader stumbles on
+            raise ExportRequestError(f"{path}: PyTorch cannot load it ({str(error)[:200]})") from error

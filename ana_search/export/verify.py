@@ -1,0 +1,138 @@
+"""Verification: a file, run in its runtime over images, against the network that it was made from."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ana_search.ana import QuantActivation
+from ana_search.errors import ExportMismatchError
+from ana_search.export.file_format import FileFormat, Runner
+from ana_search.export.frozen import FrozenNetwork, layer_name
+
+__all__ = ["LOGIT_TOLERANCE", "frozen_predictions", "trained_codes", "verify_file", "verify_frozen"]
+
+LOGIT_TOLERANCE = 1e-5
+_BATCH = 64
+
+
+@torch.no_grad()
+def frozen_predictions(frozen: FrozenNetwork, pixels: Tensor) -> NDArray[np.int64]:
+    """Return the class that the frozen network gives each of the images, int64 [N]."""
+    found = [frozen(batch).argmax(dim=1) for batch in pixels.split(_BATCH)]
+    return torch.cat(found).numpy()
+
+
+def verify_frozen(
+    frozen: FrozenNetwork, network: nn.Module, encode: Callable[[Tensor], Tensor], pixels: Tensor
+) -> None:
+    """Check the frozen network against the trained one, as it evaluates on the CPU.
+
+    ``encode`` gives what the trained network sees of uint8 images.
+
+    Raises:
+        ExportMismatchError: codes or predictions differ, or logits differ by more than 1e-5.
+    """
+    difference = _Difference("the frozen network", "the trained network")
+    for batch in pixels.split(_BATCH):
+        with torch.no_grad():
+            logits, codes = trained_codes(network, encode(batch))
+            found = {name: value.numpy() for name, value in frozen.codes(batch).items()}
+            difference.add(found, frozen(batch).numpy(), codes, logits.numpy())
+    difference.raise_if_any()
+
+
+def verify_file(runner: Runner, file_format: FileFormat, frozen: FrozenNetwork, pixels: Tensor) -> None:
+    """Check a file against the frozen network on uint8 images [N, C, H, W].
+
+    Raises:
+        ExportMismatchError: codes or predictions differ, or logits differ by more than 1e-5.
+    """
+    difference = _Difference("the file", "the frozen network")
+    for batch in pixels.split(runner.batch):
+        inputs = file_format.inputs(batch.numpy())
+        with torch.no_grad():
+            codes = {name: value.numpy() for name, value in frozen.codes(batch).items()}
+            difference.add(runner.codes(inputs), runner.logits(inputs), codes, frozen(batch).numpy())
+    difference.raise_if_any()
+
+
+def trained_codes(network: nn.Module, encoded: Tensor) -> tuple[Tensor, dict[str, NDArray[Any]]]:
+    """Return the logits of a trained network in evaluation mode, and the integer codes of its quantised layers."""
+    codes: dict[str, NDArray[Any]] = {}
+    with _hooks(network, codes):
+        logits: Tensor = network(encoded)
+    return logits, codes
+
+
+@contextmanager
+def _hooks(network: nn.Module, codes: dict[str, NDArray[Any]]) -> Iterator[None]:
+    calls: Counter[str] = Counter()
+
+    def hook_for(name: str, module: QuantActivation) -> Any:
+        def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+            calls[name] += 1
+            codes[layer_name(name, calls[name])] = (output / module.stair.quantum).round().numpy().astype(np.int64)
+
+        return module.register_forward_hook(hook)
+
+    modules = [(name, module) for name, module in network.named_modules() if isinstance(module, QuantActivation)]
+    handles = [hook_for(name, module) for name, module in modules]
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass
+class _Difference:
+    """Counts what differs between two ways to compute a network."""
+
+    found_name: str
+    wanted_name: str
+
+    def __post_init__(self) -> None:
+        self.images = 0
+        self.codes: Counter[str] = Counter()
+        self.elements: Counter[str] = Counter()
+        self.predictions = 0
+        self.logit = 0.0
+        self.far = 0
+
+    def add(
+        self, found: dict[str, Any], found_logits: NDArray[Any], wanted: dict[str, Any], wanted_logits: NDArray[Any]
+    ) -> None:
+        """Compare one batch."""
+        self.images += len(wanted_logits)
+        for name, codes in wanted.items():
+            same = name in found and found[name].shape == codes.shape
+            self.codes[name] += int((found[name] != codes).sum()) if same else codes.size
+            self.elements[name] += codes.size
+        self.predictions += int((found_logits.argmax(axis=1) != wanted_logits.argmax(axis=1)).sum())
+        apart = np.abs(found_logits.astype(np.float64) - wanted_logits)
+        self.logit = max(self.logit, float(apart.max(initial=0)))
+        # A float32 logit is only known to some units of its last place: large ones are compared relatively.
+        limit = LOGIT_TOLERANCE * np.maximum(1, np.abs(wanted_logits))
+        self.far += int((~(apart <= limit)).any(axis=1).sum())
+
+    def raise_if_any(self) -> None:
+        """Raise an error that says all that differs."""
+        parts = [
+            f"{count} of {self.elements[name]} codes of layer {name} differ" for name, count in self.codes.items() if count
+        ]
+        if self.predictions:
+            parts.append(f"{self.predictions} of {self.images} predictions differ")
+        if self.far:
+            parts.append(f"the logits of {self.far} images differ by more than {LOGIT_TOLERANCE:g} (by up to {self.logit:.3g})")
+        if parts:
+            raise ExportMismatchError(f"{self.found_name} does not compute what {self.wanted_name} computes: {'; '.join(parts)}")
