@@ -125,7 +125,9 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
     if result.get("question"):
         parts.append(Text(str(result["question"]), style="dim"))
     parts.append(Text.assemble("Verdict: ", (str(result["verdict"]), "bold green")))
-    parts += [Text(f"  because: {reason}") for reason in result.get("reasons") or []]
+    parts += [
+        Text(f"  because: {reason}") for reason in result.get("explanations") or result.get("reasons") or []
+    ]
     named = dict(result.get("groups") or {})
     named |= {"interaction": result.get("interaction"), "seed alone": result.get("noise_floor")}
     level = f"{result.get('level', 0.95):.0%} interval"
@@ -235,9 +237,13 @@ def _plain_facts(facts: Data) -> Table:
     for label, value in facts.items():
         if value is not None and value != [] and value != {}:
             duration = label.endswith("_seconds")
-            text = format_duration(value) if duration else format_value(value)
+            text = _duration(value) if duration else format_value(value)
             table.add_row(label.removesuffix("_seconds").replace("_", " "), Text(text))
     return table
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else format_duration(seconds)
 
 
 def _parameters(params: Data) -> str:

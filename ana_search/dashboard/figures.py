@@ -12,6 +12,7 @@ from ana_search.plots import schedule_frame
 __all__ = ["attribution_figure", "schedule_figure"]
 
 _DELTA = 0.10
+_HEIGHT = 440  # pixels that the dashboard's page gives a graph
 _INK = "#333333"
 _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": _INK}
 _VIRIDIS = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#d8c420")
@@ -61,7 +62,7 @@ def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
         xaxis={"title": {"text": "share [%]"}, "range": [-2, 102], "gridcolor": "#eeeeee"},
         yaxis={"autorange": "reversed", "automargin": True},
         margin={"l": 130, "r": 20, "t": 60, "b": 50},
-        height=120 + 45 * max(3, len(names)),
+        height=_HEIGHT,
         showlegend=False,
     )
     return figure
@@ -97,7 +98,7 @@ def schedule_figure(plan: TrainingPlan, title: str) -> go.Figure:
         font=_FONT,
         title={"text": title},
         margin={"l": 70, "r": 20, "t": 60, "b": 50},
-        height=180 + 220 * len(quantities),
+        height=_HEIGHT,
     )
     return figure
 

@@ -29,7 +29,6 @@ class StudyFacts:
     maximise: Sequence[bool]
     attribution: Mapping[str, Any] | None = None
     problem: str | None = None
-    question: str = QUESTION
 
 
 def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
@@ -39,14 +38,14 @@ def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
     """
     parts = [
         f"# {facts.name}",
-        f"**Question.** {facts.question}",
+        f"**Question.** {_question(facts)}",
         _answer(facts),
         *_shares(facts.attribution),
     ]
     parts += [_progress(facts, frame), *_best(facts, frame)]
     report, export = f"ana-search analyse {facts.name}", f"ana-search export {facts.name}"
     parts.append(
-        f"Files: see *Artifacts* on this page. The whole report: `{report} --out DIR`; "
+        f"Files and figures: see the study's page *History*. The whole report: `{report} --out DIR`; "
         f"the best network as a file: `{export} --out DIR`."
     )
     return "\n\n".join(parts)
@@ -91,14 +90,18 @@ def save(study: optuna.Study, body: str, trial_id: int | None = None) -> bool:
     return True
 
 
+def _question(facts: StudyFacts) -> str:
+    return str((facts.attribution or {}).get("question") or QUESTION)
+
+
 def _answer(facts: StudyFacts) -> str:
     found = facts.attribution
     if found is None:
         return f"**Answer so far.** None yet: {facts.problem or 'no trial has finished'}."
     text = f"**Answer so far: {found['verdict']}.**"
-    reasons = found.get("reasons") or []
+    reasons = found.get("explanations") or found.get("reasons") or []
     if reasons:
-        text += " Reasons: " + "; ".join(_plain(str(reason)) for reason in reasons) + "."
+        text += "".join(f"\n- {' '.join(str(reason).split())}" for reason in reasons)
     return text
 
 

@@ -25,8 +25,8 @@ __all__ = ["draw_plan", "draw_schedules", "draw_stairs"]
 def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = None) -> list[Path]:
     """Draw one plan of a study into ``folder`` (made if missing), and return the files.
 
-    ``params`` are those of a trial; without them an example is drawn: every parameter's first choice or the
-    middle of its range, as the figure's title says. Written are ``schedules`` and ``stairs`` (with a number
+    ``params`` are those of a trial; without them an example is drawn, as the figure's title says (see
+    `example_params`). Written are ``schedules`` and ``stairs`` (with a number
     for every further kind of quantiser), each as PNG and as SVG.
     """
     chosen = example_params(spec) if params is None else dict(params)
@@ -46,8 +46,8 @@ def draw_schedules(plan: TrainingPlan, title: str) -> Figure:
     """Return a figure of every layer's mean and spread over training, forward solid and backward dashed."""
     frame = schedule_frame(plan)
     parts = ["weights"] if _tied(plan) else ["weights", "activations"]
-    figure = Figure(figsize=(4.6 * len(parts) + 1.6, 5.2))
     with styled():
+        figure = Figure(figsize=(4.6 * len(parts) + 1.6, 5.2))
         axes = figure.subplots(2, len(parts), sharex=True, sharey="row", squeeze=False)
         for column, part in enumerate(parts):
             for row, quantity in enumerate(("spread", "mean")):
@@ -65,8 +65,8 @@ def draw_schedules(plan: TrainingPlan, title: str) -> Figure:
 def draw_stairs(stair: StairFunction, kind: str, spread: float) -> Figure:
     """Return a figure of the stair with its expectation, and the gradient, under every noise family."""
     frame = stair_frame(stair, (spread,))
-    figure = Figure(figsize=(8.4, 3.6))
     with styled():
+        figure = Figure(figsize=(8.4, 3.6))
         value, slope = figure.subplots(1, 2)
         exact = frame[frame["noise"] == EXACT]
         value.step(exact["x"], exact["value"], where="post", color="#222222", linewidth=1.8, label=EXACT)
@@ -91,6 +91,8 @@ def _draw_layers(ax: Axes, frame: pd.DataFrame, quantity: str, plan: TrainingPla
         if plan.layers[layer].weights.backward != "same":
             backward = lines[lines["direction"] == "backward"]
             ax.plot(backward["epoch"], backward[quantity], color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
+    if not frame[quantity].any():
+        ax.set_ylim(-0.5, 0.5)
     end = plan.training.anneal * plan.training.epochs
     ax.axvline(end, color="#999999", linewidth=0.8, linestyle=":")
 

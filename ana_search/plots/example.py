@@ -1,8 +1,8 @@
-"""One set of parameters that stands for a study: first choices, middles of ranges."""
+"""One set of parameters that stands for a study."""
 
 import math
 
-from ana_search.space import TrialParams, suggest
+from ana_search.space import TrialParams, grid, suggest
 from ana_search.study_file import StudySpec
 
 __all__ = ["example_params"]
@@ -26,5 +26,7 @@ class _Middle:
 
 
 def example_params(spec: StudySpec) -> TrialParams:
-    """Return the parameters of an example trial of the study."""
+    """Return the first cell of a grid; else every parameter's first choice, or the middle of its range."""
+    if spec.study.sampler == "grid":
+        return grid(spec)[0]
     return suggest(_Middle(), spec)

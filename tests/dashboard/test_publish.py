@@ -16,7 +16,7 @@ def attributes(study: optuna.Study) -> dict[str, object]:
 
 def test_the_note_holds_question_answer_and_numbers(study, facts):
     note = notes.study_note(facts, frame_of(study))
-    for piece in ("# digits", "drives accuracy?", "| synchronisation | 70.0 % | 60.0 % to 80.0 % |"):
+    for piece in ("# digits", "Shape or synchronisation?", "| synchronisation | 70.0 % | 60.0 % to 80.0 % |"):
         assert piece in note
     assert "Answer so far: synchronisation" in note
     assert "4 finished of 10, 1 failed, 1 running" in note
