@@ -56,10 +56,12 @@ def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
     figure.update_layout(
         template="none",
         font=_FONT,
-        title={
-            "text": f"Share of the variance of accuracy, with {level} intervals: {attribution['verdict']}"
+        title={"text": f"Shares of the variance: {attribution['verdict']}"},
+        xaxis={
+            "title": {"text": f"share [%], with {level} interval"},
+            "range": [-2, 102],
+            "gridcolor": "#eeeeee",
         },
-        xaxis={"title": {"text": "share [%]"}, "range": [-2, 102], "gridcolor": "#eeeeee"},
         yaxis={"autorange": "reversed", "automargin": True},
         margin={"l": 130, "r": 20, "t": 60, "b": 50},
         height=_HEIGHT,
