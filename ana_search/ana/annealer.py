@@ -19,6 +19,8 @@ Backward = Literal["same", "static", "annealed"]
 Method = Literal["noise", "freezing"]
 Width = Literal["interval", "deviation"]
 
+_LEAST_SPREAD = 1e-6  # in quanta; below it single precision cannot tell the regularised stair from the stair
+
 
 @dataclass(frozen=True)
 class LayerSchedule:
@@ -70,11 +72,14 @@ def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
     if t < 1.0:
         mean = schedule.mean * shape(t, schedule.start, schedule.end, schedule.mean_alpha)
         spread = schedule.spread * shape(t, schedule.start, schedule.end, schedule.spread_alpha)
+        # Steep powers reach spreads whose densities overflow; so little noise is none.
+        spread = spread if spread >= _LEAST_SPREAD else 0.0
     if schedule.backward == "same":
         return NoiseState(mean, spread, mean, spread)
     backward = schedule.backward_spread
     if schedule.backward == "annealed":
         backward *= shape(t, schedule.backward_start, schedule.backward_end, schedule.backward_alpha)
+        backward = backward if backward >= _LEAST_SPREAD else 0.0
     return NoiseState(mean, spread, 0.0, backward)
 
 
