@@ -1,1 +1,27 @@
-"""dispatch"""
+"""Training jobs in slots: on a Ray cluster, or in this process."""
+
+from ana_search.dispatch.protocol import (
+    Dispatcher,
+    Done,
+    Event,
+    Failed,
+    Job,
+    Outcome,
+    Started,
+    Stopped,
+    Trained,
+)
+from ana_search.dispatch.resources import SlotRequest
+
+__all__ = [
+    "Dispatcher",
+    "Done",
+    "Event",
+    "Failed",
+    "Job",
+    "Outcome",
+    "SlotRequest",
+    "Started",
+    "Stopped",
+    "Trained",
+]

@@ -1,0 +1,71 @@
+"""What the slots of a study need, and whether a cluster has it."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ana_search.errors import ResourceError
+
+__all__ = ["SlotRequest", "check_request", "local_resources", "slots_on"]
+
+
+@dataclass(frozen=True)
+class SlotRequest:
+    """So many slots, each with so many CPUs and GPUs (a fraction shares one)."""
+
+    workers: int
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def describe(self) -> str:
+        """Return the resources of one slot in words."""
+        parts = [f"{self.cpus:g} CPU{'' if self.cpus == 1 else 's'}"]
+        parts += [f"{self.gpus:g} GPU{'' if self.gpus == 1 else 's'}"] if self.gpus else []
+        return " and ".join(parts)
+
+
+def local_resources() -> dict[str, float]:
+    """Return the CPUs that this process may use and the CUDA devices that it sees."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpus)}
+
+
+def slots_on(node: Mapping[str, Any], request: SlotRequest) -> int:
+    """Return how many slots fit on a node with so many ``CPU`` and ``GPU``.
+
+    A slot with a fraction of a GPU stays on one device: two slots of 0.6 need two devices.
+    """
+    by_cpu = math.inf if request.cpus == 0 else math.floor(float(node.get("CPU", 0)) / request.cpus + 1e-9)
+    if request.gpus == 0:
+        by_gpu = math.inf
+    elif request.gpus < 1:
+        by_gpu = math.floor(float(node.get("GPU", 0))) * math.floor(1 / request.gpus + 1e-9)
+    else:
+        by_gpu = math.floor(float(node.get("GPU", 0)) / request.gpus + 1e-9)
+    fitting = min(by_cpu, by_gpu)
+    return request.workers if fitting == math.inf else int(fitting)
+
+
+def check_request(request: SlotRequest, nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `ResourceError` unless the nodes have room for all slots; the message says what there is."""
+    fitting = sum(slots_on(node, request) for node in nodes)
+    if fitting >= request.workers:
+        return
+    have = (
+        "; ".join(f"{float(n.get('CPU', 0)):g} CPUs, {float(n.get('GPU', 0)):g} GPUs" for n in nodes)
+        or "nothing"
+    )
+    nodes_text = "this machine" if len(nodes) == 1 else f"{len(nodes)} nodes"
+    allowed = (
+        f"at most {fitting} workers of that size (--workers, or resources.workers in the study file)"
+        if fitting
+        else "a smaller resources.cpus_per_trial or resources.gpus_per_trial (--gpus-per-trial)"
+    )
+    raise ResourceError(
+        f"resources: {request.workers} workers with {request.describe()} each do not fit; {nodes_text}: {have}; "
+        f"allowed: {allowed}"
+    )

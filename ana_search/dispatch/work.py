@@ -1,0 +1,96 @@
+"""What a worker does with a job, whatever process it lives in."""
+
+import dataclasses
+import io
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ana_search.ana import quantised_layers
+from ana_search.data import Dataset, load_dataset
+from ana_search.dispatch.protocol import Job, Outcome
+from ana_search.errors import AnaSearchError, DivergedError
+from ana_search.plan import DataPlan, TrainingPlan
+from ana_search.training import EpochReport, TrainingResult, train
+
+__all__ = ["StopWork", "Workbench", "describe", "failure"]
+
+_KEPT_DATASETS = 2
+
+
+class StopWork(Exception):
+    """The job was asked to stop; its checkpoint is written."""
+
+
+class Workbench:
+    """Trains jobs one after the other and keeps the data set between them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._datasets: dict[DataPlan, Dataset] = {}
+
+    def do(self, job: Job, report: Callable[[EpochReport], None], stop: threading.Event) -> Outcome:
+        """Train the job and return what is to be kept. Raises `StopWork` once ``stop`` is set."""
+
+        def after_epoch(epoch: EpochReport) -> None:
+            report(epoch)
+            if stop.is_set() and epoch.epoch < epoch.epochs:
+                raise StopWork
+
+        checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
+        result = train(job.plan, after_epoch, dataset=self._dataset(job.plan.data), checkpoint=checkpoint)
+        return _outcome(job.plan, result, self.name)
+
+    def _dataset(self, plan: DataPlan) -> Dataset:
+        if plan not in self._datasets:
+            while len(self._datasets) >= _KEPT_DATASETS:
+                del self._datasets[next(iter(self._datasets))]
+            self._datasets[plan] = load_dataset(plan)
+        return self._datasets[plan]
+
+
+def describe(slot: int) -> str:
+    """Return the name of the worker in a slot: slot, host and process."""
+    return f"{slot}@{socket.gethostname()}:{os.getpid()}"
+
+
+def failure(error: BaseException) -> tuple[str, str]:
+    """Return the kind (see `Failed`) and the reason of an exception in a job, in one line."""
+    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, DivergedError):
+        return "diverged", text
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "error", f"out of memory: {text}"
+    name = "" if isinstance(error, AnaSearchError) else f"{type(error).__name__}: "
+    return "error", f"{name}{text}"[:1000]
+
+
+def _outcome(plan: TrainingPlan, result: TrainingResult, worker: str) -> Outcome:
+    buffer = io.BytesIO()
+    torch.save({key: value.cpu() for key, value in result.network.state_dict().items()}, buffer)
+    return Outcome(
+        accuracy=result.accuracy,
+        history=tuple(dataclasses.asdict(epoch) for epoch in result.history),
+        network=buffer.getvalue(),
+        weight_bits=_weight_bits(plan, result.network),
+        seconds=result.seconds,
+        worker=worker,
+        device=_device(result.network),
+    )
+
+
+def _weight_bits(plan: TrainingPlan, network: nn.Module) -> float:
+    """Return the mean bits of a quantised weight in memory; a ternary one takes 2."""
+    sizes = [layer.map.weight.numel() for layer in quantised_layers(network)]
+    bits = [2 if layer.weight_bits == "ternary" else layer.weight_bits for layer in plan.layers]
+    return sum(size * bit for size, bit in zip(sizes, bits, strict=True)) / sum(sizes)
+
+
+def _device(network: nn.Module) -> str:
+    device = next(network.parameters()).device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

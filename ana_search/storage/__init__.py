@@ -1,0 +1,18 @@
+"""Where studies are kept: the storage, the run directory, and the lease of the one driver."""
+
+from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
+from ana_search.storage.lease import Lease
+from ana_search.storage.locate import StudyPlace, locate
+from ana_search.storage.opening import open_storage
+from ana_search.storage.urls import hide_password, storage_url
+
+__all__ = [
+    "DEFAULT_RUNS",
+    "Lease",
+    "RunFolder",
+    "StudyPlace",
+    "hide_password",
+    "locate",
+    "open_storage",
+    "storage_url",
+]

@@ -1,0 +1,74 @@
+"""From what a user types for a study to its name, its storage and its run directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna import Study
+
+from ana_search.errors import StorageError, StudyNotFoundError
+from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
+from ana_search.storage.opening import open_storage
+from ana_search.storage.urls import hide_password, storage_url
+from ana_search.study_file import StudySpec, load_study_file
+
+__all__ = ["SPEC_ATTRIBUTE", "StudyPlace", "locate"]
+
+SPEC_ATTRIBUTE = "spec"
+
+
+@dataclass(frozen=True)
+class StudyPlace:
+    """Where a study is: the URL of its storage and its run directory."""
+
+    name: str
+    url: str
+    folder: RunFolder
+
+    def open(self) -> Study:
+        """Return the stored study.
+
+        Raises:
+            StorageError: the storage cannot be opened.
+            StudyNotFoundError: there is no such study in it.
+        """
+        missing = StudyNotFoundError(
+            f"no study {self.name!r} in {hide_password(self.url)}; "
+            f"`ana-search launch` starts one, --storage and --runs say where to look"
+        )
+        try:
+            storage = open_storage(self.url, create=False)
+        except StorageError as error:
+            raise (missing if "no such file" in str(error) else error) from None
+        try:
+            return optuna.load_study(study_name=self.name, storage=storage)
+        except KeyError:
+            raise missing from None
+
+    def spec(self, study: Study) -> StudySpec:
+        """Return the study's specification as it was last launched."""
+        text = study.user_attrs.get(SPEC_ATTRIBUTE)
+        if not isinstance(text, str):
+            raise StudyNotFoundError(
+                f"study {self.name!r} in {hide_password(self.url)} is not one of ana-search"
+            )
+        return StudySpec.from_json(text)
+
+
+def locate(study: str | Path, storage: str | None = None, runs: str | Path | None = None) -> StudyPlace:
+    """Return the place of a study, given as the path of its file or by its name; nothing is opened.
+
+    Raises:
+        StudyFileError: the file does not validate.
+        StudyNotFoundError: not a file, and not a name that a study can have.
+    """
+    text = str(study)
+    base = Path(runs) if runs is not None else DEFAULT_RUNS
+    if text.endswith(".toml") or Path(text).is_file():
+        if not Path(text).is_file():
+            raise StudyNotFoundError(f"study file {text!r} does not exist (seen from {Path.cwd()})")
+        spec = load_study_file(Path(text))
+        folder = RunFolder(base, spec.study.name)
+        return StudyPlace(spec.study.name, storage_url(folder, storage, spec.study.storage), folder)
+    folder = RunFolder(base, text)
+    return StudyPlace(text, storage_url(folder, storage), folder)
