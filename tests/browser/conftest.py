@@ -16,6 +16,12 @@ REMOTE = {"http", "https", "ws", "wss"}
 LOCAL = {"127.0.0.1", "localhost"}
 
 
+def leaves(url: str) -> bool:
+    """Return whether a request for ``url`` would leave the machine."""
+    parts = urlsplit(url)
+    return parts.scheme in REMOTE and parts.hostname not in LOCAL
+
+
 class Visit:
     """One page, with what it asked for and what it complained about."""
 
@@ -77,10 +83,10 @@ def visit(chromium) -> Iterator[Visit]:
     visit = Visit(context.new_page())
 
     def stop(route) -> None:
-        if urlsplit(route.request.url).hostname in LOCAL:
-            route.continue_()
-        else:
+        if leaves(route.request.url):
             route.abort()
+        else:
+            route.continue_()
 
     context.route("**/*", stop)
     yield visit
