@@ -11,7 +11,6 @@ Key = tuple[Tensor, Tensor]
 """Two random 32-bit integers (0-d tensors) that seed one call."""
 
 # Odd multipliers of the mixer, as signed 32-bit integers.
-_STRIDE = 0x9E3779B9 - 2**32
 _MIX_1 = 0x7FEB352D
 _MIX_2 = 0x846CA68B - 2**32
 
@@ -31,15 +30,13 @@ def symmetric_uniform(like: Tensor, key: Key, start: int = 0) -> Tensor:
     "Prospecting for hash functions" (2018; lowbias32), keyed twice. Of its 32 bits a float32 takes 24. The
     grid is shifted by half a step, so that it is symmetric and the ends do not occur.
     """
-    h = _indices(like.numel(), like.device)
-    h = (h if start == 0 else h + start).view(like.shape)
-    h = (h ^ key[0]) * _STRIDE ^ key[1]
-    h = (h ^ ((h >> 16) & 0xFFFF)) * _MIX_1
-    h = (h ^ ((h >> 15) & 0x1FFFF)) * _MIX_2
-    h = h ^ ((h >> 16) & 0xFFFF)
+    h = (_indices(like.numel(), like.device) + (key[0] + start)).view(like.shape)
+    h = h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF)).mul_(_MIX_1).bitwise_xor_(key[1])
+    h = h.bitwise_xor_((h >> 15).bitwise_and_(0x1FFFF)).mul_(_MIX_2)
     if like.dtype == torch.float64:
-        return h.to(torch.float64) * 2.0**-31 + 2.0**-32
-    return (h >> 8).to(torch.float32) * 2.0**-23 + 2.0**-24
+        h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF))
+        return h.to(torch.float64).mul_(2.0**-31).add_(2.0**-32)
+    return h.bitwise_right_shift_(8).to(torch.float32).mul_(2.0**-23).add_(2.0**-24)
 
 
 def _indices(n: int, device: torch.device) -> Tensor:
@@ -48,7 +45,7 @@ def _indices(n: int, device: torch.device) -> Tensor:
     return _kept_indices(device)[:n]
 
 
-_KEPT = 1 << 16
+_KEPT = 1 << 18
 
 
 @lru_cache(maxsize=8)

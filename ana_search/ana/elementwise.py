@@ -7,8 +7,9 @@ from torch import Tensor
 
 __all__ = ["BLOCK", "blockwise", "reached", "working"]
 
-BLOCK = 65536
-"""Elements worked on at a time (times the number of threads): a dozen such temporaries stay in the cache."""
+BLOCK = 262144
+"""Elements worked on at a time (times the number of threads): few enough to stay in the cache, many enough
+for the cost of a call not to matter."""
 
 
 def reached(x: Tensor, threshold: float | Tensor) -> Tensor:

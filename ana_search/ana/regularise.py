@@ -12,7 +12,7 @@ from ana_search.ana.counter import Key, draw_key
 from ana_search.ana.elementwise import blockwise, working
 from ana_search.ana.noise import Noise, NoiseFamily
 from ana_search.ana.noise.base import Scalar
-from ana_search.ana.smooth import expectation, slope
+from ana_search.ana.smooth import expectation, expectation_backward
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.strategies import STRATEGIES, Strategy, mode, random
 
@@ -120,10 +120,10 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
     family, mean, scale, most = noise
 
     def exact(part: Tensor) -> Tensor:
-        return stair.of(working(part) - mean)
+        return stair.of(working(part) - mean if isinstance(mean, Tensor) or mean else part)
 
     def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
-        if not isinstance(scale, Tensor) and scale == 0.0:
+        if not isinstance(scale, Tensor) and scale <= _TINY:
             return exact(part)
         part = working(part)
         if strategy == "random":
@@ -134,7 +134,7 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
         if not isinstance(scale, Tensor):
             return expectation(part, stair, family, mean, scale, most)
         smooth = expectation(part, stair, family, mean, scale.clamp_min(_TINY), most)
-        return torch.where(scale > 0.0, smooth, exact(part))
+        return torch.where(scale > _TINY, smooth, exact(part))
 
     return blockwise(block, x)
 
@@ -142,18 +142,19 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
 def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:
     """Return ``gradient`` times the derivative of the expectation under the backward noise."""
     family, mean, scale, most = noise
-    if not isinstance(scale, Tensor) and scale == 0.0:
+    if not isinstance(scale, Tensor) and scale <= _TINY:
         return torch.zeros_like(x)
 
     def block(part: Tensor, other: Tensor | None, _start: int) -> Tensor:
         assert other is not None
+        part, other = working(part), working(other)
         if not isinstance(scale, Tensor):
-            return other * slope(working(part), stair, family, mean, scale, most)
-        steep = slope(working(part), stair, family, mean, scale.clamp_min(_TINY), most)
-        return other * torch.where(scale > 0.0, steep, 0.0)
+            return expectation_backward(other, part, stair, family, mean, scale, most)
+        steep = expectation_backward(other, part, stair, family, mean, scale.clamp_min(_TINY), most)
+        return torch.where(scale > _TINY, steep, 0.0)
 
     return blockwise(block, x, gradient)
 
 
-# Stands for a scale of zero held in a tensor, where the result is then not used.
+# Noise of a smaller scale than this is none: no floating-point argument is as close to a threshold.
 _TINY = 1e-20

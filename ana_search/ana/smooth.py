@@ -5,10 +5,10 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ana_search.ana.noise import NoiseFamily
-from ana_search.ana.noise.base import Scalar
+from ana_search.ana.noise.base import Ladder, Scalar
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["expectation", "slope"]
+__all__ = ["expectation", "expectation_backward"]
 
 
 def expectation(
@@ -26,44 +26,49 @@ def expectation(
         scale: native scale of the family, positive, in units of ``x``.
         most: an upper bound on ``scale`` (``None``: not known), which limits the thresholds to look at.
     """
-    lowest = stair.scaled_levels[0]
     if stair.step is None:
-        return _weighted(family.cdf, x, stair, mean, scale) + lowest
-    jump = stair.step[1] * stair.quantum
-    total = family.ladder_cdf(*_ladder(x, stair, mean, scale, most))
-    return (total if jump == 1.0 else total * jump) + lowest
+        return _weighted(family.cdf_, 1.0 / scale, x, stair, mean).add_(stair.scaled_levels[0])
+    unit, ladder = _ladder(stair, mean, scale, most)
+    return family.climb(x if unit == 1.0 else x * unit, ladder)
 
 
-def slope(
-    x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar, most: float | None
+def expectation_backward(
+    gradient: Tensor,
+    x: Tensor,
+    stair: StairFunction,
+    family: NoiseFamily,
+    mean: Scalar,
+    scale: Scalar,
+    most: float | None,
 ) -> Tensor:
-    """Return the derivative of `expectation` by ``x``, the same sum of densities over ``scale``."""
+    """Return ``gradient`` times the derivative of `expectation` by ``x``, a sum of densities over ``scale``."""
     if stair.step is None:
-        return _weighted(family.pdf, x, stair, mean, scale) / scale
-    total = family.ladder_pdf(*_ladder(x, stair, mean, scale, most))
-    width, jump = stair.step
-    return total if jump == width else total * (jump / width)
+        density = _weighted(family.bell_, family.bell_unit / scale, x, stair, mean)
+        return density.mul_(gradient).mul_(family.peak / scale)
+    unit, ladder = _ladder(stair, mean, scale, most)
+    if unit == 1.0:
+        return family.climb_backward(gradient, x, ladder)
+    return family.climb_backward(gradient, x * unit, ladder._replace(gain=ladder.gain * unit))
 
 
-def _ladder(
-    x: Tensor, stair: StairFunction, mean: Scalar, scale: Scalar, most: float | None
-) -> tuple[Tensor, Scalar, Scalar, int, float | None]:
-    """Return argument, first rung, scale, number of rungs and bound, with the distance of rungs for the unit."""
+def _ladder(stair: StairFunction, mean: Scalar, scale: Scalar, most: float | None) -> tuple[float, Ladder]:
+    """Return the inverse of the distance between thresholds, and the ladder that they are in its units."""
     assert stair.step is not None
     unit = 1.0 / (stair.step[0] * stair.quantum)
     first = (mean + stair.scaled_thresholds[0]) * unit
-    y = x if unit == 1.0 else x * unit
-    return y, first, scale * unit, len(stair.thresholds), None if most is None else most * unit
+    bound = None if most is None else most * unit
+    rungs, gain = len(stair.thresholds), stair.step[1] * stair.quantum
+    return unit, Ladder(first, rungs, scale * unit, bound, gain, stair.scaled_levels[0])
 
 
 def _weighted(
-    function: Callable[[Tensor], Tensor], x: Tensor, stair: StairFunction, mean: Scalar, scale: Scalar
+    function: Callable[[Tensor], Tensor], unit: Scalar, x: Tensor, stair: StairFunction, mean: Scalar
 ) -> Tensor:
-    """Return the sum of ``function((x - mean - t_k) / scale)``, weighted with the jumps."""
+    """Return the sum of ``function(unit * (x - mean - t_k))``, weighted with the jumps."""
     levels = stair.scaled_levels
-    total = None
+    total: Tensor | None = None
     for k, threshold in enumerate(stair.scaled_thresholds):
-        term = function((x - (mean + threshold)) / scale) * (levels[k + 1] - levels[k])
-        total = term if total is None else total + term
+        term = function((x - (mean + threshold)).mul_(unit)).mul_(levels[k + 1] - levels[k])
+        total = term if total is None else total.add_(term)
     assert total is not None
     return total

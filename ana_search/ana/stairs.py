@@ -129,7 +129,7 @@ class StairFunction:
         x = working(x)
         if self.grid is None:
             return cut(x, self.scaled_thresholds, self.scaled_levels)
-        return self.grid.level(self.grid.count(x).clamp(0.0, float(len(self.thresholds))))
+        return self.grid.level(self.grid.count(x).clamp_(0.0, float(len(self.thresholds))))
 
     @cached_property
     def grid(self) -> "Grid | None":
@@ -179,13 +179,14 @@ class Grid(NamedTuple):
         floor = torch.floor(scaled)
         if self.halves:
             # The difference is exact. Adding 1/2 before taking the floor would not be: 0.49999997 + 0.5 is 1.
-            floor = floor + reached(scaled - floor, 0.5)
-        return floor if self.origin == 0.0 else floor - self.origin
+            floor.add_(reached(scaled - floor, 0.5))
+        return floor if self.origin == 0.0 else floor.sub_(self.origin)
 
     def level(self, count: Tensor) -> Tensor:
-        """Return the level above ``count`` thresholds."""
-        level = count if self.jump == 1.0 else count * self.jump
-        return level if self.lowest == 0.0 else level + self.lowest
+        """Return the level above ``count`` thresholds, in its memory."""
+        if self.jump != 1.0:
+            count.mul_(self.jump)
+        return count.add_(self.lowest) if self.lowest else count
 
 
 def cut(x: Tensor, thresholds: Sequence[float] | Tensor, levels: Sequence[float]) -> Tensor:

@@ -34,14 +34,14 @@ def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, sca
         thresholds = mode_thresholds_of_tensor(scale, stair, family).to(x.dtype)
     else:
         thresholds = mode_thresholds(stair, family, scale)
-    y = x - mean
+    y = x - mean if isinstance(mean, Tensor) or mean else x
     grid, n = stair.grid, len(stair.thresholds)
     if grid is None:
         return cut(y, thresholds, stair.scaled_levels)
     if n <= _FEW:
         count = y.clamp(0.0, 0.0)  # keeps NaN
         for k in range(n):
-            count = count + reached(y, thresholds[k])
+            count.add_(reached(y, thresholds[k]))
         return grid.level(count)
     early = _lead(family, scale, grid.quantum)
     inner = grid.count(y if early is None else y + early).clamp(1.0, n - 1.0)
@@ -69,5 +69,6 @@ def random(
 
     ``start`` is the index, in memory order, of the first element of ``x``.
     """
-    noise = family.quantile(symmetric_uniform(x, key, start))
-    return stair.of(x - (noise * scale + mean))
+    noise = family.quantile_(symmetric_uniform(x, key, start))
+    noise.mul_(-scale).add_(x)
+    return stair.of(noise.sub_(mean) if isinstance(mean, Tensor) or mean else noise)

@@ -3,12 +3,12 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["NoiseFamily", "Scalar", "Width"]
+__all__ = ["Ladder", "NoiseFamily", "Scalar", "Width"]
 
 Width = Literal["interval", "deviation"]
 
@@ -16,10 +16,25 @@ Scalar = float | Tensor
 """A Python number or a 0-d tensor."""
 
 
-class NoiseFamily(ABC):
-    """A symmetric, unimodal distribution in its native standard units ``z = (x - mean) / scale``.
+class Ladder(NamedTuple):
+    """Equally spaced noisy thresholds, in units of their distance."""
 
-    All methods keep the shape, dtype and device of their argument.
+    first: Scalar
+    """The lowest rung; the others are 1 apart."""
+    rungs: int
+    scale: Scalar
+    """Native scale of the noise."""
+    most: float | None
+    """Upper bound on the scale, if one is known."""
+    gain: float = 1.0
+    offset: float = 0.0
+
+
+class NoiseFamily(ABC):
+    """A symmetric, unimodal, log-concave distribution in its native units ``z = (x - mean) / scale``.
+
+    Methods keep the shape, dtype and device of their argument; those whose name ends in an underscore may
+    overwrite it.
     """
 
     name: ClassVar[str]
@@ -30,21 +45,31 @@ class NoiseFamily(ABC):
     """Standard deviation in native units."""
     reach: ClassVar[float]
     """Distance, in native units, beyond which less than 1e-9 of the distribution lies."""
-
+    peak: ClassVar[float] = 1.0
+    bell_unit: ClassVar[float] = 1.0
+    """The density is ``peak * bell(bell_unit * z)``: constants that a sum of densities needs only once."""
     flat: ClassVar[bool] = False
     """Whether the density is constant where it is not zero."""
 
-    @abstractmethod
     def cdf(self, z: Tensor) -> Tensor:
         """Return the distribution function."""
+        return self.cdf_(z.clone())
 
-    @abstractmethod
     def pdf(self, z: Tensor) -> Tensor:
         """Return the density, the derivative of `cdf` (from the right where it has two)."""
+        return self.bell_(z * self.bell_unit).mul_(self.peak)
 
     @abstractmethod
-    def quantile(self, v: Tensor) -> Tensor:
-        """Return the value below which noise lies with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
+    def cdf_(self, z: Tensor) -> Tensor:
+        """Return the distribution function, perhaps in the memory of ``z``."""
+
+    @abstractmethod
+    def bell_(self, z: Tensor) -> Tensor:
+        """Return the density in other units, ``pdf(z / bell_unit) / peak``, perhaps in the memory of ``z``."""
+
+    @abstractmethod
+    def quantile_(self, v: Tensor) -> Tensor:
+        """Return what noise stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
 
     @abstractmethod
     def probability(self, z: float) -> float:
@@ -79,41 +104,50 @@ class NoiseFamily(ABC):
             device = generator.device
         u = torch.rand(tuple(shape), generator=generator, dtype=torch.float64, device=device)
         nearly = 1.0 - 2.0**-53
-        return self.quantile((2.0 * u - 1.0).clamp_(-nearly, nearly)).to(dtype or torch.get_default_dtype())
+        v = u.mul_(2.0).sub_(1.0).clamp_(-nearly, nearly)
+        return self.quantile_(v).to(dtype or torch.get_default_dtype())
 
-    def ladder_cdf(self, y: Tensor, first: Scalar, scale: Scalar, n: int, most: float | None) -> Tensor:
-        """Return the sum of ``cdf((y - r) / scale)`` over the ``n`` rungs ``r = first, first + 1, ...``.
+    def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
+        """Return ``offset + gain * sum_r cdf((y - r) / scale)`` over the rungs ``r`` of the ladder.
 
         Only the rungs that noise can reach from ``y`` are evaluated: those below count 1, those above 0.
-        ``most`` bounds ``scale`` from above (``None``: no bound is known).
         """
-        count = self._reachable(most, n)
-        below = _below(y, first, count, n)
-        total = self._sum(self.cdf, y if below is None else y - below, first, scale, count)
-        return total if below is None else total + below
+        below, count = _below(y, ladder, self.reach)
+        total = _sum(self.cdf_, 1.0, y if below is None else y - below, ladder, count)
+        if below is not None:
+            total.add_(below)
+        if ladder.gain != 1.0:
+            total.mul_(ladder.gain)
+        return total.add_(ladder.offset) if ladder.offset else total
 
-    def ladder_pdf(self, y: Tensor, first: Scalar, scale: Scalar, n: int, most: float | None) -> Tensor:
-        """Return the derivative of `ladder_cdf`, the sum of ``pdf((y - r) / scale) / scale``."""
-        count = self._reachable(most, n)
-        below = _below(y, first, count, n)
-        total = self._sum(self.pdf, y if below is None else y - below, first, scale, count)
-        return total * (1.0 / scale)
-
-    def _reachable(self, most: float | None, n: int) -> int:
-        """Return how many of ``n`` rungs noise with at most this scale can cross from one point."""
-        return n if most is None else min(n, max(1, math.ceil(2.0 * self.reach * most)))
-
-    def _sum(
-        self, function: Callable[[Tensor], Tensor], y: Tensor, first: Scalar, scale: Scalar, count: int
-    ) -> Tensor:
-        # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
-        inverse = 1.0 / scale
-        total = function((y - first) * inverse)
-        for j in range(1, count):
-            total = total + function((y - (first + j)) * inverse)
-        return total
+    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
+        """Return ``gradient`` times the derivative of `climb` by ``y``."""
+        below, count = _below(y, ladder, self.reach)
+        total = _sum(self.bell_, self.bell_unit, y if below is None else y - below, ladder, count)
+        return total.mul_(gradient).mul_(ladder.gain * self.peak / ladder.scale)
 
 
-def _below(y: Tensor, first: Scalar, count: int, n: int) -> Tensor | None:
-    """Return how many rungs lie below the ``count`` nearest ones (``None``: these are all ``n``)."""
-    return torch.ceil(y - (first + 0.5 * count)).clamp(0.0, float(n - count)) if count < n else None
+def reachable(ladder: Ladder, reach: float) -> int:
+    """Return how many rungs noise can cross from one point, at most."""
+    if ladder.most is None:
+        return ladder.rungs
+    return min(ladder.rungs, max(1, math.ceil(2.0 * reach * ladder.most)))
+
+
+def _below(y: Tensor, ladder: Ladder, reach: float) -> tuple[Tensor | None, int]:
+    """Return how many rungs lie below the reachable ones (``None``: all are), and the number of these."""
+    count = reachable(ladder, reach)
+    if count == ladder.rungs:
+        return None, count
+    lowest = (y - (ladder.first + 0.5 * count)).ceil_()
+    return lowest.clamp_(0.0, float(ladder.rungs - count)), count
+
+
+def _sum(function: Callable[[Tensor], Tensor], unit: float, y: Tensor, ladder: Ladder, count: int) -> Tensor:
+    """Return the sum of ``function(unit * (y - r) / scale)`` over the first ``count`` rungs."""
+    # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
+    inverse = unit / ladder.scale
+    total = function((y - ladder.first).mul_(inverse))
+    for j in range(1, count):
+        total.add_(function((y - (ladder.first + j)).mul_(inverse)))
+    return total

@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from torch import Tensor
 
 from ana_search.ana.noise.base import NoiseFamily
@@ -18,18 +17,18 @@ class Logistic(NoiseFamily):
     deviation = math.pi / math.sqrt(3.0)
     reach = 21.0
 
-    def cdf(self, z: Tensor) -> Tensor:
+    def cdf_(self, z: Tensor) -> Tensor:
         """Return the sigmoid ``1 / (1 + exp(-z))``."""
-        return torch.sigmoid(z)
+        return z.sigmoid_()
 
-    def pdf(self, z: Tensor) -> Tensor:
+    def bell_(self, z: Tensor) -> Tensor:
         """Return ``F (1 - F)`` with ``F`` the sigmoid."""
-        f = torch.sigmoid(z)
-        return f - f * f
+        f = z.sigmoid_()
+        return f.sub_(f * f)
 
-    def quantile(self, v: Tensor) -> Tensor:
+    def quantile_(self, v: Tensor) -> Tensor:
         """Return ``log((1 + v) / (1 - v))``."""
-        return torch.log((1.0 + v) / (1.0 - v))
+        return (1.0 + v).div_(v.neg_().add_(1.0)).log_()
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""

@@ -5,6 +5,7 @@ from statistics import NormalDist
 
 import torch
 from torch import Tensor
+from torch.nn.functional import gelu
 
 from ana_search.ana.noise.base import NoiseFamily
 
@@ -18,18 +19,26 @@ class Normal(NoiseFamily):
     interval = NormalDist().inv_cdf(0.975)
     deviation = 1.0
     reach = 6.0
+    peak = 1.0 / math.sqrt(2.0 * math.pi)
+    bell_unit = math.sqrt(0.5 / math.log(2.0))
 
-    def cdf(self, z: Tensor) -> Tensor:
+    def cdf_(self, z: Tensor) -> Tensor:
         """Return ``(1 + erf(z / sqrt(2))) / 2``."""
-        return 0.5 * torch.erf(z * math.sqrt(0.5)) + 0.5
+        if z.dtype == torch.float32 and z.device.type == "cpu" and not torch.compiler.is_compiling():
+            # gelu(z) = z cdf(z), and torch's gelu is several times faster than its erf. The offset, lost on
+            # any other number, keeps 0 / 0 out.
+            z.add_(1e-37)
+            return gelu(z).div_(z)
+        return z.mul_(math.sqrt(0.5)).erf_().mul_(0.5).add_(0.5)
 
-    def pdf(self, z: Tensor) -> Tensor:
-        """Return ``exp(-z**2 / 2) / sqrt(2 pi)``."""
-        return torch.exp(-0.5 * z * z) * (1.0 / math.sqrt(2.0 * math.pi))
+    def bell_(self, z: Tensor) -> Tensor:
+        """Return ``2**-(z**2)``."""
+        # A power of two is several times faster than an exponential.
+        return torch.mul(z, z).neg_().exp2_()
 
-    def quantile(self, v: Tensor) -> Tensor:
+    def quantile_(self, v: Tensor) -> Tensor:
         """Return ``sqrt(2) erfinv(v)``."""
-        return math.sqrt(2.0) * torch.erfinv(v)
+        return v.erfinv_().mul_(math.sqrt(2.0))
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""

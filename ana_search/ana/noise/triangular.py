@@ -17,18 +17,18 @@ class Triangular(NoiseFamily):
     deviation = 1.0 / math.sqrt(6.0)
     reach = 1.0
 
-    def cdf(self, z: Tensor) -> Tensor:
-        """Return ``1/2 + z - z |z| / 2`` with ``z`` clipped to [-1, 1]."""
-        z = z.clamp(-1.0, 1.0)
-        return z - 0.5 * z * z.abs() + 0.5
+    def cdf_(self, z: Tensor) -> Tensor:
+        """Return ``1/2 + z (1 - |z| / 2)`` with ``z`` clipped to [-1, 1]."""
+        z.clamp_(-1.0, 1.0)
+        return z.mul_(z.abs().mul_(-0.5).add_(1.0)).add_(0.5)
 
-    def pdf(self, z: Tensor) -> Tensor:
+    def bell_(self, z: Tensor) -> Tensor:
         """Return ``max(1 - |z|, 0)``."""
-        return (1.0 - z.abs()).clamp_min(0.0)
+        return z.abs_().neg_().add_(1.0).clamp_min_(0.0)
 
-    def quantile(self, v: Tensor) -> Tensor:
-        """Return ``sign(v) (1 - sqrt(1 - |v|))``."""
-        return v.sign() * (1.0 - (1.0 - v.abs()).sqrt())
+    def quantile_(self, v: Tensor) -> Tensor:
+        """Return ``sign(v) (1 - sqrt(1 - |v|)) = v / (1 + sqrt(1 - |v|))``."""
+        return v.div_(v.abs().neg_().add_(1.0).sqrt_().add_(1.0))
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""

@@ -1,16 +1,15 @@
 """Uniform noise: the ramp, whose straight-through estimator is the clipped one (hard tanh)."""
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ana_search.ana.elementwise import reached
-from ana_search.ana.noise.base import NoiseFamily, Scalar
+from ana_search.ana.noise.base import Ladder, NoiseFamily, reachable
 
 __all__ = ["Uniform"]
-
-_FEW = 4
 
 
 class Uniform(NoiseFamily):
@@ -20,45 +19,114 @@ class Uniform(NoiseFamily):
     interval = 1.0
     deviation = 1.0 / math.sqrt(3.0)
     reach = 1.0
+    peak = 0.5
     flat = True
 
-    def cdf(self, z: Tensor) -> Tensor:
+    def cdf_(self, z: Tensor) -> Tensor:
         """Return ``clip((z + 1) / 2, 0, 1)``."""
-        return (0.5 * z + 0.5).clamp(0.0, 1.0)
+        return z.mul_(0.5).add_(0.5).clamp_(0.0, 1.0)
 
-    def pdf(self, z: Tensor) -> Tensor:
-        """Return 1/2 on [-1, 1) and 0 elsewhere: ramps that touch leave no gap between them."""
-        return 0.5 * (reached(z, -1.0) - reached(z, 1.0))
+    def bell_(self, z: Tensor) -> Tensor:
+        """Return 1 on [-1, 1) and 0 elsewhere: ramps that touch leave no gap between them."""
+        return reached(z, -1.0).sub_(reached(z, 1.0))
 
-    def quantile(self, v: Tensor) -> Tensor:
+    def quantile_(self, v: Tensor) -> Tensor:
         """Return ``v``."""
         return v
-
-    def ladder_cdf(self, y: Tensor, first: Scalar, scale: Scalar, n: int, most: float | None) -> Tensor:
-        """Return the sum of ramps; in closed form where more than a few overlap.
-
-        The sum is the mean of ``S``, the number of rungs reached, over ``y ± scale``. From rung ``k``, the one
-        nearest to ``y``, the integral of ``S - k`` over a distance ``d`` is ``f (d - (f + 1) / 2)`` with
-        ``f = S - k`` at its end. Counting from ``k`` keeps all terms small, whatever ``n`` is.
-        """
-        if self._reachable(most, n) <= _FEW:
-            return super().ladder_cdf(y, first, scale, n, most)
-        nearest = torch.round(y - (first - 1.0)).clamp(0.0, float(n))
-        least, largest = -nearest, n - nearest
-        offset = y - nearest - (first - 1.0)
-
-        def integral(d: Tensor) -> Tensor:
-            f = torch.floor(d).clamp(least, largest)
-            return f * (d - 0.5 * f - 0.5)
-
-        return nearest + (integral(offset + scale) - integral(offset - scale)) * (0.5 / scale)
-
-    def ladder_pdf(self, y: Tensor, first: Scalar, scale: Scalar, n: int, most: float | None) -> Tensor:
-        """Return the number of rungs within ``scale`` of ``y``, over ``2 scale``."""
-        high = torch.floor(y + (scale - first + 1.0)).clamp(0.0, float(n))
-        low = torch.floor(y - (scale + first - 1.0)).clamp(0.0, float(n))
-        return (high - low) * (0.5 / scale)
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""
         return min(max(0.5 * z + 0.5, 0.0), 1.0)
+
+    def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
+        """Return the sum of ramps, by whichever form is exact and cheapest."""
+        gain, offset = ladder.gain, ladder.offset
+        ramps = _apart(ladder)
+        if ramps is not None and ramps[0][1] - ramps[0][0] >= _WIDE:
+            total = y.clamp(*ramps[0])
+            for low, high in ramps[1:]:
+                total.add_(y.clamp(low, high))
+            gain *= ladder.rungs / sum(high - low for low, high in ramps)
+            offset -= gain * sum(low for low, _ in ramps)
+        elif ladder.rungs <= _FEW:
+            return super().climb(y, ladder)
+        elif reachable(ladder, self.reach) == 1:
+            total = _steps(y, ladder)
+        else:
+            total = _overlapping(y, ladder)
+        if gain != 1.0:
+            total.mul_(gain)
+        return total.add_(offset) if offset else total
+
+    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
+        """Return ``gradient`` times the number of rungs within ``scale`` of ``y``, over ``2 scale``."""
+        first, rungs, scale, _, gain, _ = ladder
+        steepness = 0.5 * gain / scale
+        ramps = _apart(ladder)
+        if ramps is None:
+            high = (y + (scale - first + 1.0)).floor_().clamp_(0.0, float(rungs))
+            low = (y - (scale + first - 1.0)).floor_().clamp_(0.0, float(rungs))
+            return high.sub_(low).mul_(gradient).mul_(steepness)
+        total: Tensor | None = None
+        for start, end in ramps:
+            # Hard tanh has a gradient on an open interval: let it begin one number earlier.
+            term = torch.ops.aten.hardtanh_backward(gradient, y, _before(start, y.dtype), end)
+            total = term if total is None else total.add_(term)
+        assert total is not None
+        return total if steepness == 1.0 else total.mul_(steepness)
+
+
+def _apart(ladder: Ladder) -> list[tuple[float, float]] | None:
+    """Return where each ramp begins and ends, if they are few; ramps that touch are one.
+
+    ``None`` if there are many, or their places are not known as numbers.
+    """
+    first, rungs, scale, _, _, _ = ladder
+    if isinstance(first, Tensor) or isinstance(scale, Tensor):
+        return None
+    if scale == 0.5:
+        return [(first - 0.5, first + rungs - 0.5)]
+    if rungs > _FEW:
+        return None
+    return [(first + j - scale, first + j + scale) for j in range(rungs)]
+
+
+# Up to this many rungs are summed one by one.
+_FEW = 4
+
+# Clipped arguments are summed before they are scaled: on shorter ramps the rounding of the sum would show.
+_WIDE = 0.25
+
+
+def _steps(y: Tensor, ladder: Ladder) -> Tensor:
+    """Return the sum of ramps that do not overlap: the nearest one, on top of those below."""
+    z = (y - ladder.first).clamp_(-0.5, ladder.rungs - 0.5)
+    nearest = z.round()
+    z.sub_(nearest).clamp_(-ladder.scale, ladder.scale).mul_(0.5 / ladder.scale)
+    return nearest.add_(z).add_(0.5)
+
+
+def _overlapping(y: Tensor, ladder: Ladder) -> Tensor:
+    """Return the sum of any ramps, in closed form.
+
+    It is the mean of ``S``, the number of rungs reached, over ``y ± scale``. From the ``k``-th rung, the one
+    nearest to ``y``, the integral of ``S - k`` over a distance ``d`` is ``f (d - (f + 1) / 2)`` with
+    ``f = S - k`` at its end. Counting from ``k`` keeps all terms small, whatever the number of rungs.
+    """
+    first, rungs, scale, _, _, _ = ladder
+    nearest = (y - (first - 1.0)).round_().clamp_(0.0, float(rungs))
+    least, largest = -nearest, rungs - nearest
+    offset = (y - nearest).sub_(first - 1.0)
+
+    def integral(d: Tensor) -> Tensor:
+        f = torch.floor(d).clamp_(least, largest)
+        return d.sub_(f, alpha=0.5).sub_(0.5).mul_(f)
+
+    return integral(offset + scale).sub_(integral(offset - scale)).mul_(0.5 / scale).add_(nearest)
+
+
+@lru_cache(maxsize=1024)
+def _before(value: float, dtype: torch.dtype) -> float:
+    """Return the largest number of this dtype below ``value`` rounded to it."""
+    number = torch.tensor(value, dtype=dtype)
+    return float(torch.nextafter(number, torch.full_like(number, -math.inf)))

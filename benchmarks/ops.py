@@ -1,0 +1,164 @@
+"""Cost of the noisy stair, forward and backward, relative to `torch.nn.functional.hardtanh`.
+
+    OMP_NUM_THREADS=1 python benchmarks/ops.py [--runs 9] [--mode eager|compiled|both] [--json FILE]
+
+One thread, 4 million float32. Every case runs once a round, so that a disturbance of the machine meets them
+all; the ratio is that of the medians. Each compiled case takes mean and spread as 0-d tensors, as the layers
+do, and is compared with compiled hardtanh as well as with the eager one. Brevitas's ternary activation is
+measured when `brevitas` is installed.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import hardtanh
+
+from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, regularise
+from ana_search.ana.strategies import STRATEGIES
+
+Function = Callable[[Tensor], Tensor]
+BASE = "hardtanh"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure, and the ratio to hardtanh that it must not exceed (``None``: for comparison)."""
+
+    name: str
+    function: Function
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one case."""
+
+    mode: str
+    name: str
+    milliseconds: float
+    fastest: float
+    ratio: float
+    ratio_to_eager: float
+    bound: float | None
+
+    @property
+    def kept(self) -> bool:
+        return self.bound is None or self.ratio <= self.bound
+
+
+def noisy(stair: StairFunction, family: str, strategy: str, spread: float, *, tensors: bool) -> Function:
+    mean: float | Tensor = 0.0
+    width: float | Tensor = spread * stair.quantum
+    most = None
+    if tensors:
+        mean, width, most = torch.tensor(mean), torch.tensor(width), width
+    noise = Noise(family, mean, width, most=most)
+    return lambda x: regularise(x, stair, noise, strategy=strategy)
+
+
+def cases(mode: str, spread: float) -> list[Case]:
+    compiled = mode == "compiled"
+    found = [Case(BASE, hardtanh)]
+    for family in NOISE_FAMILIES:
+        for strategy in STRATEGIES:
+            if compiled:
+                bound = 3.5 if family == "normal" else 2.0
+            else:
+                bound = 2.0 if (family, strategy) == ("uniform", "expectation") else 5.0
+            function = noisy(StairFunction.ternary(), family, strategy, spread, tensors=compiled)
+            found.append(Case(f"{family}/{strategy}", function, bound))
+    eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, tensors=compiled)
+    found.append(Case("8-bit uniform/expectation", eight))
+    ste = Noise("uniform", spread=0.5)
+    found.append(Case("ternary STE", lambda x: regularise(x, StairFunction.ternary(), Noise("uniform"), ste)))
+    if not compiled:
+        found.append(
+            Case("fake_quantize", lambda x: torch.fake_quantize_per_tensor_affine(x, 1.0, 0, -1, 1))
+        )
+        found.extend(brevitas())
+    return found
+
+
+def brevitas() -> list[Case]:
+    """Return Brevitas's ternary activation, if it can be imported."""
+    try:
+        from brevitas.core.quant import ClampedBinaryQuant, TernaryQuant  # noqa: F401, PLC0415
+        from brevitas.core.scaling import ConstScaling  # noqa: PLC0415
+    except ImportError:
+        return []
+    quantiser = TernaryQuant(ConstScaling(1.0), threshold=0.5)
+    return [Case("brevitas ternary", lambda x: quantiser(x)[0])]
+
+
+def once(function: Function, x: Tensor, gradient: Tensor) -> float:
+    """Return the milliseconds of one forward and one backward pass."""
+    x.grad = None
+    start = time.perf_counter()
+    function(x).backward(gradient)
+    return 1e3 * (time.perf_counter() - start)
+
+
+def measure(mode: str, runs: int, size: int, spread: float) -> list[Row]:
+    torch.manual_seed(0)
+    x = torch.randn(size, requires_grad=True)
+    gradient = torch.randn(size)
+    todo = [Case("eager " + BASE, hardtanh)] if mode == "compiled" else []
+    for case in cases(mode, spread):
+        function = torch.compile(case.function, fullgraph=True) if mode == "compiled" else case.function
+        todo.append(Case(case.name, function, case.bound))
+    for case in todo:
+        for _ in range(2):
+            once(case.function, x, gradient)
+    times: dict[str, list[float]] = {case.name: [] for case in todo}
+    for _ in range(runs):
+        for case in todo:
+            times[case.name].append(once(case.function, x, gradient))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    eager = medians.get("eager " + BASE, medians[BASE])
+    rows = []
+    for case in todo:
+        ms = medians[case.name]
+        bound = 2.0 * medians["uniform/expectation"] / medians[BASE] if case.name.startswith("8-bit") else case.bound
+        rows.append(
+            Row(mode, case.name, ms, min(times[case.name]), ms / medians[BASE], ms / eager, bound)
+        )
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--size", type=int, default=4_000_000)
+    parser.add_argument("--spread", type=float, default=0.5)
+    parser.add_argument("--mode", choices=("eager", "compiled", "both"), default="both")
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    for mode in ("eager", "compiled"):
+        if options.mode in (mode, "both"):
+            rows += measure(mode, options.runs, options.size, options.spread)
+    print(f"{'mode':9} {'case':26} {'ms':>7} {'fastest':>8} {'ratio':>6} {'eager':>6}  bound")
+    for row in rows:
+        bound = "" if row.bound is None else f"{row.bound:5.2f} {'' if row.kept else 'EXCEEDED'}"
+        print(
+            f"{row.mode:9} {row.name:26} {row.milliseconds:7.2f} {row.fastest:8.2f} {row.ratio:6.2f} "
+            f"{row.ratio_to_eager:6.2f}  {bound}"
+        )
+    if options.json:
+        with open(options.json, "w") as file:
+            machine = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
+            json.dump({**vars(options), **machine, "rows": [asdict(row) for row in rows]}, file, indent=2)
+    return 0 if all(row.kept for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
