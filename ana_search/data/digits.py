@@ -1,7 +1,6 @@
 """scikit-learn's digits: 1,797 real 8x8 images of ten classes, part of the package, no download."""
 
 import torch
-from sklearn.datasets import load_digits
 
 from ana_search.data.source import Images, Source
 from ana_search.data.split import pick
@@ -14,6 +13,8 @@ _LEVELS = 16  # the largest pixel value of the original
 
 
 def _load(plan: DataPlan) -> Images:
+    from sklearn.datasets import load_digits  # takes a second that reading a study file need not wait for
+
     raw = load_digits()
     images = (torch.from_numpy(raw.images).unsqueeze(1) * (255 / _LEVELS)).round().to(torch.uint8)
     labels = torch.from_numpy(raw.target).to(torch.int64)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor
 
 from ana_search.data.source import Images
@@ -36,6 +35,8 @@ def load_parts(
 
 
 def _read(name: str, root: Path, part: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    import torchvision  # takes seconds that reading a study file need not wait for
+
     kind = {
         "cifar10": torchvision.datasets.CIFAR10,
         "svhn": torchvision.datasets.SVHN,
