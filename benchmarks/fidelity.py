@@ -1,0 +1,258 @@
+"""Does a compressed plan say more about the final accuracy than the first part of the learning curve?
+
+    python benchmarks/fidelity.py                      # tabulates what is missing (11 s a configuration), then reports
+    python benchmarks/fidelity.py --report-only        # reports from the table
+
+Every configuration is drawn at random from a wide space on scikit-learn's digits and trained three times: the
+whole plan in 20 epochs, with its learning curve, and the whole plan compressed into 7 and into 2 epochs. The
+table then answers two questions without training again:
+
+1. How well do (a) the compressed plan and (b) the raw curve, at a third of the epochs, rank the final accuracies?
+   Spearman's correlation, with an interval from resampling the configurations.
+2. For equal epochs spent, how good is the best network found by successive halving and by Hyperband on compressed
+   plans, by Optuna's median pruner and by successive halving on the raw curve, and without pruning? Optuna's own
+   pruners decide; each seed draws the configurations of the table in another order.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import torch
+from numpy.typing import NDArray
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from scipy.stats import spearmanr
+
+from ana_search.data import Dataset, load_dataset
+from ana_search.errors import DivergedError
+from ana_search.plan import TrainingPlan, compress
+from ana_search.planner import make_plan
+from ana_search.space import make_sampler, replicate_seed, rungs, suggest
+from ana_search.study_file import StudySpec, load_study_file
+from ana_search.training import train
+
+TABLE = Path(__file__).parents[1] / "docs" / "results" / "fidelity.json"
+STUDY = """\
+[study]
+name = "fidelity"
+sampler = "random"
+pruner = "asha"
+seed = 2026
+[data]
+name = "digits"
+validation = 0.25
+[network]
+name = "digits_cnn"
+width = 16
+[training]
+epochs = 20
+[space]
+noise = ["uniform", "triangular", "normal", "logistic"]
+strategy = ["expectation", "mode", "random"]
+mean = ["static", "dynamic"]
+interval = ["overlapped", "same_start", "same_end", "partition", "reverse_same_start", "reverse_partition"]
+power_law = ["homogeneous", "progressive", "regressive"]
+alpha = { low = 0.5, high = 2.0, log = true }
+spread = { low = 0.25, high = 1.0 }
+offset = { low = -0.2, high = 0.2, scope = "layer" }
+backward = ["same", "static"]
+"""
+Row = dict[str, Any]
+Values = NDArray[np.float64]
+
+
+def load_spec() -> StudySpec:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fidelity.toml"
+        path.write_text(STUDY)
+        return load_study_file(path)
+
+
+def draw_plans(spec: StudySpec, count: int) -> list[tuple[dict[str, Any], TrainingPlan]]:
+    study = optuna.create_study(sampler=make_sampler(spec))
+    seed = replicate_seed(spec, 0)
+    drawn = [suggest(study.ask(), spec) for _ in range(count)]
+    return [(params, make_plan(spec, params, seed)) for params in drawn]
+
+
+def learning_curve(plan: TrainingPlan, dataset: Dataset) -> list[float]:
+    """Return the validation accuracy after every epoch; 0 from the epoch on in which the loss diverged."""
+    curve: list[float] = []
+    with suppress(DivergedError):
+        train(plan, lambda report: curve.append(round(report.accuracy, 6)), dataset=dataset)
+    return curve + [0.0] * (plan.training.epochs - len(curve))
+
+
+def tabulate(spec: StudySpec, count: int, path: Path) -> list[Row]:
+    """Return one row a configuration, training those that the table does not hold yet."""
+    torch.set_num_threads(1)
+    rows: list[Row] = json.loads(path.read_text()) if path.is_file() else []
+    known = {row["plan"]: row for row in rows}
+    plans = draw_plans(spec, count)
+    dataset = load_dataset(plans[0][1].data)
+    for number, (params, plan) in enumerate(plans):
+        if plan.hash in known:
+            continue
+        began = time.monotonic()
+        row: Row = {"plan": plan.hash, "params": params}
+        for epochs in rungs(spec):
+            row[str(epochs)] = learning_curve(compress(plan, epochs), dataset)
+        known[plan.hash] = row
+        path.write_text("[\n" + ",\n".join(json.dumps(one) for one in known.values()) + "\n]\n")
+        print(
+            f"{number + 1}/{count}: {time.monotonic() - began:.1f} s, {row[str(plan.training.epochs)][-1]:.3f}"
+        )
+    return [known[plan.hash] for _, plan in plans]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to spend epochs: what is reported when, and who decides."""
+
+    name: str
+    pruner: BasePruner
+    compressed: bool
+
+
+def strategies(steps: list[int]) -> list[Strategy]:
+    low, high = steps[0], steps[-1]
+    return [
+        Strategy("no pruning", NopPruner(), compressed=False),
+        Strategy("median pruner, raw curve", MedianPruner(), compressed=False),
+        Strategy(
+            "successive halving, raw curve",
+            SuccessiveHalvingPruner(min_resource=low, reduction_factor=3),
+            compressed=False,
+        ),
+        Strategy(
+            "successive halving, compressed plans",
+            SuccessiveHalvingPruner(min_resource=low, reduction_factor=3),
+            compressed=True,
+        ),
+        Strategy(
+            "Hyperband, compressed plans",
+            HyperbandPruner(min_resource=low, max_resource=high, reduction_factor=3),
+            compressed=True,
+        ),
+    ]
+
+
+def search(
+    rows: list[Row], steps: list[int], strategy: Strategy, budget: int, seed: int
+) -> tuple[float, int]:
+    """Return the best final accuracy found within ``budget`` epochs, and how many configurations were tried."""
+    study = optuna.create_study(direction="maximize", pruner=strategy.pruner, study_name=f"seed {seed}")
+    order = np.random.default_rng(seed).permutation(len(rows))
+    best, spent, tried = 0.0, 0, 0
+    for position in order:
+        row = rows[position]
+        trial = study.ask()
+        tried += 1
+        final: float = row[str(steps[-1])][-1]
+        if strategy.compressed:
+            reports = [(epochs, row[str(epochs)][-1], epochs) for epochs in steps]
+        else:
+            reports = [(epoch, value, 1) for epoch, value in enumerate(row[str(steps[-1])], start=1)]
+        for step, value, cost in reports:
+            spent += cost
+            if spent > budget:
+                return best, tried
+            trial.report(value, step)
+            if step < steps[-1] and trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            best = max(best, final)
+            study.tell(trial, final)
+    return best, tried
+
+
+def correlations(
+    rows: list[Row], steps: list[int], resamples: int = 4000
+) -> dict[str, tuple[float, float, float]]:
+    """Return Spearman's correlation with the final accuracy and its 95 % interval, for each early figure."""
+    final = np.array([row[str(steps[-1])][-1] for row in rows])
+    third, ninth = steps[1], steps[0]
+    early = {
+        f"compressed into {third} epochs": np.array([row[str(third)][-1] for row in rows]),
+        f"raw curve at epoch {third}": np.array([row[str(steps[-1])][third - 1] for row in rows]),
+        f"compressed into {ninth} epochs": np.array([row[str(ninth)][-1] for row in rows]),
+        f"raw curve at epoch {ninth}": np.array([row[str(steps[-1])][ninth - 1] for row in rows]),
+    }
+    generator = np.random.default_rng(0)
+    draws = generator.integers(len(rows), size=(resamples, len(rows)))
+    found = {}
+    for name, values in early.items():
+        resampled = [spearmanr(values[draw], final[draw]).statistic for draw in draws]
+        low, high = np.percentile(resampled, [2.5, 97.5])
+        found[name] = (float(spearmanr(values, final).statistic), float(low), float(high))
+    gaps = [
+        spearmanr(early[f"compressed into {third} epochs"][draw], final[draw]).statistic
+        - spearmanr(early[f"raw curve at epoch {third}"][draw], final[draw]).statistic
+        for draw in draws
+    ]
+    low, high = np.percentile(gaps, [2.5, 97.5])
+    a, b = (found[name][0] for name in (f"compressed into {third} epochs", f"raw curve at epoch {third}"))
+    found["difference at a third (paired)"] = (a - b, float(low), float(high))
+    return found
+
+
+def report(rows: list[Row], steps: list[int], budgets: list[int], seeds: int) -> str:
+    final = np.array([row[str(steps[-1])][-1] for row in rows])
+    lines = [
+        f"{len(rows)} random configurations; final accuracy {final.mean():.3f} on average, "
+        f"{final.min():.3f} to {final.max():.3f}.",
+        "",
+        "| figure | Spearman's correlation with the final accuracy | 95 % interval |",
+        "|---|---|---|",
+    ]
+    for name, (value, low, high) in correlations(rows, steps).items():
+        lines.append(f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |")
+    for budget in budgets:
+        lines += [
+            "",
+            f"Best final accuracy found with {budget} epochs, mean over {seeds} orders of the configurations:",
+            "",
+            "| strategy | mean | standard error | configurations tried | wins or ties against no pruning |",
+            "|---|---|---|---|---|",
+        ]
+        base: Values | None = None
+        for strategy in strategies(steps):
+            runs = [search(rows, steps, strategy, budget, seed) for seed in range(seeds)]
+            best = np.array([found for found, _ in runs])
+            tried = float(np.mean([count for _, count in runs]))
+            base = best if base is None else base
+            error = best.std(ddof=1) / np.sqrt(seeds)
+            wins = float((best >= base).mean())
+            lines.append(f"| {strategy.name} | {best.mean():.4f} | {error:.4f} | {tried:.1f} | {wins:.0%} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--configurations", type=int, default=120)
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--budgets", type=int, nargs="+", default=[120, 200, 400])
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--report-only", action="store_true")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spec = load_spec()
+    if options.report_only:
+        rows: list[Row] = json.loads(options.table.read_text())
+    else:
+        rows = tabulate(spec, options.configurations, options.table)
+    print(report(rows, rungs(spec), options.budgets, options.seeds))
+
+
+if __name__ == "__main__":
+    main()
