@@ -1,0 +1,120 @@
+"""The time of an epoch, from a few steps of the real network on images that mean nothing."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ana_search.data import Dataset, dataset_info, load_dataset
+from ana_search.data.coding import dyadic_coding, float_coding
+from ana_search.errors import DivergedError
+from ana_search.plan import DataPlan, TrainingPlan
+from ana_search.training import train
+
+__all__ = ["Timing", "image_counts", "time_training"]
+
+_IMAGES = {"digits": 1_497, "cifar10": 50_000, "fashion_mnist": 60_000, "svhn": 73_257}  # that search sees
+_FEW, _MORE = 8, 32  # images
+_SECONDS = 1.0  # that the measured steps should take, or as long as a whole epoch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one epoch, its validation included, and the device that took them."""
+
+    epoch_seconds: float
+    device: str
+
+
+def time_training(plan: TrainingPlan, cpus: float, gpus: float) -> Timing:
+    """Return how long one epoch of ``plan`` takes with so many CPUs and GPUs for a trial.
+
+    The plan is trained on random images: one step of few images to warm up, then about a second's worth of
+    steps, or a whole epoch where that is shorter. Where a single batch takes longer, one step of some more images
+    tells what an image costs and what a step costs besides. The data set itself is not read.
+    """
+    device = torch.device("cuda" if gpus > 0 and torch.cuda.is_available() else "cpu")
+    train_images, validation_images = image_counts(plan.data)
+    batch = min(plan.training.batch_size, train_images)
+    steps = train_images // batch  # an incomplete batch is left out
+    share = validation_images / train_images
+    with _threads(max(1, int(cpus))):
+        few = min(batch, _FEW)
+        first = _epoch_seconds(plan, 1, few, 0.0, device)
+        images = int(_SECONDS / first * few)
+        if images >= batch or batch <= _MORE:
+            measured = max(1, min(steps, images // batch))
+            seconds = _epoch_seconds(plan, measured, batch, share, device) / measured
+        else:
+            more = max(_MORE, images)
+            rate = max(0.0, _epoch_seconds(plan, 1, more, share, device) - first) / (more - few)
+            seconds = max(0.0, first - few * rate) + batch * rate
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    threads = max(1, int(cpus))
+    if device.type == "cpu":
+        name = f"CPU, {threads} thread{'s' if threads > 1 else ''}" + (", no GPU here" if gpus > 0 else "")
+    return Timing(seconds * steps, name)
+
+
+def image_counts(plan: DataPlan) -> tuple[int, int]:
+    """Return how many images a data set trains and validates on; only a user's own data set is read for it."""
+    if plan.train_size is not None:
+        images = plan.train_size
+    elif plan.name in _IMAGES:
+        images = _IMAGES[plan.name]
+    elif plan.name == "image_folder" and plan.root is not None:
+        images = sum(1 for path in (Path(plan.root).expanduser() / "train").glob("*/*") if path.is_file())
+    else:
+        dataset = load_dataset(plan)
+        return len(dataset.train), len(dataset.validation)
+    fraction = plan.validation if plan.folds is None else 1 / plan.folds
+    validation = round(fraction * images)
+    return images - validation, validation
+
+
+def _epoch_seconds(
+    plan: TrainingPlan, steps: int, batch: int, validation: float, device: torch.device
+) -> float:
+    """Return the seconds of the second of two epochs of ``steps`` steps; ``validation``: images for one trained."""
+    dataset = _random_images(plan.data, steps * batch, max(1, round(steps * batch * validation)))
+    short = replace(plan, training=replace(plan.training, epochs=2, batch_size=batch, learning_rate=1e-6))
+    marks: list[float] = []
+    try:
+        train(short, lambda _: marks.append(time.perf_counter()), dataset=dataset, device=device)
+    except DivergedError:  # random images prove nothing about the plan
+        return math.nan
+    return marks[1] - marks[0]
+
+
+def _random_images(plan: DataPlan, train_images: int, validation_images: int) -> Dataset:
+    """Return a data set of random bytes in the shape of the plan's."""
+    shape, classes = dataset_info(plan)
+    count = train_images + validation_images
+    generator = torch.Generator().manual_seed(0)
+    coding = float_coding if plan.input_bits == "float" else dyadic_coding
+    return Dataset(
+        name=plan.name,
+        images=torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=generator),
+        labels=torch.randint(0, classes, (count,), generator=generator),
+        train=torch.arange(train_images),
+        validation=torch.arange(train_images, count),
+        test=torch.arange(0),
+        classes=tuple(map(str, range(classes))),
+        coding=coding([0.5] * shape[0], [0.25] * shape[0]),
+        flips=True,
+    )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute with ``count`` threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
