@@ -1,6 +1,7 @@
 """What `launch` shows on stderr while a study runs: a live table on a terminal, plain lines elsewhere."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,9 +70,9 @@ class _Tally:
 class ProgressDisplay:
     """Shows a running study; used as a context manager around it.
 
-    The runner tells it what happens through its methods; none of them raises for an unknown worker, because a
-    worker may be lost at any moment. On a terminal the picture is redrawn four times a second; elsewhere one
-    line is written at most every ``interval`` seconds, and one at the end.
+    The runner tells it what happens through its methods, from any thread; none of them raises for an unknown
+    worker, because a worker may be lost at any moment. On a terminal the picture is redrawn four times a
+    second; elsewhere one line is written at most every ``interval`` seconds, and one at the end.
     """
 
     def __init__(
@@ -90,6 +91,9 @@ class ProgressDisplay:
         self._last_line = float("-inf")
         self._tally = _Tally()
         self._live: Live | None = None
+        self._lock = threading.RLock()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -97,55 +101,71 @@ class ProgressDisplay:
                 get_renderable=self._picture, console=self._console, refresh_per_second=4, transient=False
             )
             self._live.start()
+        else:
+            self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tally.work.clear()
+        self._over.set()
+        with self._lock:
+            self._tally.work.clear()
         if self._live is not None:
             self._live.stop()
             self._live = None
         else:
+            self._ticker.join()
             self._line()
 
     def begin(self, *, finished: int, requested: int, best: tuple[int, float] | None = None) -> None:
         """Say how far the study already is, and restart the clock."""
-        self._tally = _Tally(requested=requested, finished=finished, before=finished, best=best)
-        self._began = self._clock()
-        self._changed()
+        with self._lock:
+            self._tally = _Tally(requested=requested, finished=finished, before=finished, best=best)
+            self._began = self._clock()
+            self._changed()
 
     def trial_started(self, worker: str, trial: int, epochs: int) -> None:
         """Say that ``worker`` starts a trial of so many epochs."""
-        self._tally.work[worker] = _Work(trial, epochs, since=self._clock())
-        self._changed()
+        with self._lock:
+            self._tally.work[worker] = _Work(trial, epochs, since=self._clock())
+            self._changed()
 
     def epoch(self, worker: str, trial: int, epoch: int, epochs: int, accuracy: float | None = None) -> None:
         """Say that ``worker`` has finished ``epoch`` of ``epochs`` (counted from 1)."""
-        work = self._tally.work.get(worker)
-        if work is None or work.trial != trial:
-            work = self._tally.work[worker] = _Work(trial, epochs, since=self._clock())
-        work.epoch, work.epochs, work.accuracy = epoch, epochs, accuracy
-        self._changed()
+        with self._lock:
+            work = self._tally.work.get(worker)
+            if work is None or work.trial != trial:
+                work = self._tally.work[worker] = _Work(trial, epochs, since=self._clock())
+            work.epoch, work.epochs, work.accuracy = epoch, epochs, accuracy
+            self._changed()
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
         """Say that a trial ended in ``state`` (COMPLETE, PRUNED, FAIL), and how many are finished now."""
-        work = self._tally.work.get(worker)
-        if work is not None and work.trial == trial:
-            del self._tally.work[worker]
-        self._tally.pruned += state == "PRUNED"
-        self._tally.failed += state == "FAIL"
-        self._tally.finished = finished
-        self._changed()
+        with self._lock:
+            work = self._tally.work.get(worker)
+            if work is not None and work.trial == trial:
+                del self._tally.work[worker]
+            self._tally.pruned += state == "PRUNED"
+            self._tally.failed += state == "FAIL"
+            self._tally.finished = finished
+            self._changed()
 
     def best(self, trial: int, value: float) -> None:
         """Say which trial is the best so far."""
-        self._tally.best = (trial, value)
-        self._changed()
+        with self._lock:
+            self._tally.best = (trial, value)
+            self._changed()
 
     def message(self, text: str) -> None:
         """Write one line that stays: a failure, a retry, an interruption."""
         self._console.print(Text(text), soft_wrap=True)
+
+    def _tick(self) -> None:
+        """Write a line now and then although nothing happens."""
+        while not self._over.wait(max(0.05, min(self._interval, 1.0))):
+            with self._lock:
+                self._changed()
 
     def _changed(self) -> None:
         if self._live is None and self._clock() - self._last_line >= self._interval:
@@ -161,7 +181,10 @@ class ProgressDisplay:
 
     def _picture(self) -> RenderableType:
         """Return the picture of this moment: totals, a bar, and one row a worker."""
-        tally = self._tally
+        with self._lock:
+            return self._draw(self._tally)
+
+    def _draw(self, tally: _Tally) -> RenderableType:
         done = tally.finished + sum(work.fraction for work in tally.work.values())
         head = Text.assemble(
             (self._name, "bold"), f"  {tally.finished}/{tally.requested} finished  ", (self._best(), "green")

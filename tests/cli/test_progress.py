@@ -1,9 +1,12 @@
 """The display of `launch`: plain lines in a log, a live picture on a terminal."""
 
+import inspect
 import io
 import re
+import time
 
 from ana_search.cli.progress import ProgressDisplay
+from ana_search.runner.progress import Silent
 
 
 class Terminal(io.StringIO):
@@ -94,3 +97,21 @@ def test_an_error_leaves_the_terminal_in_order(monkeypatch):
     except KeyboardInterrupt:
         pass
     assert stream.getvalue().rstrip().endswith("\x1b[?25h")  # the cursor is shown again
+
+
+def test_lines_go_on_while_nothing_happens():
+    stream = io.StringIO()
+    with ProgressDisplay("d", stream=stream, interval=0.05) as display:
+        display.begin(finished=0, requested=4)
+        display.trial_started("w0", 0, 1)
+        deadline = time.monotonic() + 20
+        while len(stream.getvalue().splitlines()) < 5 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert len(stream.getvalue().splitlines()) >= 5
+
+
+def test_it_is_what_the_driver_tells():
+    names = {name for name in vars(Silent) if not name.startswith("_")}
+    assert names <= set(dir(ProgressDisplay))
+    for name in names:
+        assert inspect.signature(getattr(ProgressDisplay, name)) == inspect.signature(getattr(Silent, name))
