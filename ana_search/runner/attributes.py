@@ -1,0 +1,49 @@
+"""The user attributes of a trial: what the storage keeps beside parameters and value."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+__all__ = [
+    "MOST_ATTEMPTS",
+    "attempt_of",
+    "awaits_retry",
+    "is_finished",
+    "replicate_of",
+    "retried",
+]
+
+MOST_ATTEMPTS = 3
+"""How often one training run is tried when workers or drivers die under it."""
+
+
+def attempt_of(attributes: Mapping[str, Any]) -> int:
+    """Return the number of the attempt, counted from 1."""
+    return int(attributes.get("attempt", 1))
+
+
+def replicate_of(trial: FrozenTrial) -> int:
+    """Return the trial's replicate number."""
+    return int(trial.user_attrs.get("replicate", 0))
+
+
+def retried(trials: list[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials that were tried again."""
+    return {trial.user_attrs["retry_of"] for trial in trials if "retry_of" in trial.user_attrs}
+
+
+def awaits_retry(trial: FrozenTrial) -> bool:
+    """Return whether the trial failed for a reason that another attempt may not meet, and may be tried again.
+
+    ``retry`` is ``"lost"`` (a worker or driver died) or ``"interrupted"`` (Ctrl-C), which costs no attempt.
+    """
+    if trial.state != TrialState.FAIL:
+        return False
+    kind = trial.user_attrs.get("retry")
+    return kind == "interrupted" or (kind == "lost" and attempt_of(trial.user_attrs) < MOST_ATTEMPTS)
+
+
+def is_finished(trial: FrozenTrial) -> bool:
+    """Return whether the trial counts: complete, pruned, or failed for good."""
+    return trial.state.is_finished() and not awaits_retry(trial)

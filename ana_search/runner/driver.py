@@ -1,0 +1,305 @@
+"""The driver's loop: ask, dispatch, report, prune, tell."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import TrialState
+
+from ana_search.dispatch import Dispatcher, Done, Event, Failed, Job, Outcome, Started, Stopped, Trained
+from ana_search.errors import ResourceError
+from ana_search.plan import TrainingPlan, compress
+from ana_search.planner import make_plan
+from ana_search.runner.attributes import awaits_retry, is_finished
+from ana_search.runner.files import keep, write_patiently
+from ana_search.runner.ledger import Ledger
+from ana_search.runner.progress import Progress
+from ana_search.runner.requests import Queue, Request, retry_of
+from ana_search.space import TrialParams, replicate_seed, rungs
+from ana_search.storage import RunFolder
+from ana_search.study_file import StudySpec
+
+__all__ = ["Driver"]
+
+_POLL_SECONDS = 0.5
+_DRAIN_SECONDS = 8.0
+_NO_SLOT_SECONDS = 120.0
+
+
+@dataclass
+class _Running:
+    """A trial in the hands of the dispatcher: its plan and the rung that it is in."""
+
+    number: int
+    params: TrialParams
+    plan: TrainingPlan
+    attributes: dict[str, Any]
+    rungs: list[int]
+    rung: int = 0
+    busy: bool = False
+
+    @property
+    def root(self) -> int:
+        """The first attempt of this training run."""
+        return int(self.attributes.get("root", self.number))
+
+    @property
+    def rung_plan(self) -> TrainingPlan:
+        """What is trained in this rung; in the last one the plan itself."""
+        epochs = self.rungs[self.rung]
+        return self.plan if epochs == self.plan.training.epochs else compress(self.plan, epochs)
+
+
+class Driver:
+    """Runs trials of one study until ``requested`` are finished.
+
+    It holds the study's lease and is the only writer of its storage. ``stop`` may be called at any time, from a
+    signal handler too.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        folder: RunFolder,
+        progress: Progress,
+        *,
+        requested: int,
+        replicates: int | None = None,
+        slots: int = 1,
+        deterministic: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        self._spec, self._ledger, self._dispatcher = spec, ledger, dispatcher
+        self._folder, self._progress, self._requested = folder, progress, requested
+        self._slots, self._deterministic = slots, deterministic
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._queue = Queue(spec, ledger.trials(), replicates)
+        self._running: dict[int, _Running] = {}
+        self._next_rungs: deque[_Running] = deque()
+        self._held: list[Event] = []
+        self._stopping_since: float | None = None
+        self._without_slot_since: float | None = None
+        self.finished = sum(is_finished(trial) for trial in ledger.trials())
+        self._best = self._find_best()
+
+    def stop(self) -> None:
+        """Start nothing more, and let running trials stop after their epoch."""
+        if self._stopping_since is None:
+            self._stopping_since = time.monotonic()
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """Number and value of the best complete trial."""
+        return self._best
+
+    def is_done(self) -> bool:
+        """Return whether all trials asked for are finished, or a grid is used up."""
+        if self._running:
+            return False
+        nothing_left = not self._queue.has_more() and not self._ledger.has_waiting()
+        return self.finished >= self._requested or nothing_left
+
+    def abandon(self) -> None:
+        """Record that the running trials were interrupted, without waiting for them."""
+        for running in list(self._running.values()):
+            self._interrupt(running)
+
+    def run(self) -> None:
+        """Run until the trials asked for are finished, or until stopped and drained."""
+        self._progress.begin(finished=self.finished, requested=self._requested, best=self._best)
+        told_to_stop = False
+        while True:
+            self._check_clock()
+            if self._stopping_since is None:
+                self._fill()
+            elif not told_to_stop:
+                told_to_stop = True
+                self._dispatcher.stop()
+            busy = [running for running in self._running.values() if running.busy]
+            if not busy and (self._stopping_since is not None or not self._can_go_on()):
+                break
+            if self._stopping_since is not None and time.monotonic() - self._stopping_since > _DRAIN_SECONDS:
+                break
+            self._handle_all(self._dispatcher.events(_POLL_SECONDS))
+        self.abandon()
+
+    def _check_clock(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline and self._stopping_since is None:
+            self._progress.message("the time is up: stopping after the epochs that are running")
+            self.stop()
+
+    def _can_go_on(self) -> bool:
+        """Return whether anything is left to run; raise if there has been no slot to run it in for long."""
+        if self._running:
+            self._check_slots()
+            return True
+        if self.is_done():
+            return False
+        self._check_slots()
+        return True
+
+    def _check_slots(self) -> None:
+        if self._dispatcher.free() or any(running.busy for running in self._running.values()):
+            self._without_slot_since = None
+            return
+        now = time.monotonic()
+        self._without_slot_since = self._without_slot_since or now
+        if now - self._without_slot_since > _NO_SLOT_SECONDS:
+            raise ResourceError(
+                f"no worker has been available for {_NO_SLOT_SECONDS:.0f} s; the cluster has lost its resources; "
+                "everything finished is safe; the same command goes on"
+            )
+
+    def _fill(self) -> None:
+        """Give every free slot a job: a further rung first, then a retry, then a new trial."""
+        if self._deterministic and self._dispatcher.free() < self._slots:
+            return  # what is asked for must not depend on which worker is ready first
+        while self._dispatcher.free():
+            if self._next_rungs:
+                self._submit(self._next_rungs.popleft())
+                continue
+            request = self._queue.take_retry()
+            if request is None:
+                if self.finished + len(self._running) >= self._requested:
+                    return
+                request = Request() if self._ledger.has_waiting() else self._queue.take()
+            if request is None:
+                return
+            self._submit(self._start(request))
+
+    def _start(self, request: Request) -> _Running:
+        """Write the start of a trial to the storage; return it ready to be submitted."""
+        plans: list[TrainingPlan] = []
+
+        def attributes(params: TrialParams) -> Mapping[str, Any]:
+            replicate = self._queue.drawn(params) if request.replicate is None else request.replicate
+            plan = make_plan(self._spec, params, replicate_seed(self._spec, replicate))
+            plans.append(plan)
+            attrs = {
+                "seed": plan.seed,
+                "replicate": replicate,
+                "plan_hash": plan.hash,
+                "attempt": request.attempt,
+            }
+            if request.retry_of is not None:
+                attrs |= {"retry_of": request.retry_of, "root": request.root}
+            return attrs
+
+        number, params, attrs = self._ledger.start(request.params, attributes)
+        plan = plans[0]
+        steps = rungs(self._spec)
+        epochs = plan.training.epochs
+        steps = [step for step in steps if step < epochs] + [epochs] if len(steps) > 1 else [epochs]
+        running = _Running(number, params, plan, attrs, steps)
+        self._running[number] = running
+        return running
+
+    def _submit(self, running: _Running) -> None:
+        plan = running.rung_plan
+        checkpoint = str(self._folder.checkpoint(running.root)) if plan.training.epochs > 1 else None
+        running.busy = True
+        self._dispatcher.submit(Job(running.number, plan, checkpoint))
+
+    def _handle_all(self, events: "list[Event] | Any") -> None:
+        """Handle events as they come; in deterministic mode, ends only once all jobs have ended, in order."""
+        for event in events:
+            if isinstance(event, Started | Trained) or not self._deterministic:
+                self._handle(event)
+            else:
+                self._running[event.trial].busy = False
+                self._held.append(event)
+        if self._held and not any(running.busy for running in self._running.values()):
+            held, self._held = sorted(self._held, key=lambda event: event.trial), []
+            for event in held:
+                self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        running = self._running.get(event.trial)
+        if running is None:
+            return
+        if isinstance(event, Started):
+            self._progress.trial_started(event.worker, event.trial, running.rung_plan.training.epochs)
+        elif isinstance(event, Trained):
+            self._progress.epoch(event.worker, event.trial, event.epoch, event.epochs, event.accuracy)
+        else:
+            running.busy = False
+            if isinstance(event, Done):
+                self._done(running, event.outcome)
+            elif isinstance(event, Failed):
+                self._failed(running, event)
+            elif isinstance(event, Stopped):
+                self._interrupt(running, event.worker)
+
+    def _done(self, running: _Running, outcome: Outcome) -> None:
+        """Record a rung; promote the trial, prune it, or complete it."""
+        last = running.rung == len(running.rungs) - 1
+        single = len(self._spec.study.objective) == 1
+        attrs = {
+            "epochs": sum(running.rungs[: running.rung + 1]),
+            "seconds": round(outcome.seconds, 3),
+            "worker": outcome.worker,
+            "device": outcome.device,
+            "weight_bits": outcome.weight_bits,
+        }
+        pruned = False
+        if single:
+            pruned = self._ledger.report(running.number, outcome.accuracy, running.rungs[running.rung])
+        if pruned and not last:
+            attrs["reason"] = f"pruned at the rung of {running.rungs[running.rung]} epochs"
+            self._finish(running, TrialState.PRUNED, None, attrs, outcome.worker)
+        elif last:
+            write_patiently(
+                lambda: keep(self._folder, running.number, running.plan, outcome), self._progress.message
+            )
+            values = [outcome.accuracy] if single else [outcome.accuracy, outcome.weight_bits]
+            self._finish(running, TrialState.COMPLETE, values, attrs, outcome.worker)
+        else:
+            running.rung += 1
+            self._next_rungs.append(running)
+
+    def _failed(self, running: _Running, event: Failed) -> None:
+        """End a trial without a result, and try it again if that may help."""
+        attrs: dict[str, Any] = {"reason": event.reason, "worker": event.worker}
+        if event.kind == "diverged":
+            self._finish(running, TrialState.PRUNED, None, attrs, event.worker)
+            return
+        if event.kind == "lost":
+            attrs["retry"] = "lost"
+        self._finish(running, TrialState.FAIL, None, attrs, event.worker)
+        self._progress.message(f"trial {running.number} failed: {event.reason}")
+
+    def _interrupt(self, running: _Running, worker: str = "") -> None:
+        attrs = {"reason": "interrupted; the next launch goes on with it", "retry": "interrupted"}
+        self._finish(running, TrialState.FAIL, None, attrs, worker)
+
+    def _finish(
+        self,
+        running: _Running,
+        state: TrialState,
+        values: list[float] | None,
+        attributes: dict[str, Any],
+        worker: str,
+    ) -> None:
+        self._ledger.finish(running.number, state, values, attributes)
+        del self._running[running.number]
+        trial = self._ledger.trials()[running.number]
+        if awaits_retry(trial):
+            self._queue.repeat(retry_of(trial))
+        else:
+            self.finished += 1
+            self._folder.checkpoint(running.root).unlink(missing_ok=True)
+        self._progress.trial_ended(worker, running.number, state.name, finished=self.finished)
+        if state == TrialState.COMPLETE and values and (self._best is None or values[0] > self._best[1]):
+            self._best = (running.number, values[0])
+            self._progress.best(*self._best)
+
+    def _find_best(self) -> tuple[int, float] | None:
+        complete = [trial for trial in self._ledger.trials() if trial.state == TrialState.COMPLETE]
+        if not complete:
+            return None
+        best = max(complete, key=lambda trial: trial.values[0])
+        return best.number, best.values[0]
