@@ -10,7 +10,7 @@ from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Network, Study
 
-__all__ = ["MOST_CELLS", "check_sections", "check_space"]
+__all__ = ["MOST_CELLS", "check_effects", "check_sections", "check_space"]
 
 MOST_CELLS = 100_000
 
@@ -71,7 +71,6 @@ def check_space(
         mistakes += _check_sampler(study, searched, excludes)
         if study.sampler == "grid" and not mistakes:
             mistakes += _check_size(searched, layers or 1)
-    mistakes += _check_meaning(parameters)
     return mistakes
 
 
@@ -87,8 +86,6 @@ def _check_sampler(study: Study, searched: Mapping[str, Choice | Range], exclude
         mistakes.append(f"space.exclude: got it with sampler = {sampler!r}; allowed: sampler = 'grid' only")
     if pruner != "none" and "epochs" in searched:
         mistakes.append(f"space.epochs: searched with pruner = {pruner!r}; allowed: a fixed number of epochs")
-    if not searched and sampler in ("tpe", "qmc", "nsga2"):
-        mistakes.append(f"study.sampler: got {sampler!r} with nothing searched; allowed: grid, random")
     return mistakes
 
 
@@ -118,8 +115,11 @@ def _values(parameter: Parameter | None, default: str) -> set[Any]:
     return set(parameter.values) if isinstance(parameter, PerLayer) else set()
 
 
-def _check_meaning(parameters: Mapping[str, Parameter]) -> list[str]:
-    """Return a message for every key that has no effect on any trial."""
+def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Any]) -> list[str]:
+    """Return a message for every key that has no effect on any trial, and for a search of nothing.
+
+    To be asked where every key of ``[space]`` is right: one that is wrong and missing here might be the reason.
+    """
     backward = _values(parameters.get("backward"), "same")
     untied, annealed = bool(backward - {"same"}), "annealed" in backward
     effective = {
@@ -129,8 +129,13 @@ def _check_meaning(parameters: Mapping[str, Parameter]) -> list[str]:
         "backward_interval": (annealed, "backward 'annealed'"),
         "backward_alpha": (annealed, "backward 'annealed'"),
     }
-    return [
+    mistakes = [
         f"space.{name}: has no effect in this study; allowed: only with {wanted}"
         for name, (has_effect, wanted) in effective.items()
         if name in parameters and not has_effect
     ]
+    study = sections.get("study")
+    searched = any(isinstance(parameter, (Choice, Range)) for parameter in parameters.values())
+    if isinstance(study, Study) and study.sampler in ("tpe", "qmc", "nsga2") and not searched:
+        mistakes.append(f"study.sampler: got {study.sampler!r} with nothing searched; allowed: grid, random")
+    return mistakes

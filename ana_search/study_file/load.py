@@ -11,7 +11,7 @@ from ana_search.data import dataset_info
 from ana_search.errors import AnaSearchError, DataError, StudyFileError
 from ana_search.networks import count_layers
 from ana_search.plan import DataPlan, NetworkPlan
-from ana_search.study_file.checks import check_sections, check_space
+from ana_search.study_file.checks import check_effects, check_sections, check_space
 from ana_search.study_file.exclusions import read_exclusions
 from ana_search.study_file.keys import shorten
 from ana_search.study_file.messages import describe, unknown_key
@@ -56,11 +56,14 @@ def load_study_file(path: str | Path) -> StudySpec:
     named = {name: value for name, value in space_table.items() if name != "exclude"}
     parameters, found = read_space(named)
     mistakes += found
+    all_right = not found
     exclude, found = read_exclusions(space_table.get("exclude", []), parameters, named)
     mistakes += found
     mistakes += check_sections(sections)
     layers = _count_layers(sections, mistakes)
     mistakes += check_space(parameters, "exclude" in space_table, sections, layers)
+    if all_right:
+        mistakes += check_effects(parameters, sections)
     if mistakes:
         listed = "\n".join(f"  - {mistake}" for mistake in mistakes)
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
