@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from analysis.design import next_design
 from analysis.effects import level_effects
 from analysis.estimate import Estimate, estimate
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.gates import gates
-from analysis.layout import Layout, choose_method, make_layout
+from analysis.layout import Layout, choose_method, combinations, make_layout
 from analysis.pairs import matched_pairs, pair_summary
-from analysis.power import plan_power
+from analysis.power import measure_power
 from analysis.sample import Sample, make_sample
 from analysis.verdict import DELTA, INCONCLUSIVE, REASONS, RHO, decide, region_probability
 from ana_search.errors import FrameError
@@ -50,11 +51,11 @@ class Attribution:
     power: Mapping[str, Any]
     effects: Mapping[str, Any]
     matched_pairs: Mapping[str, Any]
-    cross_checks: Mapping[str, Any]
     notes: tuple[str, ...]
     draws: pd.DataFrame = field(repr=False)
     sample: Sample = field(repr=False)
     layout: Layout | None = field(repr=False)
+    cross_checks: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
 
     @property
@@ -150,7 +151,7 @@ def attribute(
     study file in their usual groups. Two named ``synchronisation`` and ``shape`` decide the verdict; any others may be
     there. Non-numeric columns are categories; a numeric one with more than 8 distinct values is continuous unless
     `categorical` names it. `chance` is the outcome that a failed trial counts as in the sensitivity check (default: the
-    worst outcome met). `details=False` leaves out power, effects, matched pairs and cross-checks.
+    worst outcome met). `details=False` leaves out power, effects and matched pairs.
 
     The result is a function of the frame and the seed. Raises `FrameError` for a table that cannot be read.
     """
@@ -177,6 +178,7 @@ def attribute(
     elif verdict == INCONCLUSIVE:
         reasons.append("undecided")
     scale = points_of(sample.outcome)
+    power = _power(sample, layout, method, found if details else None, reasons, seed=seed, level=level)
     members = layout.groups if layout is not None and method == "factorial" else sample.groups
     table = _draws(found, members)
     return Attribution(
@@ -191,10 +193,9 @@ def attribute(
         sensitivity=sensitivity,
         region_probability=probability,
         n=_counts(sample, layout),
-        power=plan_power(sample, layout, method, found, seed=seed, level=level, simulate=details),
+        power=power,
         effects=level_effects(sample, found, level) if details else {},
         matched_pairs=pair_summary(matched_pairs(sample, seed), scale) if details else {},
-        cross_checks={},
         notes=sample.notes + (layout.notes if layout is not None else ()),
         draws=table,
         sample=sample,
@@ -209,6 +210,18 @@ def _decide(found: Estimate | None, sample: Sample, level: float) -> tuple[str, 
     drawn = found.draws
     probability = region_probability(drawn.share(SYNCHRONISATION), drawn.share(SHAPE))
     return decide(probability, level), probability
+
+
+def _power(
+    sample: Sample, layout: Layout | None, method: str, found: Estimate | None, reasons: Sequence[str],
+    *, seed: int, level: float,
+) -> dict[str, Any]:  # fmt: skip
+    """What this design can decide, and the design that would."""
+    if not {SYNCHRONISATION, SHAPE} <= {factor.group for factor in sample.factors}:
+        found = None
+    typical = round(float(layout.counts[layout.counts > 0].mean())) if layout is not None else 1
+    power = measure_power(found, len(sample.rows), typical, seed=seed, level=level)
+    return {**power, "next": next_design(sample, layout, method, reasons, power)}
 
 
 def _with_lost(
@@ -261,7 +274,7 @@ def _levels(sample: Sample, columns: Collection[str]) -> int | None:
         return None
     if not mine:
         return 1
-    return len(pd.MultiIndex.from_arrays([f.codes for f in mine]).unique())
+    return int(combinations(mine).max()) + 1
 
 
 def _df(found: Estimate | None, group: str) -> int:

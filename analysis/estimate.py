@@ -10,6 +10,7 @@ from analysis.factorial import FactorialFit, draw_components, fit_factorial
 from analysis.layout import Layout, outcome_inside
 from analysis.sample import OUTCOME, REPLICATE, Sample
 from analysis.shares import Components, Subset
+from analysis.space_filling import fit_space_filling
 
 __all__ = ["Estimate", "estimate"]
 
@@ -40,7 +41,22 @@ def estimate(
         return None
     if method == "factorial":
         return _factorial(sample, layout, draws, seed, fast)
-    return None
+    return _space_filling(sample, draws, seed) if len(values) >= 16 else None
+
+
+def _space_filling(sample: Sample, draws: int, seed: int) -> Estimate | None:
+    if not sample.factors:
+        return None
+    fit = fit_space_filling(sample, draws, np.random.default_rng(seed))
+    point = {subset: np.asarray(part.mean()) for subset, part in fit.draws.parts.items()}
+    return Estimate(
+        point=Components(point, np.asarray(fit.draws.noise.mean())),
+        draws=fit.draws,
+        ranges=column_ranges(sample),
+        df=fit.df,
+        noise_source="residual",
+        noise_df=fit.residual_df,
+    )
 
 
 def _factorial(sample: Sample, layout: Layout | None, draws: int, seed: int, fast: bool) -> Estimate | None:

@@ -1,6 +1,6 @@
 """The layout of a sample: the cells that the groups' levels form, and which estimator fits it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.factors import SHAPE, SYNCHRONISATION, Factor
 from analysis.sample import OUTCOME, REPLICATE, Sample
 
-__all__ = ["Layout", "choose_method", "make_layout"]
+__all__ = ["Layout", "choose_method", "combinations", "make_layout"]
 
 Codes = npt.NDArray[np.int64]
 Method = Literal["factorial", "space_filling"]
@@ -43,10 +43,15 @@ class Layout:
         return int((self.counts == 0).sum())
 
 
+def combinations(factors: Sequence[Factor]) -> Codes:
+    """Number the combinations of levels of categorical factors, one number per row."""
+    joined = np.stack([f.codes for f in factors if f.codes is not None], axis=1)
+    return np.asarray(np.unique(joined, axis=0, return_inverse=True)[1].reshape(-1), dtype=np.int64)
+
+
 def _group_codes(factors: list[Factor], outcome: npt.NDArray[np.float64]) -> Codes:
     """Number the combinations of levels by their mean outcome, so that names change nothing."""
-    joined = pd.MultiIndex.from_arrays([f.codes for f in factors]).to_flat_index()
-    first = pd.factorize(joined)[0]
+    first = combinations(factors)
     means = pd.Series(outcome).groupby(first).agg(["mean", "count"])
     rank = np.empty(len(means), dtype=np.int64)
     rank[means.sort_values(["mean", "count"], kind="stable").index.to_numpy()] = np.arange(len(means))
@@ -60,12 +65,14 @@ def _crossing(codes: Mapping[str, Codes]) -> npt.NDArray[np.int64]:
 
 
 def make_layout(sample: Sample) -> Layout | None:
-    """Return the crossing of the groups that vary, or None where it has more than a million cells.
+    """Return the crossing of the groups that vary, or None for continuous factors and above a million cells.
 
     Groups beside the verdict's two that are not fully crossed with each other (a strategy that exists only for
     some schedules) are merged into one, and those of its levels that were run with less than half of the other
     groups' levels are set apart: reference cells, such as static noise beside the annealed policies.
     """
+    if any(f.kind == "continuous" for f in sample.factors):
+        return None
     by_group = {
         group: [f for f in sample.factors if f.group == group]
         for group in sample.groups
@@ -104,7 +111,7 @@ def choose_method(sample: Sample, layout: Layout | None) -> Method:
     A crossing with empty cells counts as designed, unless it is far too large for the sample or the runs fell
     into it as evenly and as unevenly as chance throws them.
     """
-    if layout is None or any(f.kind == "continuous" for f in sample.factors):
+    if layout is None:
         return "space_filling"
     runs = int(layout.inside.sum())
     if layout.empty == 0:

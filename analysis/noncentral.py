@@ -42,7 +42,7 @@ def _approximate(ratio: Floats, df: int, uniforms: Floats) -> Floats:
     """Solve Abdel-Aty's approximation for the non-centrality by bisection."""
     z = special.ndtri(np.clip(uniforms, 1e-12, 1 - 1e-12))
     low, high = np.zeros_like(ratio), (np.sqrt(ratio) + 9.0) ** 2 + 50.0
-    for _ in range(40):
+    for _ in range(26):
         middle = 0.5 * (low + high)
         mean = df + middle
         variance = 2.0 * (df + 2.0 * middle) / (9.0 * mean * mean)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.layout import combinations
 from analysis.sample import OUTCOME, REPLICATE, Sample
 
 __all__ = ["matched_pairs", "pair_summary"]
@@ -24,10 +25,9 @@ def matched_pairs(sample: Sample, seed: int = 0) -> pd.DataFrame:
         return empty
     table = pd.DataFrame({"outcome": sample.outcome, "replicate": sample.rows[REPLICATE].to_numpy()})
     for group in sample.groups:
-        factors = [f.codes for f in sample.factors if f.group == group]
+        factors = [f for f in sample.factors if f.group == group]
         if factors:
-            codes = pd.MultiIndex.from_arrays(factors).to_flat_index()
-            table[f"group {group}"] = pd.factorize(codes, sort=True)[0]
+            table[f"group {group}"] = combinations(factors)
     names = [c for c in table.columns if c.startswith("group ")]
     table = table.sort_values([*names, "replicate", "outcome"], kind="stable").reset_index(drop=True)
     generator = np.random.default_rng(seed)

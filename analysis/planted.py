@@ -3,6 +3,7 @@
 Every table has factor columns, ``value``, ``state``, ``number`` and ``seed``, as a study's results have.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["CASES", "Planted", "factorial_frame", "mixed_frame"]
+__all__ = ["CASES", "MIXED", "MixedTruth", "Planted", "factorial_frame", "mixed_frame", "random_positions"]
 
 Floats = npt.NDArray[np.float64]
 NoiseKind = Literal["normal", "skewed"]
@@ -118,13 +119,108 @@ def _finish(frame: pd.DataFrame, value: Floats, failed: float, generator: np.ran
     return frame
 
 
-def mixed_truth(
-    frame: pd.DataFrame, truth: Planted, generator: np.random.Generator
-) -> Floats:
-    """Return the noiseless outcome (unit total variance) of each row of a `mixed_frame`."""
-    raise NotImplementedError
+@dataclass(frozen=True)
+class _Column:
+    """One factor of the mixed space: ``levels`` of a category, or None for a number in [-0.5, 0.5]."""
+
+    name: str
+    group: str
+    levels: tuple[str, ...] | None = None
+
+
+MIXED: tuple[_Column, ...] = (
+    _Column("interval", "synchronisation", INTERVALS),
+    _Column("power_law", "synchronisation", POWERS),
+    _Column("offset.0", "synchronisation"),
+    _Column("offset.1", "synchronisation"),
+    _Column("noise.0", "shape", FAMILIES),
+    _Column("noise.1", "shape", FAMILIES),
+    _Column("mean", "schedule"),
+)
+"""Four categories and three numbers."""
+
+GRID = 401
+
+
+@dataclass(frozen=True)
+class MixedTruth:
+    """A function of the mixed space whose groups' shares are exactly those planted.
+
+    ``curves[name]`` is a centred function of mean square 1 of one factor: a value per level, or on a grid over the range.
+    ``terms`` are products of such functions with their coefficients.
+    """
+
+    planted: Planted
+    terms: tuple[tuple[float, tuple[tuple[str, Floats], ...]], ...]
+
+    @classmethod
+    def draw(cls, planted: Planted, generator: np.random.Generator) -> "MixedTruth":
+        """Return a random function: main effects, pairs within a group, and pairs across the two groups."""
+        sync = [c for c in MIXED if c.group == "synchronisation"]
+        shape = [c for c in MIXED if c.group == "shape"]
+        terms: list[tuple[float, tuple[tuple[str, Floats], ...]]] = []
+        for share, mine in ((planted.synchronisation, sync), (planted.shape, shape)):
+            single = [[c] for c in mine]
+            pair = [[mine[0], mine[1]]]
+            terms += _split(share, single + pair, generator)
+        across = [[a, b] for a in sync[:3] for b in shape]
+        terms += _split(planted.interaction, across, generator)
+        return cls(planted, tuple(terms))
+
+    def __call__(self, positions: Mapping[str, Floats]) -> Floats:
+        """Return the noiseless outcome where categories are level numbers and numbers lie in [-0.5, 0.5]."""
+        total = np.zeros(len(next(iter(positions.values()))))
+        for coefficient, factors in self.terms:
+            product = np.full(len(total), coefficient)
+            for name, curve in factors:
+                where = positions[name]
+                if len(curve) == GRID:
+                    product *= np.interp(where, np.linspace(-0.5, 0.5, GRID), curve)
+                else:
+                    product *= curve[where.astype(int)]
+            total += product
+        return total
+
+
+def _split(
+    share: float, members: list[list[_Column]], generator: np.random.Generator
+) -> list[tuple[float, tuple[tuple[str, Floats], ...]]]:
+    """Split a share at random over products of one factor's functions."""
+    if share == 0:
+        return []
+    parts = generator.dirichlet(np.full(len(members), 2.0)) * share
+    return [
+        (float(np.sqrt(part)), tuple((c.name, _curve(c, generator)) for c in columns))
+        for part, columns in zip(parts, members, strict=True)
+    ]
+
+
+def _curve(column: _Column, generator: np.random.Generator) -> Floats:
+    """A random centred function of mean square 1: free over levels, a slow wave over a range."""
+    if column.levels is not None:
+        values = generator.normal(size=len(column.levels))
+    else:
+        values = np.sin(generator.uniform(1.5, 4.0) * np.linspace(-0.5, 0.5, GRID) + generator.uniform(0, 2 * np.pi))
+    return _scaled(_centred(values), 1.0)
+
+
+def random_positions(trials: int, generator: np.random.Generator) -> dict[str, Floats]:
+    """Return uniform draws of every factor of the mixed space."""
+    return {
+        c.name: generator.uniform(-0.5, 0.5, trials)
+        if c.levels is None
+        else generator.integers(len(c.levels), size=trials).astype(float)
+        for c in MIXED
+    }
 
 
 def mixed_frame(truth: Planted, generator: np.random.Generator, trials: int = 200) -> pd.DataFrame:
-    """Return random trials."""
-    raise NotImplementedError
+    """Return random, unpruned trials of the mixed space: four categorical and three continuous factors."""
+    positions = random_positions(trials, generator)
+    signal = MixedTruth.draw(truth, generator)(positions)
+    value = 0.85 + 0.05 * (signal + np.sqrt(truth.noise) * generator.normal(size=trials))
+    frame = pd.DataFrame(
+        {c.name: positions[c.name] if c.levels is None else [c.levels[int(i)] for i in positions[c.name]] for c in MIXED}
+    )
+    frame["seed"] = np.arange(trials)
+    return _finish(frame, value, 0.0, generator)

@@ -1,57 +1,61 @@
-"""Power: would this design decide, and which design would?
+"""Power: would this design decide, and how much of it would?
 
-Simulates the design from the fitted components: sums of squares from their non-central chi-squared distributions,
-then the verdict of each simulated sample.
+A factorial is simulated from its fitted components: sums of squares from their non-central chi-squared distributions,
+then the verdict of each simulated sample. For a random sample the posterior draws are drawn together as the square
+root of the number of trials grows.
 """
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.estimate import Estimate
-from analysis.factorial import FactorialFit, draw_components
+from analysis.factorial import FactorialFit
 from analysis.factors import SHAPE, SYNCHRONISATION
-from analysis.layout import Layout
-from analysis.sample import Sample
-from analysis.verdict import INCONCLUSIVE, decide, region_probability
+from analysis.noncentral import draw_noncentrality, draw_variance
+from analysis.shares import Components
+from analysis.verdict import REGIONS, region_of
 
-__all__ = ["decision_probability", "plan_power"]
+__all__ = ["decision_probability", "measure_power"]
 
-SIMULATIONS = 120
-DRAWS = 400
+SIMULATIONS = 100
+DRAWS = 300
 MOST_REPLICATES = 20
+MOST_TRIALS = 3200
 WANTED = 0.80
-DEFAULT_REPLICATES = 3
+
+Floats = npt.NDArray[np.float64]
 
 
-def decision_probability(
-    fit: FactorialFit, replicates: int, *, seed: int = 0, level: float = 0.95, simulations: int = SIMULATIONS
-) -> float:
-    """Return the chance that the factorial behind `fit` is decided with `replicates` runs in each cell."""
-    import dataclasses
+def decision_probability(fit: FactorialFit, replicates: int, *, seed: int = 0, level: float = 0.95) -> float:
+    """Return the chance that the factorial behind `fit` is decided with `replicates` runs in each cell.
 
-    generator = np.random.default_rng([seed, replicates])
-    point = fit.estimate().clipped()
-    size = float(fit.cells * replicates)
-    block_df = replicates - 1 if fit.block_df else 0
-    residual = int(size) - fit.cells - block_df
+    100 samples are simulated, each with 300 draws from its confidence distribution.
+    """
+    size = fit.cells * replicates
+    residual = size - fit.cells - (replicates - 1 if fit.block_df else 0)
     if residual < 1 or not {SYNCHRONISATION, SHAPE} <= set(fit.groups):
         return 0.0
-    decided = 0
-    for _ in range(simulations):
-        mse = fit.mse * generator.chisquare(residual) / residual
-        squares = {
-            s: generator.noncentral_chisquare(fit.df[s], float(point.parts[s]) * size / fit.mse) * fit.mse / size
-            for s in fit.df
-        }
-        simulated = dataclasses.replace(
-            fit, mean_squares=squares, mse=mse, size=size, residual_df=residual,
-            noise_df=float(residual), block_df=0,
-        )  # fmt: skip
-        drawn = draw_components(simulated, DRAWS, generator, fast=True)
-        chances = region_probability(drawn.share(SYNCHRONISATION), drawn.share(SHAPE))
-        decided += decide(chances, level) != INCONCLUSIVE
-    return decided / simulations
+    generator = np.random.default_rng([seed, replicates])
+    point = fit.estimate().clipped()
+    mse = fit.mse * generator.chisquare(residual, SIMULATIONS) / residual
+    variance = draw_variance(1.0, residual, generator.uniform(size=(SIMULATIONS, DRAWS))) * (mse * residual)[:, None]
+    parts = {}
+    for subset, df in fit.df.items():
+        centrality = float(point.parts[subset]) * size / fit.mse
+        squares = generator.noncentral_chisquare(df, centrality, SIMULATIONS) * fit.mse
+        uniforms = generator.uniform(size=(SIMULATIONS, DRAWS))
+        parts[subset] = draw_noncentrality(squares[:, None] / variance, df, uniforms, fast=True) * variance / size
+    extra = max(float(point.noise) - fit.mse, 0.0)
+    return _decided(Components(parts, variance + extra), level)
+
+
+def _decided(drawn: Components, level: float) -> float:
+    """The part of the simulated samples (rows) that one region holds `level` of the draws (columns) of."""
+    region = region_of(drawn.share(SYNCHRONISATION), drawn.share(SHAPE))
+    inside = np.stack([(region == number).mean(axis=1) for number in range(len(REGIONS))])
+    return float((inside.max(axis=0) >= level).mean())
 
 
 def _replicates_needed(fit: FactorialFit, seed: int, level: float) -> int | None:
@@ -71,15 +75,47 @@ def _replicates_needed(fit: FactorialFit, seed: int, level: float) -> int | None
     return high
 
 
-def plan_power(
-    sample: Sample, layout: Layout | None, method: str, found: Estimate | None,
-    *, seed: int, level: float, simulate: bool = True,
-) -> dict[str, Any]:  # fmt: skip
-    """Return the chance of a decision, the replicates for 80 %, and the design to run next."""
-    here: float | None = None
-    needed: int | None = None
-    if found is not None and found.fit is not None and simulate and layout is not None:
-        have = max(2, round(float(layout.counts.mean())))
-        here = decision_probability(found.fit, have, seed=seed, level=level)
+def _random_power(found: Estimate, growth: float, seed: int, level: float) -> float:
+    """The chance of a decision with `growth` times the trials: draws contracted around a centre drawn anew."""
+    generator = np.random.default_rng([seed, round(100 * growth)])
+    draws = np.log(np.stack([found.draws.share(SYNCHRONISATION), found.draws.share(SHAPE)]) + 1e-4)
+    centre = draws.mean(axis=1, keepdims=True)
+    scatter = (draws - centre) / np.sqrt(growth)
+    starts = generator.integers(scatter.shape[1], size=SIMULATIONS)
+    decided = 0
+    for start in starts:
+        shares = np.exp(centre + scatter[:, [start]] + scatter[:, :DRAWS]) - 1e-4
+        region = np.bincount(region_of(shares[0], shares[1]), minlength=len(REGIONS))
+        decided += int(region.max() >= level * DRAWS)
+    return decided / SIMULATIONS
+
+
+def measure_power(found: Estimate | None, runs: int, replicates: int, *, seed: int, level: float) -> dict[str, Any]:
+    """Return the chance of a decision with this design and what gives 80 %: replicates, or random trials.
+
+    ``runs`` is the number of trials used and ``replicates`` the typical number in a cell. None: not known, or more than
+    20 replicates, or more than 3,200 trials.
+    """
+    result: dict[str, Any] = {
+        "probability_decided_with_this_design": None,
+        "replicates_for_80_percent": None,
+        "trials_for_80_percent": None,
+    }
+    if found is None:
+        return result
+    if found.fit is not None:
+        result["probability_decided_with_this_design"] = decision_probability(
+            found.fit, max(2, replicates), seed=seed, level=level
+        )
         needed = _replicates_needed(found.fit, seed, level)
-    return {"probability_decided_with_this_design": here, "replicates_for_80_percent": needed}
+        result["replicates_for_80_percent"] = needed
+        result["trials_for_80_percent"] = needed * found.fit.cells if needed else None
+        return result
+    result["probability_decided_with_this_design"] = _random_power(found, 1.0, seed, level)
+    trials = runs
+    while trials <= MOST_TRIALS:
+        if _random_power(found, trials / runs, seed, level) >= WANTED:
+            result["trials_for_80_percent"] = trials
+            break
+        trials = int(1.4 * trials) + 1
+    return result

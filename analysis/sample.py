@@ -20,7 +20,8 @@ OUTCOME, REPLICATE = "__outcome__", "__replicate__"
 class Sample:
     """The rows an analysis uses.
 
-    ``rows`` has one row per used trial: the factor columns, ``__outcome__`` and ``__replicate__``. ``lost`` has
+    ``rows`` has one row per used trial, indexed by its place in the table: the factor columns, ``__outcome__`` and
+    ``__replicate__``. ``lost`` has
     the factor columns of trials that failed, diverged or were pruned. ``factors`` are the columns with at least
     two levels among the used rows, in the order of ``groups``; ``fixed`` are the others.
     """
@@ -140,7 +141,7 @@ def make_sample(
 
     notes: list[str] = []
     copies = len(frame)
-    frame = _random_arm(_without_copies(frame)).reset_index(drop=True)
+    frame = _random_arm(_without_copies(frame.reset_index(drop=True)))
     states = _states(frame[state]) if state in frame.columns else pd.Series("COMPLETE", index=frame.index)
     retried = _superseded(frame, states)
     frame, states = frame[~retried], states[~retried]

@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 __all__ = ["COLOURS", "PALETTE", "SEQUENTIAL", "colour_of", "new_figure", "save_figure", "styled"]
 
@@ -83,3 +84,28 @@ def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
         figure.savefig(png, dpi=DPI, metadata={"Software": None})
         figure.savefig(svg, metadata={"Date": None})
     return png, svg
+
+
+def grid_figure(panels: int, columns: int, height: float, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `panels` axes in rows of `columns`, each row `height` inches high, with equal scales."""
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(width, 0.7 + height * rows))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for spare in list(axes.flat)[panels:]:
+        spare.remove()
+    for axis in list(axes.flat)[:panels]:
+        axis.tick_params(labelbottom=True, labelleft=True)
+    return figure, list(axes.flat)[:panels]
+
+
+def layer_palette(layers: int) -> dict[int, Any]:
+    """Return a colour per layer, the one nearest the input darkest."""
+    return dict(enumerate(sns.color_palette(SEQUENTIAL, layers + 1)[:layers]))
+
+
+def layer_legend(figure: Figure, colours: Mapping[int, Any]) -> None:
+    """Put the layers' legend below the axes; of many layers only some are named."""
+    step = max(1, -(-len(colours) // 10))
+    handles = [Line2D([], [], color=colours[k], label=str(k)) for k in list(colours)[::step]]
+    figure.legend(handles=handles, loc="outside lower center", ncol=len(handles), title="layer (0: at the input)")

@@ -1,12 +1,36 @@
-"""The figures: one file each, registered here by the name of its files."""
+"""The figures: one file each, registered here under the name of its files, in the order of the report."""
 
 from collections.abc import Mapping
 
-from analysis.figures import shares
+from analysis.figures import (
+    comparison,
+    curves,
+    dose,
+    effects,
+    gaps,
+    heatmap,
+    history,
+    offsets,
+    pairs,
+    parallel,
+    schedules,
+    shares,
+)
 from analysis.figures.base import FigureInput, FigureSpec
 
 __all__ = ["FIGURES", "FigureInput", "FigureSpec"]
 
 FIGURES: Mapping[str, FigureSpec] = {
     "shares": shares.FIGURE,
+    "comparison": comparison.FIGURE,
+    "heatmap": heatmap.FIGURE,
+    "pairs": pairs.FIGURE,
+    "effects": effects.FIGURE,
+    "dose": dose.FIGURE,
+    "curves": curves.FIGURE,
+    "schedules": schedules.FIGURE,
+    "gaps": gaps.FIGURE,
+    "history": history.FIGURE,
+    "parallel": parallel.FIGURE,
+    "offsets": offsets.FIGURE,
 }

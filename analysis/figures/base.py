@@ -1,5 +1,6 @@
 """What every figure is given and what it offers."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.attribution import Attribution
 
-__all__ = ["FigureInput", "FigureSpec"]
+__all__ = ["FigureInput", "FigureSpec", "wrapped"]
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class FigureInput:
     """What figures are computed from.
 
     ``trials`` is the whole table of trials; ``histories[number]`` a trial's epochs (a list of dictionaries) and
-    ``plans[number]`` its training plan as a dictionary, both empty where there are none. ``outcome_name`` names the
-    outcome on axes; ``scale`` turns it into percentage points.
+    ``plans[number]`` its training plan as a dictionary, both empty where there are none. ``scale`` turns the
+    outcome into percentage points (1: it is no fraction). ``others`` are the studies it is compared with.
     """
 
     attribution: Attribution
@@ -26,22 +27,55 @@ class FigureInput:
     histories: Mapping[int, list[dict[str, Any]]] = field(default_factory=dict)
     plans: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     outcome: str = "value"
-    outcome_name: str = "accuracy"
     scale: float = 100.0
+    layers: int = 7
     others: Mapping[str, Attribution] = field(default_factory=dict)
 
     @property
     def outcome_axis(self) -> str:
         """The outcome's axis label."""
-        return f"{self.outcome_name} (%)" if self.scale == 100.0 else f"{self.outcome_name} (as recorded)"
+        return "validation accuracy (%)" if self.scale == 100.0 else f"{self.outcome} (as recorded)"
+
+    @property
+    def difference_axis(self) -> str:
+        """The axis label of a difference of outcomes."""
+        return "difference in accuracy (points)" if self.scale == 100.0 else f"difference in {self.outcome} (as recorded)"
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        """The trials that the analysis used, with their outcome times ``scale`` as ``__shown__``."""
+        rows = self.trials.loc[self.trials.index.intersection(self.attribution.sample.rows.index)]
+        return rows.assign(__shown__=pd.to_numeric(rows[self.outcome]) * self.scale)
+
+    def extremes(self, numbers: Mapping[int, Any]) -> dict[str, int]:
+        """The numbers of the best and the worst finished trial among `numbers`."""
+        if "number" not in self.trials.columns:
+            return {}
+        rows = self.finished
+        rows = rows[rows["number"].isin(list(numbers))].sort_values("__shown__", kind="stable")
+        if rows.empty:
+            return {}
+        found = {"best": int(rows["number"].iloc[-1])}
+        return found if len(rows) == 1 else {**found, "worst": int(rows["number"].iloc[0])}
 
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """One figure: ``compute`` returns its data (empty: nothing to show), ``draw`` draws them, ``describe`` says in words
-    what they show, for who cannot see the picture."""
+    """One figure.
+
+    ``compute`` returns its data (empty: nothing to show), ``draw`` draws them, and ``describe`` says in words what they
+    show, for who cannot see the picture.
+    """
 
     title: str
     compute: Callable[[FigureInput], pd.DataFrame]
     draw: Callable[[pd.DataFrame, FigureInput], Figure]
     describe: Callable[[pd.DataFrame, FigureInput], str]
+
+
+def wrapped(text: object, width: int) -> str:
+    """Return a label in lines of at most `width` letters, at most three of them."""
+    lines = textwrap.wrap(str(text), width, break_on_hyphens=False) or [""]
+    if len(lines) > 3:
+        lines = [*lines[:2], lines[2][: width - 1] + "…"]
+    return "\n".join(lines)

@@ -5,11 +5,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from analysis.factors import SHAPE, SYNCHRONISATION
-from analysis.figures.base import FigureInput, FigureSpec
+from analysis.figures.base import FigureInput, FigureSpec, wrapped
 from analysis.style import COLOURS, colour_of, new_figure, styled
-from analysis.verdict import DELTA, RHO
+from analysis.verdict import DELTA, REGIONS, RHO
 
 __all__ = ["FIGURE"]
 
@@ -21,59 +22,70 @@ def compute(given: FigureInput) -> pd.DataFrame:
     found = given.attribution
     if found.draws.empty:
         return pd.DataFrame()
-    rows = [{"part": name, **{k: entry[k] for k in ("share", "ci_low", "ci_high")}} for name, entry in found.groups.items()]
-    for name, entry in (("interaction", found.interaction), ("seed", found.noise_floor)):
-        rows.append({"part": name, **{k: entry[k] for k in ("share", "ci_low", "ci_high")}})
-    return pd.DataFrame(rows)
+    parts = {**found.groups, "interaction": found.interaction, "seed": found.noise_floor}
+    keys = ("share", "ci_low", "ci_high")
+    return pd.DataFrame([{"part": name, **{key: entry[key] for key in keys}} for name, entry in parts.items()])
 
 
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
-    """Draw the shares and, beside them, the decision map."""
+    """Draw the shares and, beside them, the decision map; the verdict and its numbers stand below."""
     with styled():
-        figure, (left, right) = new_figure(max(3.4, 1.6 + 0.42 * len(data)), 2, width_ratios=[1.15, 1])
-        _draw_shares(data, left)
+        figure, (left, right) = new_figure(max(4.1, 2.3 + 0.42 * len(data)), 2, width_ratios=[1.2, 1])
+        draw_shares(data, left)
         _draw_map(given, right)
+        figure.supxlabel(_caption(given), fontsize=8.5, color="#333333")
     return figure
 
 
-def _draw_shares(data: pd.DataFrame, axes: Axes) -> None:
+def draw_shares(data: pd.DataFrame, axes: Axes) -> None:
+    """Draw one dot with its interval per row of `data`."""
     names = list(data["part"])
     position = np.arange(len(names))[::-1]
     colours = [colour_of(name, names) for name in names]
     axes.hlines(position, 100 * data["ci_low"], 100 * data["ci_high"], colors=colours, linewidth=3.0)
-    axes.scatter(100 * data["share"], position, s=52, c=colours, zorder=3, edgecolors="white")
+    axes.scatter(100 * data["share"], position, s=48, c=colours, zorder=3, edgecolors="white")
     axes.axvline(100 * DELTA, color="#4D4D4D", linestyle=":", linewidth=1.2)
-    axes.set_yticks(position, ["interaction\n(split above)" if n == "interaction" else n for n in names])
+    axes.set_yticks(position, ["interaction\n(split above)" if n == "interaction" else wrapped(n, 18) for n in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
-    axes.set_xlim(-2, 102)
+    axes.set_xlim(-3, 103)
     axes.set_xlabel("share of one run's variance (%)")
     axes.set_ylabel("source of variance (group)")
-    axes.set_title("Shares with their intervals")
+    axes.set_title("Shares with intervals; dotted: 10 %")
 
 
 def _draw_map(given: FigureInput, axes: Axes) -> None:
     draws = given.attribution.draws
-    axes.set_xlim(0, 1.0)
-    axes.set_ylim(0, 1.0)
-    line = np.linspace(DELTA, 1, 50)
-    axes.fill_between([0, 1], [0, 1 / RHO], color=COLOURS["synchronisation"], alpha=0.10, linewidth=0)
-    axes.fill_betweenx([0, 1], [0, 1 / RHO], color=COLOURS["shape"], alpha=0.10, linewidth=0)
-    axes.fill_between([0, 1, 1], [0, 1 / RHO, 1], [0, 1, 1], color=COLOURS["both"], alpha=0.06, linewidth=0)
-    axes.fill_between([0, DELTA], [DELTA, DELTA], color="#DDDDDD", linewidth=0, zorder=1)
-    axes.plot(line, line / RHO, color="#4D4D4D", linewidth=1)
-    axes.plot(line / RHO, line, color="#4D4D4D", linewidth=1)
+    line = np.linspace(0, 1, 101)
+    axes.set_facecolor("#E8F4EF")
+    axes.fill_between(line, line / RHO, color="#D6E6F2", linewidth=0, zorder=0.6)
+    axes.fill_betweenx(line, line / RHO, color="#F9E2D2", linewidth=0, zorder=0.6)
+    axes.fill_between([0, DELTA], [DELTA, DELTA], color="#CFCFCF", linewidth=0, zorder=0.7)
     if {SYNCHRONISATION, SHAPE} <= set(draws.columns):
-        shown = draws.iloc[:: max(1, len(draws) // MOST_POINTS)]
+        shown = draws.iloc[:: max(1, len(draws) // MOST_POINTS)] * 100
         sns.scatterplot(
-            x=shown[SYNCHRONISATION], y=shown[SHAPE], ax=axes, s=7, color="#1A1A1A", alpha=0.25, linewidth=0, zorder=3
+            x=shown[SYNCHRONISATION] / 100, y=shown[SHAPE] / 100, ax=axes, s=7, color="#1A1A1A", alpha=0.3, linewidth=0
         )
-    axes.text(0.97, 0.04, "synchronisation", ha="right", va="bottom", color=COLOURS["synchronisation"], fontsize=9)
-    axes.text(0.03, 0.97, "shape", ha="left", va="top", color="#A84A00", fontsize=9)
-    axes.text(0.97, 0.97, "both", ha="right", va="top", color="#00654A", fontsize=9)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
     axes.set_xlabel("share of synchronisation (fraction)")
     axes.set_ylabel("share of shape (fraction)")
     axes.set_aspect("equal")
     axes.set_title("Draws among the verdict's regions")
+    fills = dict(zip(REGIONS, ("#D6E6F2", "#F9E2D2", "#E8F4EF", "#CFCFCF"), strict=True))
+    handles = [Patch(facecolor=fill, edgecolor="#4D4D4D", linewidth=0.6, label=name) for name, fill in fills.items()]
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, fontsize=8.5, handlelength=1.2)
+
+
+def _caption(given: FigureInput) -> str:
+    found = given.attribution
+    n, probability = found.n, found.region_probability
+    chances = ", ".join(f"{name} {value:.0%}" for name, value in probability.items())
+    cells = f", {n['cells']} cells" if n["cells"] else ""
+    seeds = f", at least {n['replicates']} seeds a cell" if n["cells"] else ""
+    return (
+        f"Verdict: {found.verdict}. {n['used']} runs{cells}{seeds}. {found.level:.0%} intervals.\n"
+        f"Draws in each region: {chances or 'none'}. A verdict needs {found.level:.0%} in one."
+    )
 
 
 def describe(data: pd.DataFrame, given: FigureInput) -> str:

@@ -1,0 +1,191 @@
+"""The design that would decide: what to run next, in words, numbers and as a study file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.layout import Layout
+from analysis.sample import Sample
+
+__all__ = ["next_design", "study_toml"]
+
+FRESH_REPLICATES = 3
+RANDOM_TRIALS = 200
+LARGEST_FACTORIAL = 200
+MOST_LISTED = 200
+SELECTED = {"pruned", "not_uniform", "too_few_trials", "failed", "failure_depends_on_level"}
+
+
+def next_design(
+    sample: Sample, layout: Layout | None, method: str, reasons: Sequence[str], power: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the design to run next: ``kind`` (none, replicates, cells, factorial, random), numbers and ``text``.
+
+    ``missing`` lists the cells of an unfinished factorial, at most 200 of them, each with the runs it lacks.
+    """
+    if not reasons:
+        return {"kind": "none", "text": "The verdict is decided; nothing more needs to be run for it."}
+    if set(reasons) & {"group_missing", "not_varied"}:
+        return _vary(sample)
+    if method == "factorial" and layout is not None and not set(reasons) & {"pruned", "not_uniform"}:
+        return _complete(sample, layout, reasons, power)
+    cells = _cells(sample)
+    if cells is not None and cells <= LARGEST_FACTORIAL and method == "factorial":
+        return _factorial(cells)
+    trials = power.get("trials_for_80_percent") or 0
+    fresh = max(RANDOM_TRIALS, int(trials) if not set(reasons) & SELECTED else 0)
+    text = (
+        f"Run {fresh} trials with the random sampler and without pruning (a new study: sampler = \"random\", pruner ="
+        f' "none", trials = {fresh}), then analyse that study.'
+    )
+    return {"kind": "random", "trials": fresh, "text": text}
+
+
+def _vary(sample: Sample) -> dict[str, Any]:
+    varied = {factor.group for factor in sample.factors}
+    missing = [group for group in (SYNCHRONISATION, SHAPE) if group not in varied]
+    text = (
+        f"Vary {' and '.join(missing)}: give at least two levels to a parameter of each (such as `interval` and `noise`),"
+        f" cross them fully, and run each cell {FRESH_REPLICATES} times."
+    )
+    return {"kind": "factorial", "replicates": FRESH_REPLICATES, "text": text}
+
+
+def _cells(sample: Sample) -> int | None:
+    if any(factor.kind == "continuous" for factor in sample.factors):
+        return None
+    return int(np.prod([float(len(factor.levels)) for factor in sample.factors]))
+
+
+def _factorial(cells: int) -> dict[str, Any]:
+    trials = cells * FRESH_REPLICATES
+    text = (
+        f"Run the full factorial: {cells} cells, {FRESH_REPLICATES} replicates, {trials} trials, without pruning (a new"
+        f' study: sampler = "grid", seeds = {FRESH_REPLICATES}, pruner = "none").'
+    )
+    return {"kind": "factorial", "cells": cells, "replicates": FRESH_REPLICATES, "trials": trials, "text": text}
+
+
+def _complete(
+    sample: Sample, layout: Layout, reasons: Sequence[str], power: Mapping[str, Any]
+) -> dict[str, Any]:
+    """More of the same factorial: the missing cells first, then more replicates."""
+    have = int(layout.counts.max()) if layout.counts.size else 0
+    wanted = have
+    if "empty_cell" not in reasons:
+        wanted = max(int(power.get("replicates_for_80_percent") or 0), have + 1, FRESH_REPLICATES)
+    elif have < 2:
+        wanted = FRESH_REPLICATES
+    beyond = power.get("probability_decided_with_this_design") is not None and not power.get("replicates_for_80_percent")
+    if beyond and not set(reasons) & {"empty_cell", "no_replicates", "too_few_residual_df", "failed"}:
+        text = (
+            "More than 20 replicates of each cell would be needed: the shares lie close to a border between two verdicts."
+            " Report the shares with their intervals rather than a verdict."
+        )
+        return {"kind": "replicates", "replicates": None, "cells": layout.cells, "text": text}
+    lacking = np.maximum(wanted - layout.counts, 0)
+    trials = int(lacking.sum())
+    unfinished = int((layout.counts < have).sum())
+    what = f"{unfinished} cells that lack runs" if "empty_cell" in reasons else f"each of the {layout.cells} cells"
+    text = f"Bring {what} to {wanted} replicates: {trials} more trials of the same factorial."
+    return {
+        "kind": "cells" if "empty_cell" in reasons else "replicates",
+        "cells": layout.cells,
+        "replicates": wanted,
+        "trials": trials,
+        "missing": _missing(sample, layout, lacking) if "empty_cell" in reasons else [],
+        "text": text,
+    }
+
+
+def _missing(sample: Sample, layout: Layout, lacking: np.ndarray) -> list[dict[str, Any]]:
+    labels = {group: _level_labels(sample, layout, group) for group in layout.codes}
+    found = []
+    for index in np.argwhere(lacking > 0)[:MOST_LISTED]:
+        cell: dict[str, Any] = {}
+        for group, code in zip(layout.codes, index, strict=True):
+            cell |= labels[group][int(code)]
+        found.append({"cell": cell, "runs": int(lacking[tuple(index)])})
+    return found
+
+
+def _level_labels(sample: Sample, layout: Layout, group: str) -> dict[int, dict[str, str]]:
+    """The columns' levels behind each level number of a group."""
+    rows = np.flatnonzero(layout.inside)
+    first = {int(code): rows[place] for place, code in reversed(list(enumerate(layout.codes[group])))}
+    columns = [f for f in sample.factors if f.name in layout.groups[group] and f.codes is not None]
+    return {
+        code: {f.name: f.levels[int(f.codes[row])] for f in columns if f.codes is not None} for code, row in first.items()
+    }
+
+
+def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any]) -> str:
+    """Return the study file that runs `design`, made from the study `spec` (the JSON of a study file).
+
+    For more replicates it is the same study with more seeds, which runs what is missing; for a new design a study of
+    its own, named after the old one, with a seed of its own.
+    """
+    study = dict(spec["study"])
+    name = study["name"]
+    if design["kind"] in ("replicates", "cells", "none"):
+        if design.get("replicates"):
+            folds = (spec["data"].get("validation") or {}) if isinstance(spec["data"].get("validation"), Mapping) else {}
+            turns = int(folds.get("folds", 1)) if folds.get("fold") is None else 1
+            study["seeds"] = max(int(study["seeds"]), -(-int(design["replicates"]) // turns))
+    else:
+        sampler = "grid" if design["kind"] == "factorial" else "random"
+        study |= {"name": f"{name[:55]}-design", "sampler": sampler, "pruner": "none", "seed": int(study["seed"]) + 1}
+        study["trials"] = design["trials"] if sampler == "random" else None
+        study["seeds"] = int(design.get("replicates") or 1)
+    lines = [f"# ana-search launch {study['name']}.toml", "#", *(f"# {line}" for line in _fold(design["text"])), ""]
+    study["objective"] = study["objective"][0] if len(study["objective"]) == 1 else study["objective"]
+    lines += _section("study", {k: v for k, v in study.items() if k != "storage"})
+    for section in ("data", "network", "quantiser", "training"):
+        lines += _section(section, spec[section])
+    space = spec["space"]
+    lines += _section("space", {name: _parameter(p) for name, p in space["parameters"].items()})
+    for rule in space.get("exclude", ()):
+        lines += ["[[space.exclude]]", f"when = {_value(rule['when'])}", f"unless = {_value(rule['unless'])}", ""]
+    return "\n".join(lines + _section("resources", spec["resources"]))
+
+
+def _fold(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 110)
+
+
+def _section(name: str, values: Mapping[str, Any]) -> list[str]:
+    return [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in values.items() if value is not None), ""]
+
+
+def _parameter(parameter: Mapping[str, Any]) -> Any:
+    kind = parameter["kind"]
+    if kind == "fixed":
+        return parameter["value"]
+    if kind == "per_layer":
+        return {"layers": list(parameter["values"])}
+    if kind == "choice":
+        if parameter.get("scope", "network") == "network":
+            return list(parameter["choices"])
+        return {"choices": list(parameter["choices"]), "scope": parameter["scope"]}
+    keys = ("low", "high", "step", "log", "scope")
+    kept = {key: parameter[key] for key in keys if parameter.get(key) not in (None, False)}
+    return {key: value for key, value in kept.items() if (key, value) != ("scope", "network")}
+
+
+def _value(value: Any) -> str:
+    """Write a value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{key} = {_value(item)}" for key, item in value.items() if item is not None)
+        return "{" + inside + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return repr(value)

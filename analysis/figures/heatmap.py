@@ -1,0 +1,77 @@
+"""Decay interval by noise family: the mean accuracy of each cell with its standard error and number of runs."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.figures.base import FigureInput, FigureSpec, wrapped
+from analysis.style import SEQUENTIAL, new_figure, styled
+
+__all__ = ["FIGURE"]
+
+MOST_LEVELS = 12
+
+
+def _column(given: FigureInput, group: str, wanted: str) -> str | None:
+    """The column to show of a group: `wanted` where it is there, else the first categorical one that varies."""
+    names = [f.name for f in given.attribution.sample.factors if f.group == group and 1 < len(f.levels) <= MOST_LEVELS]
+    return wanted if wanted in names else next(iter(names), None)
+
+
+def compute(given: FigureInput) -> pd.DataFrame:
+    """Return one row per cell: the two levels, ``mean``, ``error`` (standard error, points) and ``n``."""
+    rows, column = _column(given, SYNCHRONISATION, "interval"), _column(given, SHAPE, "noise")
+    if rows is None or column is None:
+        return pd.DataFrame()
+    table = given.finished
+    cells = table.groupby([table[rows].astype(str), table[column].astype(str)])["__shown__"]
+    data = cells.agg(mean="mean", deviation="std", n="count").reset_index()
+    data["error"] = data["deviation"] / np.sqrt(data["n"])
+    return data.drop(columns="deviation")
+
+
+def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
+    """Draw the heat map, best row on top."""
+    down, across = data.columns[:2]
+    order = [data.groupby(name)["mean"].mean().sort_values(ascending=False).index for name in (down, across)]
+    table = {name: data.pivot(index=down, columns=across, values=name).reindex(*order) for name in ("mean", "error", "n")}
+    notes = table["mean"].astype(object)
+    digits = 1 if given.scale == 100.0 else 3
+    for row in notes.index:
+        for column in notes.columns:
+            notes.loc[row, column] = _note(*(table[k].loc[row, column] for k in ("mean", "error", "n")), digits)
+    with styled():
+        figure, (axes,) = new_figure(1.6 + 0.62 * len(order[0]), width=max(4.6, 2.4 + 1.15 * len(order[1])))
+        sns.heatmap(
+            table["mean"], ax=axes, annot=notes, fmt="", cmap=SEQUENTIAL, linewidths=1.0,
+            annot_kws={"fontsize": 8}, cbar_kws={"label": given.outcome_axis},
+        )  # fmt: skip
+        axes.set_xticklabels([wrapped(name, 14) for name in order[1]], rotation=0)
+        axes.set_yticklabels([wrapped(name, 16) for name in order[0]], rotation=0)
+        axes.set_xlabel(f"{across} (noise family)" if across == "noise" else f"{across} (level)")
+        axes.set_ylabel(f"{down} (decay policy)" if down == "interval" else f"{down} (level)")
+        axes.set_title("Mean ± standard error, n runs")
+    return figure
+
+
+def _note(mean: float, error: float, n: float, digits: int) -> str:
+    if not np.isfinite(mean):
+        return "no run"
+    spread = f" ± {error:.{digits}f}" if np.isfinite(error) else ""
+    return f"{mean:.{digits}f}{spread}\nn = {int(n)}"
+
+
+def describe(data: pd.DataFrame, given: FigureInput) -> str:
+    """Say the best and the worst cell in words."""
+    down, across = data.columns[:2]
+    best, worst = data.loc[data["mean"].idxmax()], data.loc[data["mean"].idxmin()]
+    unit = " %" if given.scale == 100.0 else ""
+    return (
+        f"Heat map of the mean outcome by {down} and {across}. Best: {best[down]} with {best[across]}, "
+        f"{best['mean']:.3g}{unit}; worst: {worst[down]} with {worst[across]}, {worst['mean']:.3g}{unit}."
+    )
+
+
+FIGURE = FigureSpec("Accuracy by decay interval and noise family", compute, draw, describe)

@@ -1,0 +1,145 @@
+"""The answer in words, and the tables of the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.attribution import Attribution, points_of
+from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.verdict import DELTA, RHO
+
+__all__ = ["answer", "best_table", "check_table", "count_table", "loss_table", "method_text", "sentence", "share_table"]
+
+ANSWERS: Mapping[str, str] = {
+    SYNCHRONISATION: "Synchronisation drives accuracy",
+    SHAPE: "The shape of the regularisation drives accuracy",
+    "both": "Synchronisation and shape both drive accuracy",
+    "neither": "Neither synchronisation nor shape drives accuracy",
+    "inconclusive": "Inconclusive",
+}
+BEST = 10
+MOST_COLUMNS = 12
+
+
+def answer(found: Attribution) -> str:
+    """Return the verdict as a headline."""
+    return ANSWERS[found.verdict]
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage."""
+    return "not known" if share is None or not np.isfinite(share) else f"{100 * share:.1f} %"
+
+
+def sentence(found: Attribution) -> str:
+    """Return the two shares with their intervals in one sentence."""
+    said = []
+    for group in (SYNCHRONISATION, SHAPE):
+        entry = found.groups.get(group)
+        if entry is not None and np.isfinite(entry["share"]):
+            said.append(f"{group} {percent(entry['share'])} ({percent(entry['ci_low'])} to {percent(entry['ci_high'])})")
+    if not said:
+        return "No share could be measured."
+    noise = percent(found.noise_floor["share"])
+    ungated = ""
+    if found.verdict == "inconclusive" and found.verdict_ungated != "inconclusive":
+        ungated = f" Taken at face value the numbers would say {found.verdict_ungated}, but they cannot be trusted."
+    return (
+        f"Share of one run's variance, with {found.level:.0%} intervals: " + ", ".join(said)
+        + f"; {'the seed alone' if found.noise_floor['source'] == 'replicates' else 'what the factors do not explain'}"
+        f" {noise}.{ungated}"
+    )  # fmt: skip
+
+
+def share_table(found: Attribution) -> dict[str, Any]:
+    """Return the table of shares: one row per group, then the interaction and the seed."""
+    unit = "points" if points_of(found.sample.outcome) == 100.0 else "units"
+    head = ["source", "share", "low", "high", f"deviation ({unit})", f"range ({unit})", "columns"]
+    rows = []
+    for name, entry in found.groups.items():
+        columns = ", ".join(entry["columns"][:MOST_COLUMNS]) + (" …" if len(entry["columns"]) > MOST_COLUMNS else "")
+        figures = [percent(entry[key]) for key in ("share", "ci_low", "ci_high")]
+        rows.append([name, *figures, _number(entry["sd_points"]), _number(entry["range_points"]), columns])
+    crossed, noise = found.interaction, found.noise_floor
+    rows.append(["interaction (split above)", *(percent(crossed[k]) for k in ("share", "ci_low", "ci_high")), "", "", ""])
+    source = "seed alone" if noise["source"] == "replicates" else "unexplained"
+    figures = [percent(noise[key]) for key in ("share", "ci_low", "ci_high")]
+    rows.append([source, *figures, _number(noise["sd_points"]), "", f"{noise['df']} degrees of freedom"])
+    return {"head": head, "rows": rows}
+
+
+def _number(value: Any) -> str:
+    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def best_table(frame: pd.DataFrame, found: Attribution, outcome: str) -> dict[str, Any]:
+    """Return the table of the best trials: number, outcome, seed and the factors."""
+    sample = found.sample
+    rows = frame.loc[sample.rows.index].assign(__o=sample.outcome).sort_values("__o", ascending=False, kind="stable")
+    factors = [factor.name for factor in sample.factors][:MOST_COLUMNS]
+    columns = [c for c in ("number", outcome, "seed", *factors) if c in rows.columns]
+    table = [[_number(value) for value in row] for row in rows[columns].head(BEST).itertuples(index=False)]
+    return {"head": columns, "rows": table}
+
+
+def count_table(found: Attribution) -> dict[str, Any]:
+    """Return the table of how many trials were used, pruned, lost and unfinished."""
+    names = {
+        "used": "used", "pruned": "pruned (left out)", "failed": "failed (left out)",
+        "retried": "failed and tried again (the retry counts)", "unfinished": "not finished yet (left out)",
+        "outside": "outside the full crossing (reference only)", "cells": "cells of the crossing",
+        "replicates": "fewest runs in a cell",
+    }  # fmt: skip
+    return {"head": ["what", "number"], "rows": [[text, str(found.n[key])] for key, text in names.items()]}
+
+
+def loss_table(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the reasons of failed and pruned trials with their numbers."""
+    head = ["state and reason", "trials"]
+    if "state" not in frame.columns or "reason" not in frame.columns:
+        return {"head": head, "rows": []}
+    lost = frame[frame["state"].astype(str).isin(["FAIL", "PRUNED"])]
+    reason = lost["reason"].map(lambda text: str(text).splitlines()[0][:160] if pd.notna(text) and str(text) else "no reason")
+    counts = (lost["state"].astype(str) + ": " + reason).value_counts().head(BEST)
+    return {"head": head, "rows": [[text, str(count)] for text, count in counts.items()]}
+
+
+def method_text(found: Attribution) -> str:
+    """Say how the shares and the verdict were computed."""
+    if found.method == "factorial":
+        how = (
+            "The trials form a crossing of the groups' levels. Shares are unbiased variance components of the cell means;"
+            " their confidence distribution comes from non-central chi-squared distributions, an interaction is split"
+            " evenly between its groups, and the seed's part is measured from replicates."
+        )
+    else:
+        how = (
+            "The trials sample the space. Shares are sums of squared coefficients of a Bayesian analysis of variance on"
+            " an orthonormal basis with all pairs of factors; what it does not explain counts as noise."
+        )
+    return (
+        f"{how} Neither: both shares below {DELTA:.0%}. One group: its share is more than {RHO:.2f} times the other's. Both:"
+        f" otherwise. A verdict is the region with at least {found.level:.0%} of the draws. Counting lost trials at"
+        f" chance instead of dropping them gives: {found.sensitivity['failed_chance']}."
+    )
+
+
+def check_table(found: Attribution) -> dict[str, Any]:
+    """Return the table of the cross-checks, one row per method and group, with what each can be trusted for."""
+    rows, notes = [], []
+    for name, check in found.cross_checks.items():
+        notes.append(f"{name}: {check['note']}.")
+        for group, value in check["groups"].items():
+            figure = (
+                f"first order {percent(value['first_order'])}, total {percent(value['total'])}"
+                if isinstance(value, Mapping)
+                else percent(value)
+            )
+            rows.append([f"{name}, {group}", figure])
+    for changed, entry in found.matched_pairs.items():
+        rows.append([f"matched pairs, only {changed} changed", f"median difference {entry['median_points']:.3g} points"])
+    return {"head": ["method and group", "share or difference"], "rows": rows, "notes": notes}
