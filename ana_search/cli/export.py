@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, RunsOption, StorageOption
+from ana_search.cli.options import DEFAULT_RUNS, Format, RunsOption, StorageOption
 
 __all__ = ["EXAMPLE", "NAME", "run"]
 
@@ -21,7 +21,9 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the files (made if missing).")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="The best so many trials (default: 1).")] = None,
     trial: Annotated[int | None, typer.Option(min=0, help="This trial.")] = None,
-    pareto: Annotated[bool, typer.Option("--pareto", help="The Pareto front of a study with two objectives.")] = False,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="The Pareto front of a study with two objectives.")
+    ] = False,
     file_format: Annotated[str, typer.Option("--format", help="onnx, qonnx or pt2.")] = "onnx",
     verify: Annotated[
         bool, typer.Option(help="Run every file over the whole validation set; a mismatch leaves no file.")
@@ -44,9 +46,7 @@ def run(
         return
     if study is None or out is None:
         raise ExportRequestError("export needs STUDY and --out DIR (or --check DIR alone)")
-    if sum([top is not None, trial is not None, pareto]) > 1:
-        raise ExportRequestError("--top, --trial and --pareto exclude each other: give one")
-    from ana_search.summary import export_study
+    from ana_search.export.from_study import export_study
 
     manifest = export_study(
         study,

@@ -1,6 +1,5 @@
 """`ana-search launch`: run a study, or go on with it."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +16,8 @@ INTERRUPTED = 130
 def run(
     study: StudyFile,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Finished trials wanted in all; more than before extends the study.")
+        int | None,
+        typer.Option(min=1, help="Finished trials wanted in all; more than before extends the study."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time.")] = None,
     gpus_per_trial: Annotated[

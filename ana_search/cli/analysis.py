@@ -1,0 +1,118 @@
+"""From studies to the analysis and back: what `analyse` does, once or repeatedly."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ana_search.planner import make_plan
+from ana_search.results import load_results
+from ana_search.space import layer_count
+from ana_search.storage import locate
+from ana_search.study_file import StudySpec
+from analysis import report
+
+__all__ = ["analyse_studies", "watch_studies"]
+
+
+def analyse_studies(
+    studies: Sequence[str],
+    out: Path,
+    *,
+    following: Path | None = None,
+    storage: str | None = None,
+    runs: Path | None = None,
+    refresh: int | None = None,
+) -> dict[str, Any]:
+    """Write the report of one study, or of several side by side; return the first verdict and the paths."""
+    frames, information = {}, {}
+    for study in studies:
+        place = locate(study, storage, runs)
+        spec = place.spec(place.open())
+        frame = load_results(study, storage, runs)
+        frames[place.name] = frame
+        information[place.name] = {
+            "name": place.name,
+            "spec": json.loads(spec.to_json()),
+            "commands": [f"ana-search launch {study}", f"ana-search analyse {study} --out {out}"],
+            "layers": layer_count(spec),
+            "histories": _histories(place.folder.path / "trials"),
+            "plans": _plans(spec, frame),
+        }
+    first = next(iter(frames))
+    several = len(frames) > 1
+    found = report(
+        frames if several else frames[first],
+        out,
+        info=information if several else information[first],
+        next_path=following,
+        refresh=refresh,
+    )
+    result: dict[str, Any] = json.loads((out / "verdict.json").read_text(encoding="utf-8"))
+    result["report"] = str(out / "report.html")
+    models = sorted(str(path) for path in (out / "models").glob("*.onnx"))
+    result |= {"models": models} if models else {}
+    result["next"] = _next_command(studies[0], result["verdict"], found.next_study, following)
+    return result
+
+
+def watch_studies(
+    studies: Sequence[str],
+    out: Path,
+    *,
+    every: float,
+    following: Path | None = None,
+    storage: str | None = None,
+    runs: Path | None = None,
+) -> dict[str, Any]:
+    """Analyse again every so many seconds until all studies are finished, or until Ctrl-C."""
+    from ana_search.summary import study_status
+
+    while True:
+        states = [study_status(study, storage=storage, runs=runs) for study in studies]
+        over = all(state["finished"] >= state["requested"] for state in states)
+        result = analyse_studies(
+            studies,
+            out,
+            following=following,
+            storage=storage,
+            runs=runs,
+            refresh=None if over else int(every),
+        )
+        if over:
+            return result
+        time.sleep(every)
+
+
+def _histories(folder: Path) -> dict[int, list[dict[str, Any]]]:
+    files = folder.glob("*/history.json") if folder.is_dir() else []
+    return {int(path.parent.name): json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def _plans(spec: StudySpec, frame: Any) -> dict[int, Any]:
+    """Return the plan of the best and of the worst complete trial: those that the report draws."""
+    complete = frame[frame["state"] == "COMPLETE"] if len(frame) else frame
+    if not len(complete):
+        return {}
+    names = [name for name in frame.columns if name.split(".")[0] in spec.space.parameters]
+    plans = {}
+    for position in {complete["value"].idxmax(), complete["value"].idxmin()}:
+        row = complete.loc[position]
+        params = {
+            name: _plain(row[name]) for name in names if row[name] == row[name] and row[name] is not None
+        }
+        plans[int(row["number"])] = make_plan(spec, params, int(row["seed"]))
+    return plans
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _next_command(study: str, verdict: str, written: Path | None, following: Path | None) -> str:
+    if written is not None and following is not None:
+        return f"ana-search launch {following}"
+    if verdict == "inconclusive":
+        return f"ana-search launch {study} --confirm-factors"
+    return f"ana-search dashboard {study}"
