@@ -166,9 +166,10 @@ def _draw(given: FigureInput, folder: Path, own: Path, files: dict[str, Path]) -
         if data.empty:
             continue
         figure = spec.draw(data, given)
-        for path in save_figure(figure, own, name):
+        target = folder if name == "comparison" else own
+        for path in save_figure(figure, target, name):
             files[str(path.relative_to(folder))] = path
-        content = base64.b64encode((own / f"{name}.png").read_bytes()).decode()
+        content = base64.b64encode((target / f"{name}.png").read_bytes()).decode()
         width, height = (round(float(side) * DPI) for side in figure.get_size_inches())
         pictures[name] = {
             "title": spec.title,

@@ -36,7 +36,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw the heat map, best row on top."""
     down, across = data.columns[:2]
     order = [data.groupby(name)["mean"].mean().sort_values(ascending=False).index for name in (down, across)]
-    table = {name: data.pivot(index=down, columns=across, values=name).reindex(*order) for name in ("mean", "error", "n")}
+    table = {name: data.pivot(index=down, columns=across, values=name).reindex(index=order[0], columns=order[1]) for name in ("mean", "error", "n")}
     notes = table["mean"].astype(object)
     digits = 1 if given.scale == 100.0 else 3
     for row in notes.index:

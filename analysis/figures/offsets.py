@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis.figures.base import FigureInput, FigureSpec
@@ -33,14 +32,18 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     order = sorted(data["which"].unique(), reverse=True)
     with styled():
         figure, (axes,) = new_figure(3.6)
-        colours = {name: PALETTE[1] if name.startswith("best") else "#BDBDBD" for name in order}
-        sns.boxplot(
-            data, x="layer", y="offset", hue="which", hue_order=order, palette=colours, ax=axes, fliersize=2, linewidth=0.9
-        )
+        colours = {name: PALETTE[1] if name.startswith("best") else "#8C8C8C" for name in order}
+        for side, name in zip((-0.12, 0.12), order, strict=False):
+            quartiles = data[data["which"] == name].groupby("layer")["offset"].quantile([0.0, 0.25, 0.5, 0.75, 1.0]).unstack()
+            place = quartiles.index.to_numpy() + side
+            axes.vlines(place, quartiles[0.0], quartiles[1.0], color=colours[name], linewidth=1.2)
+            axes.vlines(place, quartiles[0.25], quartiles[0.75], color=colours[name], linewidth=6.0)
+            axes.plot(place, quartiles[0.5], "o", color="white", markeredgecolor=colours[name], markersize=5, label=name)
+        axes.set_xticks(sorted(data["layer"].unique()))
         axes.axhline(0, color="#4D4D4D", linewidth=0.8)
         axes.set_xlabel("layer (0: at the input)")
         axes.set_ylabel("offset (fraction of the anneal)")
-        axes.legend(title="plans", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
+        axes.legend(title="plans: range, middle half, median", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
     return figure
 
 
