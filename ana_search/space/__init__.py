@@ -4,7 +4,7 @@ from ana_search.space.cells import cell_count, grid
 from ana_search.space.draw import TrialParams, suggest
 from ana_search.space.fidelity import make_pruner, rungs
 from ana_search.space.layers import layer_count
-from ana_search.space.requests import next_replicate, requested_trials
+from ana_search.space.requests import requested_trials
 from ana_search.space.samplers import SAMPLERS, make_sampler
 from ana_search.space.seeds import derive_seed, replicate_seed
 from ana_search.space.walk import CONDITIONS, is_conditional, layer_values, searched
@@ -22,7 +22,6 @@ __all__ = [
     "layer_values",
     "make_pruner",
     "make_sampler",
-    "next_replicate",
     "replicate_seed",
     "requested_trials",
     "rungs",

@@ -1,13 +1,10 @@
-"""How many trials a study asks for, and which replicate of its parameters a trial is."""
-
-from collections.abc import Iterable, Mapping
-from typing import Any
+"""How many trials a study asks for."""
 
 from ana_search.space.cells import cell_count
 from ana_search.space.walk import searched
 from ana_search.study_file import StudySpec
 
-__all__ = ["next_replicate", "requested_trials"]
+__all__ = ["requested_trials"]
 
 _DEFAULT_TRIALS = 100
 
@@ -24,12 +21,3 @@ def requested_trials(spec: StudySpec) -> int:
     if spec.study.trials is not None:
         return spec.study.trials
     return _DEFAULT_TRIALS if searched(spec) else spec.replicates
-
-
-def next_replicate(params: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]) -> int:
-    """Return the replicate number of a new trial: how many earlier trials have the same parameters.
-
-    ``earlier`` holds the parameters of all trials before it but for repeated attempts. A sampler that draws
-    the same parameters again thus adds a replicate with a seed of its own, never the same run twice.
-    """
-    return sum(1 for other in earlier if dict(other) == dict(params))

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from ana_search.space import SAMPLERS, is_conditional, make_sampler, next_replicate, suggest
+from ana_search.space import SAMPLERS, is_conditional, make_sampler, suggest
 from ana_search.study_file import StudySpec
 from tests.space.conftest import MakeStudy
 
@@ -90,10 +90,3 @@ def test_tpe_draws_nothing_for_a_given_trial(make_study: MakeStudy) -> None:
     assert suggest(trial, spec) == study.trials[3].params
     assert not any(key.startswith("tpe:") for key in study.trials[12].system_attrs)
     assert study.trials[12].state == TrialState.RUNNING
-
-
-def test_the_same_parameters_again_are_the_next_replicate() -> None:
-    one, other = {"noise": "normal", "offset.0": 0.1}, {"noise": "uniform", "offset.0": 0.1}
-    assert next_replicate(one, []) == 0
-    assert next_replicate(one, [one, other, dict(reversed(one.items()))]) == 2
-    assert next_replicate({}, [{}, {}]) == 2

@@ -12,8 +12,6 @@ from ana_search.errors import StudyFileError
 from ana_search.study_file import load_study_file
 from tests.study_file.corpus import GOOD, WRONG, Wrong
 
-BY_PROCESS = ("binary", "deep_arrays", "ten_megabytes", "five_mistakes")
-
 
 def _write(folder: Path, wrong: Wrong) -> Path:
     path = folder / f"{wrong.name}.toml"
@@ -55,11 +53,12 @@ def test_check_refuses(
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("wrong", [w for w in WRONG if w.name in BY_PROCESS], ids=lambda wrong: wrong.name)
-@pytest.mark.parametrize("command", ["check", "launch"])
-def test_the_command_refuses(wrong: Wrong, command: str, tmp_path: Path) -> None:
-    if command == "launch" and wrong.name != "five_mistakes":
-        return  # one file is enough to see that launch refuses in the same words
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("check", "binary"), ("check", "deep_arrays"), ("check", "ten_megabytes"), ("launch", "five_mistakes")],
+)
+def test_the_command_refuses(command: str, name: str, tmp_path: Path) -> None:
+    wrong = next(one for one in WRONG if one.name == name)
     path = _write(tmp_path, wrong)
     result = subprocess.run(
         [sys.executable, "-c", "from ana_search.cli import main; main()", command, str(path)],

@@ -1,0 +1,114 @@
+"""How long does it take to ask for a trial with 60 parameters?
+
+    python benchmarks/ask.py                # after 10, 100, 1,000 and 3,000 finished trials, 64 running
+
+For each sampler: the time from making the sampler (the driver makes one for every trial, from the study's seed and
+the trial's number) to the last of the 60 parameters, in memory, which is where the driver draws. Median of five
+trials after one to warm up.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from ana_search.space import make_sampler, suggest
+from ana_search.study_file import StudySpec, load_study_file
+
+SPACE = """\
+[data]
+name = "cifar10"
+[network]
+name = "vgg8"
+[training]
+epochs = 10
+[space]
+noise = { choices = ["uniform", "triangular", "normal", "logistic"], scope = "layer" }
+strategy = { choices = ["expectation", "mode", "random"], scope = "layer" }
+mean = { choices = ["static", "dynamic"], scope = "layer" }
+spread = { low = 0.1, high = 1.0, scope = "layer" }
+offset = { low = -0.3, high = 0.3, scope = "layer" }
+activation_offset = { low = -0.3, high = 0.3, scope = "layer" }
+alpha = { low = 0.5, high = 4.0, log = true, scope = "layer" }
+weight_bits = { choices = ["ternary", 2, 3, 4, 8], scope = "layer" }
+interval = ["overlapped", "same_start", "same_end", "partition"]
+learning_rate = { low = 1e-4, high = 1e-2, log = true }
+weight_decay = { low = 1e-6, high = 1e-2, log = true }
+batch_size = { low = 32, high = 256, step = 32 }
+"""
+CONDITIONAL = 'shape = ["power", "cosine"]\n'
+PARAMETERS = 60
+RUNNING = 64
+REPEATS = 5
+
+
+def load_spec(sampler: str, conditional: bool) -> StudySpec:
+    space = SPACE.replace("interval =", CONDITIONAL + "interval =") if conditional else SPACE
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ask.toml"
+        path.write_text(f'[study]\nname = "ask"\nsampler = "{sampler}"\n{space}')
+        return load_study_file(path)
+
+
+def fill(study: optuna.Study, spec: StudySpec, finished: int) -> None:
+    """Add ``finished`` trials with made-up values, and the running ones."""
+    source = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    templates = []
+    for number in range(finished + RUNNING):
+        trial = source.ask()
+        suggest(trial, spec)
+        frozen = source._storage.get_trial(trial._trial_id)
+        state = TrialState.COMPLETE if number < finished else TrialState.RUNNING
+        value = (number * 0.618) % 1 if number < finished else None
+        templates.append(
+            create_trial(state=state, value=value, params=frozen.params, distributions=frozen.distributions)
+        )
+    study.add_trials(templates)
+
+
+def time_ask(study: optuna.Study, spec: StudySpec) -> float:
+    """Return the median seconds of asking for a trial."""
+    times = []
+    for _ in range(REPEATS + 1):
+        began = time.perf_counter()
+        study.sampler = make_sampler(spec, len(study.get_trials(deepcopy=False)))
+        params = suggest(study.ask(), spec)
+        times.append(time.perf_counter() - began)
+        assert len(params) >= PARAMETERS - 7  # a shape without alpha has 7 fewer
+    return statistics.median(times[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--finished", type=int, nargs="+", default=[10, 100, 1000, 3000])
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    print("| sampler | " + " | ".join(f"{count:,} finished" for count in options.finished) + " |")
+    print("|---|" + "---|" * len(options.finished))
+    for sampler, conditional in (
+        ("random", False),
+        ("qmc", False),
+        ("nsga2", False),
+        ("tpe", False),
+        ("tpe", True),
+    ):
+        spec = load_spec(sampler, conditional)
+        cells = []
+        for finished in options.finished:
+            study = optuna.create_study(direction="maximize")
+            fill(study, spec, finished)
+            cells.append(f"{1000 * time_ask(study, spec):.0f} ms")
+        print(
+            f"| {sampler}{', conditional (group)' if conditional else ''} | " + " | ".join(cells) + " |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ana_search.errors import RequestError
+from ana_search.estimate import estimate, plan_lines, write_plans
+from ana_search.estimate.timing import image_counts, time_training
+from ana_search.plan import DataPlan
+from ana_search.planner import make_plan
+from ana_search.space import grid
+from tests.estimate.conftest import MakeStudy
+
+GRID = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "partition"]\nalpha = { low = 1, high = 2, step = 1 }'
+
+
+def test_what_a_grid_asks_for(make_study: MakeStudy) -> None:
+    summary = estimate(make_study(GRID, 'sampler = "grid"\nseeds = 3', epochs=10), timed=False)
+    assert summary["study"] == "made"
+    assert (summary["cells"], summary["replicates"], summary["trials"]) == (8, 3, 24)
+    assert summary["epochs"] == 240
+    assert summary["parameters"] == [
+        {"parameter": "noise", "values": "uniform, normal", "scope": "network"},
+        {"parameter": "interval", "values": "overlapped, partition", "scope": "network"},
+        {"parameter": "alpha", "values": "1 to 2, step 1", "scope": "network"},
+    ]
+    assert "device_hours" not in summary
+    json.dumps(summary)
+
+
+def test_what_other_samplers_ask_for(make_study: MakeStudy) -> None:
+    random = estimate(make_study(GRID, 'sampler = "random"\ntrials = 50', epochs=10), timed=False)
+    assert (random["cells"], random["trials"], random["epochs"]) == (None, 50, 500)
+    pruned = estimate(make_study(GRID, 'sampler = "tpe"\ntrials = 90\npruner = "asha"'), timed=False)
+    assert pruned["rungs"] == [2, 6, 18]
+    assert pruned["epochs"] == 90 * 2 + 30 * 6 + 10 * 18
+    searched = estimate(make_study("epochs = [5, 15]", 'sampler = "random"\ntrials = 10'), timed=False)
+    assert searched["epochs"] == 100
+
+
+def test_the_cost_follows_from_the_time_of_an_epoch(make_study: MakeStudy) -> None:
+    threads = torch.get_num_threads()
+    summary = estimate(make_study(GRID, 'sampler = "grid"', epochs=10), workers=4)
+    assert torch.get_num_threads() == threads
+    assert 0 < summary["epoch_seconds"] < 60
+    assert summary["trial_seconds"] == pytest.approx(10 * summary["epoch_seconds"])
+    assert summary["device_hours"] == pytest.approx(8 * summary["trial_seconds"] / 3600)
+    assert summary["wall_seconds"] == pytest.approx(2 * summary["trial_seconds"])
+    assert summary["workers"] == 4
+
+
+def test_a_batch_too_large_to_time_is_timed_in_parts(make_study: MakeStudy) -> None:
+    """The time of a batch of 1,024 follows from steps of a few images; it grows with the network."""
+    plan = make_plan(make_study("batch_size = 1024", 'sampler = "random"'), {}, 0)
+    wide = replace(plan, network=replace(plan.network, width=64))
+    narrow_seconds, wide_seconds = (time_training(one, 1, 0).epoch_seconds for one in (plan, wide))
+    assert 0 < narrow_seconds < wide_seconds
+
+
+def test_images_are_counted_without_the_data() -> None:
+    assert image_counts(DataPlan("cifar10", validation=0.1)) == (45_000, 5_000)
+    assert image_counts(DataPlan("cifar10", folds=5, fold=0)) == (40_000, 10_000)
+    assert image_counts(DataPlan("digits", train_size=100, validation=0.2)) == (80, 20)
+
+
+def test_plan_lines_are_the_plans(make_study: MakeStudy, tmp_path: Path) -> None:
+    space = f'{GRID}\nactivation_offset = 0.1\nbackward = ["same", "static"]\nbackward_noise = "normal"'
+    spec = make_study(space, 'sampler = "grid"')
+    path = tmp_path / "plans.jsonl"
+    write_plans(spec, path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == [json.loads(json.dumps(line)) for line in plan_lines(spec)]
+    assert [line["params"] for line in lines] == grid(spec)
+    for line in lines:
+        plan = make_plan(spec, line["params"], 0)
+        assert line["epochs"] == 18
+        for layer, planned in zip(line["layers"], plan.layers, strict=True):
+            assert (layer["start"], layer["end"]) == (planned.weights.start, planned.weights.end)
+            assert layer["activations"]["start"] == planned.activations.start
+            assert ("backward_noise" in layer) == (line["params"]["backward"] == "static")
+    assert [file.name for file in tmp_path.iterdir() if file.suffix != ".toml"] == ["plans.jsonl"]
+
+
+def test_only_cells_can_be_listed(make_study: MakeStudy, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="allowed: sampler = 'grid'"):
+        write_plans(make_study(GRID, 'sampler = "tpe"'), tmp_path / "plans.jsonl")
+    assert len(list(plan_lines(make_study('noise = "normal"', 'sampler = "random"')))) == 1
+    with pytest.raises(RequestError, match="cannot be written"):
+        write_plans(make_study(GRID, 'sampler = "grid"'), tmp_path / "no" / "plans.jsonl")
