@@ -19,19 +19,20 @@ from ana_search.training import network_of
 
 __all__ = ["load_history", "load_plan", "load_results", "load_spec", "load_trained"]
 
-_PLAIN = (
-    "seed",
-    "replicate",
-    "plan_hash",
-    "attempt",
-    "retry_of",
-    "reason",
-    "epochs",
-    "seconds",
-    "worker",
-    "device",
-    "weight_bits",
-)
+# Column to user attribute: a column must not have the name of a parameter that a study may search.
+_PLAIN = {
+    "seed": "seed",
+    "replicate": "replicate",
+    "plan_hash": "plan_hash",
+    "attempt": "attempt",
+    "retry_of": "retry_of",
+    "reason": "reason",
+    "trained_epochs": "epochs",
+    "seconds": "seconds",
+    "worker": "worker",
+    "device": "device",
+    "mean_weight_bits": "weight_bits",
+}
 
 
 def load_results(
@@ -123,6 +124,6 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "state": trial.state.name,
         "value": trial.values[0] if complete and trial.values else float("nan"),
     }
-    row |= {name: trial.user_attrs.get(name) for name in _PLAIN}
+    row |= {column: trial.user_attrs.get(name) for column, name in _PLAIN.items()}
     row |= {"started": trial.datetime_start, "ended": trial.datetime_complete}
     return row | trial.params

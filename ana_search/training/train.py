@@ -117,15 +117,15 @@ class _Run:
             losses.append(loss)
             hits.append(hit)
         # One transfer an epoch: reading every loss at once would make a GPU wait at every step.
-        loss = torch.stack(losses).double().mean().item()
-        if not math.isfinite(loss):
-            raise DivergedError(f"the loss became {loss} in epoch {epoch + 1} of {self.plan.training.epochs}")
+        mean_loss = torch.stack(losses).double().mean().item()
+        if not math.isfinite(mean_loss):
+            raise DivergedError(f"the loss became {mean_loss} in epoch {epoch + 1} of {self.plan.training.epochs}")
         gap = regularisation_gap(self.network, self.data.encode(images[:_GAP_IMAGES]))
         accuracy, _ = evaluate(self.network, self.data)
         return EpochReport(
             epoch=epoch + 1,
             epochs=self.plan.training.epochs,
-            loss=loss,
+            loss=mean_loss,
             train_accuracy=torch.stack(hits).double().mean().item(),
             accuracy=accuracy,
             learning_rate=float(self.optimiser.param_groups[0]["lr"]),
@@ -149,6 +149,6 @@ class _Run:
             logits = self.step_network(inputs)
             loss = functional.cross_entropy(logits.float(), labels)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimiser.step()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).double().mean()
