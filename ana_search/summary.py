@@ -1,4 +1,8 @@
-"""A study in a few numbers: how far it is, what is best, and whether a trial can be repeated."""
+"""A study in a few numbers: how far it is, what is best, and whether a trial can be repeated.
+
+Looking at a study must be quick: what knows networks and data sets (and with them torch, which takes seconds to
+load) is imported only where it is used.
+"""
 
 import time
 from collections import Counter
@@ -9,12 +13,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.errors import StudyNotFoundError
-from ana_search.results import load_plan
-from ana_search.runner import is_finished
-from ana_search.space import requested_trials
-from ana_search.storage import locate
+from ana_search.storage import StudyPlace, locate
+from ana_search.storage.attributes import is_finished
 from ana_search.storage.lease import holder_of
-from ana_search.training import train
+from ana_search.storage.locate import REQUESTED_ATTRIBUTE
 
 __all__ = ["best_trials", "pareto_trials", "rerun_trial", "study_status"]
 
@@ -29,9 +31,8 @@ def study_status(
     """
     place = locate(study, storage, runs)
     stored = place.open()
-    spec = place.spec(stored)
     trials = stored.get_trials(deepcopy=False)
-    requested = requested_trials(spec)
+    requested = _requested(place, stored)
     finished = [trial for trial in trials if is_finished(trial)]
     holder = holder_of(stored)
     best = _best(stored, 1)
@@ -47,9 +48,7 @@ def study_status(
         "failures": dict(Counter(str(t.user_attrs["reason"]) for t in trials if "reason" in t.user_attrs)),
         "driver": None if holder is None else holder.describe(),
         "workers": [{"trial": trial.number, "seconds": _seconds_since(trial)} for trial in running],
-        "remaining_seconds": None
-        if holder is None
-        else _remaining(finished, requested, spec.resources.workers),
+        "remaining_seconds": None if holder is None else _remaining(finished, requested, len(running)),
     }
 
 
@@ -81,6 +80,9 @@ def rerun_trial(
     Raises:
         StudyNotFoundError: no such trial, or it has no value to compare with.
     """
+    from ana_search.results import load_plan
+    from ana_search.training import train
+
     trials = locate(study, storage, runs).open().get_trials(deepcopy=False)
     plan = load_plan(study, number, storage, runs)
     trial = trials[number]
@@ -97,6 +99,15 @@ def rerun_trial(
         "plan_hash": plan.hash,
         "seconds": round(result.seconds, 3),
     }
+
+
+def _requested(place: StudyPlace, study: optuna.Study) -> int:
+    requested = study.user_attrs.get(REQUESTED_ATTRIBUTE)
+    if isinstance(requested, int):
+        return requested
+    from ana_search.space import requested_trials
+
+    return requested_trials(place.spec(study))
 
 
 def _best(study: optuna.Study, top: int) -> list[FrozenTrial]:

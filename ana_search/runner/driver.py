@@ -12,13 +12,13 @@ from ana_search.dispatch import Dispatcher, Done, Event, Failed, Job, Outcome, S
 from ana_search.errors import ResourceError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
-from ana_search.runner.attributes import awaits_retry, is_finished
 from ana_search.runner.files import keep, write_patiently
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.progress import Progress
 from ana_search.runner.requests import Queue, Request, retry_of
 from ana_search.space import TrialParams, replicate_seed, rungs
 from ana_search.storage import RunFolder
+from ana_search.storage.attributes import awaits_retry, is_finished
 from ana_search.study_file import StudySpec
 
 __all__ = ["Driver"]

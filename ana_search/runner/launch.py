@@ -16,13 +16,13 @@ from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, SlotRequest
 from ana_search.errors import StudyChangedError
-from ana_search.runner.attributes import attempt_of
 from ana_search.runner.driver import Driver
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.progress import Progress, Silent
 from ana_search.space import requested_trials, spec_changes
 from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, hide_password, open_storage, storage_url
-from ana_search.storage.locate import SPEC_ATTRIBUTE
+from ana_search.storage.attributes import attempt_of
+from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE
 from ana_search.study_file import StudySpec
 
 __all__ = ["LaunchOutcome", "launch"]
@@ -92,6 +92,7 @@ def launch(
     study = _stored_study(asked, url)
     stopper = _Stopper(progress)
     with Lease(study), _signals(stopper.interrupt):
+        study.set_user_attr(REQUESTED_ATTRIBUTE, requested)
         _end_orphans(study)
         ledger = Ledger(asked, study, progress.message)
         driver = Driver(
@@ -151,7 +152,7 @@ def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
             raise StudyChangedError(
                 f"study {spec.study.name!r} was started with another study file:\n  "
                 + "\n  ".join(changes)
-                + "\nallowed: changing study.trials, [resources], and wider numeric ranges; or a new study.name"
+                + "\nallowed: changing study.trials and [resources], more study.seeds, wider numeric ranges; or a new study.name"
             )
     if stored != spec.to_json():
         study.set_user_attr(SPEC_ATTRIBUTE, spec.to_json())

@@ -8,8 +8,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from ana_search.runner.attributes import attempt_of, awaits_retry, replicate_of, retried
 from ana_search.space import TrialParams, grid
+from ana_search.storage.attributes import attempt_of, awaits_retry, replicate_of, retried
 from ana_search.study_file import StudySpec
 
 __all__ = ["Queue", "Request", "retry_of"]

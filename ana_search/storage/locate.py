@@ -1,7 +1,9 @@
 """From what a user types for a study to its name, its storage and its run directory."""
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna import Study
@@ -10,11 +12,15 @@ from ana_search.errors import StorageError, StudyNotFoundError
 from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
 from ana_search.storage.opening import open_storage
 from ana_search.storage.urls import hide_password, storage_url
-from ana_search.study_file import StudySpec, load_study_file
 
-__all__ = ["SPEC_ATTRIBUTE", "StudyPlace", "locate"]
+if TYPE_CHECKING:
+    from ana_search.study_file import StudySpec
+
+__all__ = ["REQUESTED_ATTRIBUTE", "SPEC_ATTRIBUTE", "StudyPlace", "locate"]
 
 SPEC_ATTRIBUTE = "spec"
+REQUESTED_ATTRIBUTE = "requested"
+"""The finished trials that the last launch was to reach."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,10 @@ class StudyPlace:
         except KeyError:
             raise missing from None
 
-    def spec(self, study: Study) -> StudySpec:
+    def spec(self, study: Study) -> "StudySpec":
         """Return the study's specification as it was last launched."""
+        from ana_search.study_file import StudySpec  # takes seconds: it knows every data set and network
+
         text = study.user_attrs.get(SPEC_ATTRIBUTE)
         if not isinstance(text, str):
             raise StudyNotFoundError(
@@ -67,8 +75,27 @@ def locate(study: str | Path, storage: str | None = None, runs: str | Path | Non
     if text.endswith(".toml") or Path(text).is_file():
         if not Path(text).is_file():
             raise StudyNotFoundError(f"study file {text!r} does not exist (seen from {Path.cwd()})")
-        spec = load_study_file(Path(text))
-        folder = RunFolder(base, spec.study.name)
-        return StudyPlace(spec.study.name, storage_url(folder, storage, spec.study.storage), folder)
+        name, own_storage = _identity(Path(text))
+        folder = RunFolder(base, name)
+        return StudyPlace(name, storage_url(folder, storage, own_storage), folder)
     folder = RunFolder(base, text)
     return StudyPlace(text, storage_url(folder, storage), folder)
+
+
+def _identity(path: Path) -> tuple[str, str | None]:
+    """Return the name and the storage that a study file gives.
+
+    The rest of the file is read only where these two are wrong, for its list of mistakes: that takes seconds,
+    and who looks at a study need not wait for it.
+    """
+    try:
+        section = tomllib.loads(path.read_text(encoding="utf-8"))["study"]
+        name, storage = section["name"], section.get("storage")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        name = storage = None
+    if isinstance(name, str) and isinstance(storage, str | None):
+        return name, storage
+    from ana_search.study_file import load_study_file
+
+    study = load_study_file(path).study
+    return study.name, study.storage
