@@ -173,8 +173,8 @@ class ProgressDisplay:
 
     def _line(self) -> None:
         self._last_line = self._clock()
-        tally, running = self._tally, len(self._tally.work)
-        parts = [f"{self._name}: {tally.finished}/{tally.requested} finished", self._best()]
+        running = len(self._tally.work)
+        parts = [f"{self._name}: {self._finished()}", self._best()]
         parts += [f"{running} running"] if running else []
         parts += self._losses() + self._times()
         self._console.print(Text(", ".join(parts)), soft_wrap=True)
@@ -186,9 +186,7 @@ class ProgressDisplay:
 
     def _draw(self, tally: _Tally) -> RenderableType:
         done = tally.finished + sum(work.fraction for work in tally.work.values())
-        head = Text.assemble(
-            (self._name, "bold"), f"  {tally.finished}/{tally.requested} finished  ", (self._best(), "green")
-        )
+        head = Text.assemble((self._name, "bold"), f"  {self._finished()}  ", (self._best(), "green"))
         tail = Text(", ".join(self._losses() + self._times()), style="dim")
         bar = ProgressBar(total=max(1, tally.requested), completed=min(done, tally.requested), width=60)
         parts: list[RenderableType] = [head, bar, tail]
@@ -206,6 +204,10 @@ class ProgressDisplay:
         if len(work) > _ROWS:
             table.add_row(f"and {len(work) - _ROWS} more", "", "", "", "")
         return table
+
+    def _finished(self) -> str:
+        tally = self._tally
+        return f"{tally.finished}/{tally.requested} finished" if tally.requested else "starting"
 
     def _best(self) -> str:
         best = self._tally.best

@@ -59,7 +59,7 @@ def print_status(status: Data, output: Format = Format.table, stream: TextIO | N
     if "driver" in status:
         table.add_row("launch", format_value(status["driver"]) if status["driver"] else "not running")
     for worker in status.get("workers") or []:
-        table.add_row("worker", _worker(worker))
+        table.add_row("running", _worker(worker))
     failures = status.get("failures") or []
     if isinstance(failures, Mapping):
         failures = [f"{count} x {reason}" for reason, count in failures.items()]
@@ -254,16 +254,16 @@ def _parameters(params: Data) -> str:
 
 
 def _worker(worker: object) -> str:
+    """Return what a worker does, of what is known: its name, trial, epoch, accuracy and time."""
     if not isinstance(worker, Mapping):
         return str(worker)
-    text = str(worker.get("worker", "?"))
-    if worker.get("trial") is not None:
-        text += f": trial {worker['trial']}"
-    if worker.get("epochs"):
-        text += f", epoch {worker.get('epoch', 0)}/{worker['epochs']}"
-    if worker.get("accuracy") is not None:
-        text += f", accuracy {format_value(worker['accuracy'])}"
-    return text
+    known = {name: value for name, value in worker.items() if value is not None}
+    parts = [str(known["worker"])] if "worker" in known else []
+    parts += [f"trial {known['trial']}"] if "trial" in known else []
+    parts += [f"epoch {known.get('epoch', 0)}/{known['epochs']}"] if "epochs" in known else []
+    parts += [f"accuracy {format_value(known['accuracy'])}"] if "accuracy" in known else []
+    parts += [f"for {format_duration(known['seconds'])}"] if "seconds" in known else []
+    return ", ".join(parts)
 
 
 def _percent(share: float | None) -> str:

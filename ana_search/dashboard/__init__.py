@@ -2,6 +2,7 @@
 
 from ana_search.dashboard.artifacts import attach
 from ana_search.dashboard.publish import publish
+from ana_search.dashboard.serve import offer, serve
 from ana_search.dashboard.server import DashboardServer
 
-__all__ = ["DashboardServer", "attach", "publish"]
+__all__ = ["DashboardServer", "attach", "offer", "publish", "serve"]

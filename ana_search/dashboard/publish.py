@@ -7,7 +7,6 @@ from pathlib import Path
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
-from optuna.study import StudyDirection
 from optuna_dashboard import save_plotly_graph_object
 
 from ana_search.dashboard import notes
@@ -61,11 +60,6 @@ def publish(
             save_plotly_graph_object(study, figure, graph_object_id=name)
     if artifacts is not None:
         attach(study, files, artifacts)
-
-
-def maximised(study: optuna.Study) -> list[bool]:
-    """Return for every objective whether larger is better."""
-    return [direction == StudyDirection.MAXIMIZE for direction in study.directions]
 
 
 def _stored(attributes: Mapping[str, object], name: str) -> str:

@@ -1,7 +1,6 @@
 """A storage as the dashboard sees it: without what is long or secret."""
 
 import copy
-import re
 from collections.abc import Container
 from typing import Any
 
@@ -9,10 +8,12 @@ from optuna.storages import BaseStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
+from ana_search.storage import hide_password
+
 __all__ = ["ShownStorage"]
 
-_LONG = frozenset({"plan", "spec"})  # kilobytes of JSON on one line; the plan is a file of the run directory
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
+# Kilobytes of JSON on one line (a trial's plan is a file of the run directory too), and the driver's own notes.
+_HIDDEN = frozenset({"plan", "spec", "lease"})
 
 
 class ShownStorage:
@@ -56,9 +57,9 @@ BaseStorage.register(ShownStorage)
 def shown(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that are shown, with passwords masked."""
     return {
-        key: _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+        key: hide_password(value) if isinstance(value, str) else value
         for key, value in attributes.items()
-        if key not in _LONG
+        if key not in _HIDDEN
     }
 
 

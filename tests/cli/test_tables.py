@@ -50,11 +50,15 @@ def test_status_says_what_counts():
 def test_status_shows_workers_and_times_where_known():
     more = {
         "driver": "host 4711",
-        "workers": [{"worker": "w0", "trial": 9, "epoch": 3, "epochs": 20, "accuracy": 0.5}],
+        "workers": [
+            {"worker": "w0", "trial": 9, "epoch": 3, "epochs": 20, "accuracy": 0.5},
+            {"trial": 10, "seconds": 75.2},
+        ],
         "remaining_seconds": 3700.0,
     }
     text = printed(tables.print_status, STATUS | more)
-    assert "w0: trial 9, epoch 3/20, accuracy 0.5000" in text
+    assert "w0, trial 9, epoch 3/20, accuracy 0.5000" in text
+    assert "trial 10, for 1:15" in text
     assert "about 1:01:40" in text
     assert "host 4711" in text
 

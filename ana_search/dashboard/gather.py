@@ -1,0 +1,82 @@
+"""What a dashboard shows of one study, read from its storage and its run directory."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+
+from ana_search.dashboard.notes import StudyFacts
+from ana_search.errors import AnaSearchError
+from ana_search.plan import TrainingPlan
+from ana_search.planner import make_plan
+from ana_search.results import load_results
+from ana_search.space import requested_trials
+from ana_search.storage import RunFolder, StudyPlace
+from ana_search.study_file import StudySpec
+
+__all__ = ["Shown", "gather", "write_learning_curves"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The table of trials, what the note says, and the plans to draw by title."""
+
+    frame: pd.DataFrame
+    facts: StudyFacts
+    plans: dict[str, TrainingPlan]
+
+
+def gather(place: StudyPlace, study: optuna.Study) -> Shown:
+    """Return what the dashboard shows of a study."""
+    spec = place.spec(study)
+    frame = load_results(place.name, storage=place.url, runs=place.folder.runs)
+    maximise = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
+    attribution, problem = _attribution(frame)
+    facts = StudyFacts(
+        place.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem
+    )
+    return Shown(frame, facts, _best_plan(spec, study, facts))
+
+
+def write_learning_curves(folder: RunFolder, numbers: list[int], path: Path) -> bool:
+    """Write the learning curves of the trials as one CSV file; return whether there was any.
+
+    One line an epoch: ``trial``, then whatever the trials' ``history.json`` recorded.
+    """
+    rows: list[dict[str, Any]] = []
+    for number in numbers:
+        file = folder.trial(number) / "history.json"
+        if file.is_file():
+            rows += [{"trial": number} | epoch for epoch in json.loads(file.read_text(encoding="utf-8"))]
+    if not rows:
+        return False
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+    return True
+
+
+def _attribution(frame: pd.DataFrame) -> tuple[dict[str, Any] | None, str | None]:
+    """Return verdict.json of the trials so far, or why there is none."""
+    from analysis import attribute
+
+    if not (frame["state"] == "COMPLETE").any():
+        return None, "no trial has finished"
+    try:
+        return attribute(frame).to_dict(), None
+    except AnaSearchError as error:
+        return None, str(error)
+
+
+def _best_plan(spec: StudySpec, study: optuna.Study, facts: StudyFacts) -> dict[str, TrainingPlan]:
+    """Return the plan of the best trial, by the first objective, with its title."""
+    sign = 1.0 if facts.maximise[0] else -1.0
+    for trial in sorted(study.best_trials, key=lambda one: (-sign * one.values[0], one.number)):
+        title = f"best plan: trial {trial.number}, {facts.metrics[0]} {trial.values[0]:.4f}"
+        return {title: make_plan(spec, trial.params, int(trial.user_attrs["seed"]))}
+    return {}
