@@ -3,7 +3,6 @@
 import copy
 import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from ana_search.errors import ExportRequestError
 from ana_search.export import operations as ops
 from ana_search.export.frozen import FrozenNetwork, Step, layer_name
 from ana_search.export.functions import apply_function
+from ana_search.export.shortcut import SideFunction, long_stair, side_table
 from ana_search.export.thresholds import decreasing_channels, find_thresholds
 from ana_search.export.values import Codes, Pending, Real, is_function
 
@@ -25,7 +25,7 @@ __all__ = ["freeze"]
 Value = Codes | Pending | Real
 _CONVOLUTIONS = (QuantConv1d, QuantConv2d, QuantConv3d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_WIDEST_SIDE = 1024
+_LARGEST_TABLE = 2**17
 
 
 class _Tracer(fx.Tracer):
@@ -195,7 +195,7 @@ class Freezer:
             inputs: tuple[int, ...] = (pending.emit(decreasing),)
             operation: nn.Module = ops.Thresholds(found, levels)
         else:
-            operation, inputs = self._side_thresholds(node, pending, code_of, levels)
+            operation, inputs = self._with_shortcut(node, pending, stair, code_of, levels)
         codes = self.add_codes(operation, *inputs, scale=stair.quantum, low=low, high=high, layer=name if last else "")
         for number, pool in enumerate(pending.pools):
             last = number == len(pending.pools) - 1 and not bool(reflected.any())
@@ -204,27 +204,26 @@ class Freezer:
             codes = self.add_codes(ops.Reflect(reflected, total), codes.index, scale=codes.scale, low=low, high=high, layer=name)
         return codes
 
-    def _side_thresholds(
-        self, node: fx.Node, pending: Pending, code_of: Callable[[Tensor, int], Tensor], levels: Tensor
+    def _with_shortcut(
+        self, node: fx.Node, pending: Pending, stair: StairFunction, code_of: SideFunction, levels: Tensor
     ) -> tuple[nn.Module, tuple[int, ...]]:
+        """Return the last operation of a quantised sum, and what it reads."""
         side = pending.side
         assert side is not None
-        if side.high - side.low >= _WIDEST_SIDE:
-            raise self.refuse(node, f"the shortcut has {side.high - side.low + 1} codes; allowed are {_WIDEST_SIDE}")
-        channels, count, codes = len(pending.low), len(levels) - 1, side.high - side.low + 1
-        every = torch.arange(side.low, side.high + 1)
-
-        def code_of_row(accumulators: Tensor) -> Tensor:
-            """Codes of accumulators [C * S, P], where row c * S + s has the second code number s."""
-            width = accumulators.shape[1]
-            sides = every.repeat_interleave(width).expand(channels, -1)
-            return code_of(accumulators.reshape(channels, -1), sides).reshape(channels * codes, width)
-
-        low, high = (each.repeat_interleave(codes) for each in (pending.low, pending.high))
-        decreasing = decreasing_channels(code_of_row, low, high).reshape(channels, codes).any(dim=1)
-        found = find_thresholds(code_of_row, levels, low, high, decreasing.repeat_interleave(codes))
-        operation = ops.SideThresholds(found.reshape(channels, codes, count), levels, side.low)
-        return operation, (pending.emit(decreasing), side.index)
+        entries = len(pending.low) * (side.high - side.low + 1) * (len(levels) - 1)
+        found = long_stair(pending, stair, code_of)
+        if found is None or (found.wrong and entries <= _LARGEST_TABLE):
+            if entries > _LARGEST_TABLE:
+                raise self.refuse(node, f"a sum on another grid than its quantiser's needs {entries} thresholds; allowed are {_LARGEST_TABLE}")
+            table, decreasing = side_table(pending, code_of, levels)
+            return ops.SideThresholds(table, levels, side.low), (pending.emit(decreasing), side.index)
+        low, high = int(found.levels[0]), int(found.levels[-1])
+        cut = self.add(ops.Thresholds(found.thresholds, found.levels), pending.emit(found.decreasing), low=low, high=high)
+        low, high = low + found.factor * side.low, high + found.factor * side.high
+        total = self.add(ops.Add(1, found.factor), cut, side.index, low=low, high=high)
+        if torch.equal(found.cuts, levels[1:]) and int(levels[0]) == int(levels[1]) - 1:
+            return ops.Clamp(int(levels[0]), int(levels[-1])), (total,)
+        return ops.Thresholds(found.cuts.expand(len(pending.low), -1), levels), (total,)
 
     def max_pool(self, node: fx.Node, value: Value, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Value:
         """Pool codes at once; remember the pool of a value that has no codes yet."""

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ana_search.export.operations import IntegerMap
@@ -44,14 +46,11 @@ class FrozenNetwork(nn.Module):
         return self.run(pixels)[-1]
 
     @torch.no_grad()
-    def codes(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Return the integer codes of every quantised layer (int16), by name."""
+    def logits_and_codes(self, pixels: Tensor) -> tuple[Tensor, dict[str, NDArray[np.int64]]]:
+        """Return the logits, and the integer codes of every quantised layer by name."""
         values = self.run(pixels)
-        return {
-            step.layer: value.to(torch.int16)
-            for step, value in zip(self.steps, values[1:], strict=True)
-            if step.layer
-        }
+        pairs = zip(self.steps, values[1:], strict=True)
+        return values[-1], {step.layer: value.numpy().astype(np.int64) for step, value in pairs if step.layer}
 
     def run(self, pixels: Tensor) -> list[Tensor]:
         """Return all values: the pixels, then the result of every step."""

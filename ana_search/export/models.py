@@ -1,5 +1,6 @@
 """Exporting trained networks: freeze, write, verify, and only then let the file appear."""
 
+import copy
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -19,7 +21,8 @@ from ana_search.export.freeze import freeze
 from ana_search.export.frozen import FrozenNetwork
 from ana_search.export.manifest import MANIFEST, merge, read_manifest, sha256, versions_of, write_manifest
 from ana_search.export.reference import float_bytes
-from ana_search.export.verify import frozen_predictions, verify_file, verify_frozen
+from ana_search.export.verify import frozen_predictions
+from ana_search.export.verify import verify as verify_all
 from ana_search.plan import DataPlan, TrainingPlan
 
 __all__ = ["TrainedModel", "export_models", "freeze_trained", "frozen_accuracy"]
@@ -73,7 +76,8 @@ def export_models(
     for model in models:
         if model.plan.data not in loaded:
             loaded[model.plan.data] = load_dataset(model.plan.data)
-        entry = _export(model, out, file_format, chosen, verify, loaded[model.plan.data])
+        dataset = loaded[model.plan.data].to(torch.device("cpu"))
+        entry = _export(model, out, file_format, chosen, verify, dataset)
         manifest = merge(manifest, [entry])
         write_manifest(out, manifest)
     return manifest
@@ -102,11 +106,9 @@ def frozen_accuracy(frozen: FrozenNetwork, dataset: Dataset) -> float:
 def _export(
     model: TrainedModel, out: Path, name: str, chosen: FileFormat, verify: bool, dataset: Dataset
 ) -> dict[str, Any]:
-    frozen = freeze_trained(model.network, dataset)
+    network = copy.deepcopy(model.network).cpu()
+    frozen = freeze_trained(network, dataset)
     pixels, labels = dataset.images[dataset.validation], dataset.labels[dataset.validation].numpy()
-    if verify:
-        verify_frozen(frozen, model.network, dataset.encode, pixels)
-    predictions = frozen_predictions(frozen, pixels)
     stem = f"trial-{model.trial:04d}"
     path = out / f"{stem}{chosen.suffix}"
     sample = out / f"{path.name}.validation.npz"
@@ -121,8 +123,12 @@ def _export(
         chosen.write(frozen, part, metadata)
         if verify:
             runner = chosen.open(part)
-            verify_file(runner, chosen, frozen, pixels)
+            predictions = verify_all(
+                frozen, pixels, network=network, encode=dataset.encode, runner=runner, file_format=chosen
+            )
             latency = _latency(runner, chosen.inputs(pixels[:1].numpy()))
+        else:
+            predictions = frozen_predictions(frozen, pixels)
         np.savez_compressed(
             sample_part, inputs=chosen.inputs(pixels[:SAMPLE].numpy()), predictions=predictions[:SAMPLE]
         )

@@ -114,7 +114,7 @@ def _geometry(operation: ops.IntegerMap) -> dict[str, Any]:
 
 def fused(build: OnnxBuilder, operation: ops.IntegerMap, steps: ops.Thresholds, value: Written, out: Range) -> Written | None:
     """Write a map and its thresholds as ``QLinearConv`` and ``Clip``; None where no channel-wise factor is exact."""
-    if not value.is_byte:
+    if not value.is_byte or max(0, -out.low) + out.high > _BYTE:
         return None
     found = _requantisation(operation, steps, value)
     if found is None:
@@ -219,10 +219,19 @@ def _bisect(build: OnnxBuilder, value: str, rows: str, table: NDArray[np.int64])
         gain = build.cast(reached, TensorProto.INT32)
         gain = gain if step == 1 else build.node("Mul", gain, build.constant(step, np.int32))
         position, step = build.node("Add", position, gain), step // 2
-    return build.cast(build.node("Sub", position, start), TensorProto.UINT8)
+    count = build.node("Sub", position, start)
+    return count if width > _BYTE else build.cast(count, TensorProto.UINT8)
 
 
 def _levels(build: OnnxBuilder, count: str, levels: NDArray[np.int64], out: Range) -> Written:
+    """Return the level of every count (uint8, or int32 where there are more levels than a byte has)."""
+    if max(0, -out.low) + out.high > _BYTE:
+        name = build.cast(count, TensorProto.INT32)
+        if np.array_equal(levels, levels[0] + np.arange(len(levels))):
+            name = build.node("Add", name, build.constant(levels[0], np.int32))
+        else:
+            name = build.node("Gather", build.constant(levels, np.int32), name, axis=0)
+        return Written(name, out.low, out.high, out.rank, 0, False)
     zero = max(0, -int(levels[0]))
     codes = levels + zero
     if not np.array_equal(codes, np.arange(len(codes))):
@@ -268,6 +277,18 @@ def add(build: OnnxBuilder, operation: ops.Add, inputs: list[Written], out: Rang
         name = to_int32(build, value).name
         terms.append(name if factor == 1 else build.node("Mul", name, build.constant(factor, np.int32)))
     return to_uint8(build, Written(build.node("Add", *terms), out.low, out.high, out.rank, 0, False))
+
+
+def clamp(build: OnnxBuilder, operation: ops.Clamp, inputs: list[Written], out: Range) -> Written:
+    """``Clip``."""
+    value, zero = inputs[0], max(0, -out.low)
+    if value.is_byte:
+        limits = [build.constant(limit + value.zero, np.uint8) for limit in (operation.low, operation.high)]
+        name = build.node("Clip", value.name, *limits)
+        shift = value.zero - zero
+        return Written(build.node("Sub", name, build.constant(shift, np.uint8)), out.low, out.high, out.rank, zero)
+    limits = [build.constant(limit, np.int32) for limit in (operation.low, operation.high)]
+    return to_uint8(build, Written(build.node("Clip", value.name, *limits), out.low, out.high, out.rank, 0, False))
 
 
 def global_sum(build: OnnxBuilder, operation: ops.GlobalSum, inputs: list[Written], out: Range) -> Written:
@@ -333,6 +354,7 @@ WRITERS: dict[type[nn.Module], Writer] = {
     ops.MaxPool: max_pool,
     ops.Reflect: reflect,
     ops.Add: add,
+    ops.Clamp: clamp,
     ops.GlobalSum: global_sum,
     ops.Subsample: subsample,
     ops.PadChannels: pad_channels,

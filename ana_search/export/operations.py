@@ -15,6 +15,7 @@ from torch.nn import functional
 
 __all__ = [
     "Add",
+    "Clamp",
     "Classifier",
     "Flatten",
     "GlobalSum",
@@ -203,6 +204,18 @@ class Add(nn.Module):
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Return the weighted sum."""
         return self.left_factor * left + self.right_factor * right
+
+
+class Clamp(nn.Module):
+    """The integer nearest to ``x`` in [``low``, ``high``]."""
+
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, integers: Tensor) -> Tensor:
+        """Return the clamped integers."""
+        return integers.clamp(self.low, self.high)
 
 
 class GlobalSum(nn.Module):

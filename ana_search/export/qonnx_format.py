@@ -152,6 +152,11 @@ def _reflect(build: OnnxBuilder, operation: ops.Reflect, inputs: list[str], outp
     return build.node("Add", turned, offset, output=output)
 
 
+def _clamp(build: OnnxBuilder, operation: ops.Clamp, inputs: list[str], output: str, rank: int) -> str:
+    cuts = np.arange(operation.low + 1, operation.high + 1)[None]
+    return _multi_threshold(build, inputs[0], cuts, operation.low, operation.high, 1, output)
+
+
 def _add(build: OnnxBuilder, operation: ops.Add, inputs: list[str], output: str, rank: int) -> str:
     factors = (operation.left_factor, operation.right_factor)
     terms = [
@@ -202,6 +207,7 @@ _WRITERS: dict[type[nn.Module], Callable[[OnnxBuilder, Any, list[str], str, int]
     ops.MaxPool: _max_pool,
     ops.Reflect: _reflect,
     ops.Add: _add,
+    ops.Clamp: _clamp,
     ops.GlobalSum: _global_sum,
     ops.Flatten: _flatten,
     ops.Subsample: _subsample,

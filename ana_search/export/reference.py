@@ -110,6 +110,7 @@ _WRITERS: dict[type[nn.Module], Callable[[OnnxBuilder, Any, list[str], int], str
     ops.IntegerMap: _map,
     ops.Thresholds: _clip,
     ops.SideThresholds: _clip,
+    ops.Clamp: _clip,
     ops.MaxPool: _max_pool,
     ops.Reflect: _same,
     ops.Add: lambda build, operation, inputs, rank: build.node("Add", *inputs),

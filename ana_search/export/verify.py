@@ -16,7 +16,7 @@ from ana_search.errors import ExportMismatchError
 from ana_search.export.file_format import FileFormat, Runner
 from ana_search.export.frozen import FrozenNetwork, layer_name
 
-__all__ = ["LOGIT_TOLERANCE", "frozen_predictions", "trained_codes", "verify_file", "verify_frozen"]
+__all__ = ["LOGIT_TOLERANCE", "Difference", "frozen_predictions", "trained_codes", "verify"]
 
 LOGIT_TOLERANCE = 1e-5
 _BATCH = 64
@@ -29,38 +29,48 @@ def frozen_predictions(frozen: FrozenNetwork, pixels: Tensor) -> NDArray[np.int6
     return torch.cat(found).numpy()
 
 
-def verify_frozen(
-    frozen: FrozenNetwork, network: nn.Module, encode: Callable[[Tensor], Tensor], pixels: Tensor
-) -> None:
-    """Check the frozen network against the trained one, as it evaluates on the CPU.
+@torch.no_grad()
+def verify(
+    frozen: FrozenNetwork,
+    pixels: Tensor,
+    *,
+    network: nn.Module | None = None,
+    encode: Callable[[Tensor], Tensor] | None = None,
+    runner: Runner | None = None,
+    file_format: FileFormat | None = None,
+) -> NDArray[np.int64]:
+    """Check a trained network and a file against the frozen network; return the frozen network's predictions.
 
-    ``encode`` gives what the trained network sees of uint8 images.
+    Args:
+        frozen: the frozen network.
+        pixels: uint8 images [N, C, H, W].
+        network: the trained network, which is evaluated on the CPU on ``encode(pixels)``.
+        encode: what the trained network sees of uint8 images.
+        runner: an opened file of ``file_format``.
+        file_format: gives the inputs that the file wants.
 
     Raises:
-        ExportMismatchError: codes or predictions differ, or logits differ by more than 1e-5.
+        ExportMismatchError: codes of a quantised layer or predictions differ anywhere, or logits differ by more than 1e-5.
     """
-    difference = _Difference("the frozen network", "the trained network")
+    trained = Difference("the frozen network", "the trained network")
+    in_file = Difference("the file", "the frozen network")
+    predictions = []
     for batch in pixels.split(_BATCH):
-        with torch.no_grad():
-            logits, codes = trained_codes(network, encode(batch))
-            found = {name: value.numpy() for name, value in frozen.codes(batch).items()}
-            difference.add(found, frozen(batch).numpy(), codes, logits.numpy())
-    difference.raise_if_any()
-
-
-def verify_file(runner: Runner, file_format: FileFormat, frozen: FrozenNetwork, pixels: Tensor) -> None:
-    """Check a file against the frozen network on uint8 images [N, C, H, W].
-
-    Raises:
-        ExportMismatchError: codes or predictions differ, or logits differ by more than 1e-5.
-    """
-    difference = _Difference("the file", "the frozen network")
-    for batch in pixels.split(runner.batch):
-        inputs = file_format.inputs(batch.numpy())
-        with torch.no_grad():
-            codes = {name: value.numpy() for name, value in frozen.codes(batch).items()}
-            difference.add(runner.codes(inputs), runner.logits(inputs), codes, frozen(batch).numpy())
-    difference.raise_if_any()
+        tensor, codes = frozen.logits_and_codes(batch)
+        logits = tensor.numpy()
+        predictions.append(logits.argmax(axis=1))
+        if network is not None and encode is not None:
+            float_logits, float_codes = trained_codes(network, encode(batch))
+            trained.add(codes, logits, float_codes, float_logits.numpy())
+        if runner is not None and file_format is not None:
+            inputs = file_format.inputs(batch.numpy())
+            parts = [inputs[start : start + runner.batch] for start in range(0, len(inputs), runner.batch)]
+            pieces = [runner.codes(part) for part in parts]
+            found = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+            in_file.add(found, np.concatenate([runner.logits(part) for part in parts]), codes, logits)
+    trained.raise_if_any()
+    in_file.raise_if_any()
+    return np.concatenate(predictions)
 
 
 def trained_codes(network: nn.Module, encoded: Tensor) -> tuple[Tensor, dict[str, NDArray[Any]]]:
@@ -95,7 +105,7 @@ def _hooks(network: nn.Module, codes: dict[str, NDArray[Any]]) -> Iterator[None]
 
 
 @dataclass
-class _Difference:
+class Difference:
     """Counts what differs between two ways to compute a network."""
 
     found_name: str
