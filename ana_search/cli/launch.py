@@ -36,7 +36,7 @@ def run(
     ] = False,
     confirm_factors: Annotated[
         bool,
-        typer.Option("--confirm-factors", help="Run the replicates that the analysis needs for a verdict."),
+        typer.Option("--confirm-factors", help="Run what the analysis needs for a verdict."),
     ] = False,
 ) -> None:
     """Run a study; an unfinished one goes on where it stopped."""
@@ -47,9 +47,9 @@ def run(
 
     spec = load_study_file(find_study_file(study))
     if confirm_factors:
-        from ana_search.cli.confirm_factors import with_missing_replicates
+        from ana_search.cli.confirm_factors import deciding_study
 
-        spec = with_missing_replicates(spec, storage=storage, runs=runs)
+        spec = deciding_study(spec, storage=storage, runs=runs)
     with progress_display(spec) as display:
         outcome = launch(
             spec,

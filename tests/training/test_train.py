@@ -114,7 +114,7 @@ def test_the_learning_rate_drops_once() -> None:
 def test_a_loss_that_is_not_finite_ends_the_run() -> None:
     plan = digits_plan(epochs=2)
     plan = dataclasses.replace(
-        plan, training=dataclasses.replace(plan.training, optimiser="sgd", learning_rate=1e30)
+        plan, training=dataclasses.replace(plan.training, optimiser="sgd", learning_rate=1e38)
     )
     with pytest.raises(DivergedError, match="epoch"):
         train(plan)
