@@ -1,5 +1,6 @@
 """`ana-search best`: the best trials of a study."""
 
+import gc
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ def run(
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Show the best trials with their parameters."""
+    # Rows of a database become many objects and no garbage: collecting would double the time to read them.
+    gc.disable()
     from ana_search.cli import tables
     from ana_search.summary import best_trials
 
