@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from types import FunctionType
 
 import torch
 from torch import Tensor
@@ -65,24 +66,22 @@ def noisy(stair: StairFunction, family: str, strategy: str, spread: float, *, te
 
 
 def cases(mode: str, spread: float) -> list[Case]:
-    compiled = mode == "compiled"
-    found = [Case(BASE, hardtanh)]
+    in_graph = mode == "compiled"
+    found = [Case(BASE, lambda x: hardtanh(x))]
     for family in NOISE_FAMILIES:
         for strategy in STRATEGIES:
-            if compiled:
+            if in_graph:
                 bound = 3.5 if family == "normal" else 2.0
             else:
                 bound = 2.0 if (family, strategy) == ("uniform", "expectation") else 5.0
-            function = noisy(StairFunction.ternary(), family, strategy, spread, tensors=compiled)
+            function = noisy(StairFunction.ternary(), family, strategy, spread, tensors=in_graph)
             found.append(Case(f"{family}/{strategy}", function, bound))
-    eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, tensors=compiled)
+    eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, tensors=in_graph)
     found.append(Case("8-bit uniform/expectation", eight))
     ste = Noise("uniform", spread=0.5)
     found.append(Case("ternary STE", lambda x: regularise(x, StairFunction.ternary(), Noise("uniform"), ste)))
-    if not compiled:
-        found.append(
-            Case("fake_quantize", lambda x: torch.fake_quantize_per_tensor_affine(x, 1.0, 0, -1, 1))
-        )
+    if not in_graph:
+        found.append(Case("fake_quantize", lambda x: torch.fake_quantize_per_tensor_affine(x, 1.0, 0, -1, 1)))
         found.extend(brevitas())
     return found
 
@@ -90,12 +89,22 @@ def cases(mode: str, spread: float) -> list[Case]:
 def brevitas() -> list[Case]:
     """Return Brevitas's ternary activation, if it can be imported."""
     try:
-        from brevitas.core.quant import ClampedBinaryQuant, TernaryQuant  # noqa: F401, PLC0415
-        from brevitas.core.scaling import ConstScaling  # noqa: PLC0415
+        from brevitas.core.quant import ClampedBinaryQuant, TernaryQuant  # noqa: F401
+        from brevitas.core.scaling import ConstScaling
     except ImportError:
         return []
     quantiser = TernaryQuant(ConstScaling(1.0), threshold=0.5)
     return [Case("brevitas ternary", lambda x: quantiser(x)[0])]
+
+
+def compiled(case: Case) -> Function:
+    """Return the case compiled; as a function of its own, since torch limits the variants of one function."""
+    original = case.function
+    own = FunctionType(
+        original.__code__.replace(co_name=case.name), original.__globals__, closure=original.__closure__
+    )
+    function: Function = torch.compile(own, fullgraph=True)
+    return function
 
 
 def once(function: Function, x: Tensor, gradient: Tensor) -> float:
@@ -112,7 +121,7 @@ def measure(mode: str, runs: int, size: int, spread: float) -> list[Row]:
     gradient = torch.randn(size)
     todo = [Case("eager " + BASE, hardtanh)] if mode == "compiled" else []
     for case in cases(mode, spread):
-        function = torch.compile(case.function, fullgraph=True) if mode == "compiled" else case.function
+        function = compiled(case) if mode == "compiled" else case.function
         todo.append(Case(case.name, function, case.bound))
     for case in todo:
         for _ in range(2):
@@ -126,10 +135,12 @@ def measure(mode: str, runs: int, size: int, spread: float) -> list[Row]:
     rows = []
     for case in todo:
         ms = medians[case.name]
-        bound = 2.0 * medians["uniform/expectation"] / medians[BASE] if case.name.startswith("8-bit") else case.bound
-        rows.append(
-            Row(mode, case.name, ms, min(times[case.name]), ms / medians[BASE], ms / eager, bound)
+        bound = (
+            2.0 * medians["uniform/expectation"] / medians[BASE]
+            if case.name.startswith("8-bit")
+            else case.bound
         )
+        rows.append(Row(mode, case.name, ms, min(times[case.name]), ms / medians[BASE], ms / eager, bound))
     return rows
 
 

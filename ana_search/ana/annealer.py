@@ -1,23 +1,23 @@
 """The annealing schedule of one layer, and the annealer that applies the schedules of all layers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
 from torch import nn
 
+from ana_search.ana.noise import Width
 from ana_search.ana.quantise import quantised_layers
 from ana_search.ana.quantiser import Quantiser
 from ana_search.ana.schedules import SCHEDULES
+from ana_search.ana.strategies import Strategy
 from ana_search.errors import NetworkError
 
 __all__ = ["Annealer", "LayerSchedule", "NoiseState"]
 
-Strategy = Literal["expectation", "mode", "random"]
 Backward = Literal["same", "static", "annealed"]
 Method = Literal["noise", "freezing"]
-Width = Literal["interval", "deviation"]
 
 _LEAST_SPREAD = 1e-6  # in quanta; below it single precision cannot tell the regularised stair from the stair
 
@@ -30,6 +30,11 @@ class LayerSchedule:
     At time ``t`` the forward noise has mean ``mean * shape(t, start, end, mean_alpha)`` and spread
     ``spread * shape(t, start, end, spread_alpha)``; mean and spread are in units of the stair's quantum.
     From ``t = 1`` on there is no forward noise.
+
+    With ``method = "freezing"`` the spread stays, and a random fraction ``1 - shape(t, start, end,
+    spread_alpha)`` of the elements is replaced by the hard stair: in expectation, noise that is zero with that
+    probability. Elements that are frozen have no gradient, but for the one that ``backward`` gives them when
+    it is not ``"same"``.
 
     ``backward`` says which noise the gradient is taken under: ``"same"`` the forward noise; ``"static"``
     ``backward_spread`` of ``backward_noise``, for ever; ``"annealed"`` the same, decaying over
@@ -57,12 +62,14 @@ class LayerSchedule:
 
 @dataclass(frozen=True)
 class NoiseState:
-    """Mean and spread of one quantiser's forward and backward noise at one moment, in quanta."""
+    """The noise of one quantiser at one moment; means and spreads are in quanta."""
 
     forward_mean: float
     forward_spread: float
     backward_mean: float
     backward_spread: float
+    frozen: float = 0.0
+    """Fraction of the elements that are hard already, under ``method = "freezing"``."""
 
 
 def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
@@ -71,16 +78,22 @@ def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
     mean = spread = 0.0
     if t < 1.0:
         mean = schedule.mean * shape(t, schedule.start, schedule.end, schedule.mean_alpha)
-        spread = schedule.spread * shape(t, schedule.start, schedule.end, schedule.spread_alpha)
-        # Steep powers reach spreads whose densities overflow; so little noise is none.
-        spread = spread if spread >= _LEAST_SPREAD else 0.0
+        spread = shape(t, schedule.start, schedule.end, schedule.spread_alpha)
+    frozen = 0.0
+    if schedule.method == "freezing":
+        frozen, spread = 1.0 - spread, 1.0 if spread > 0.0 else 0.0
+    spread = _spread(schedule.spread * spread)
     if schedule.backward == "same":
-        return NoiseState(mean, spread, mean, spread)
+        return NoiseState(mean, spread, mean, spread, frozen)
     backward = schedule.backward_spread
     if schedule.backward == "annealed":
         backward *= shape(t, schedule.backward_start, schedule.backward_end, schedule.backward_alpha)
-        backward = backward if backward >= _LEAST_SPREAD else 0.0
-    return NoiseState(mean, spread, 0.0, backward)
+    return NoiseState(mean, spread, 0.0, _spread(backward), frozen)
+
+
+def _spread(spread: float) -> float:
+    # Steep powers reach spreads whose densities overflow; so little noise is none.
+    return spread if spread >= _LEAST_SPREAD else 0.0
 
 
 class Annealer:
@@ -90,6 +103,7 @@ class Annealer:
         network: a network made by `quantise`.
         schedules: one a quantised layer, in the order of `quantised_layers`, for the weights.
         activation_schedules: the same for the activations (default: the weights' schedules).
+        seed: sets the masks of progressive freezing apart from those of other runs.
 
     Raises:
         NetworkError: the schedules do not match the layers in number.
@@ -100,32 +114,28 @@ class Annealer:
         network: nn.Module,
         schedules: Sequence[LayerSchedule],
         activation_schedules: Sequence[LayerSchedule] | None = None,
+        *,
+        seed: int = 0,
     ) -> None:
         layers = quantised_layers(network)
         activation_schedules = schedules if activation_schedules is None else activation_schedules
         for given in (schedules, activation_schedules):
             if len(given) != len(layers):
                 raise NetworkError(
-                    f"one schedule a layer is needed: got {len(given)} for {len(layers)} layers"
+                    f"one schedule a layer is needed: got {len(given)} schedules for {len(layers)} layers"
                 )
         self.schedules = tuple(schedules)
         self.activation_schedules = tuple(activation_schedules)
         self._layers = layers
-        for quantiser, schedule in self._quantisers():
-            quantiser.family = schedule.noise
+        for number, (quantiser, schedule) in enumerate(self._quantisers()):
             quantiser.strategy = schedule.strategy
-            quantiser.width = schedule.width
+            quantiser.family = schedule.noise
             quantiser.backward_family = None if schedule.backward == "same" else schedule.backward_noise
+            quantiser.width = schedule.width
+            quantiser.most_spread = max(schedule.spread, schedule.backward_spread)
+            quantiser.freezing = schedule.method == "freezing"
+            quantiser.seed = seed * 65_536 + number
         self.set(0.0)
-
-    def _quantisers(self) -> list[tuple[Quantiser, LayerSchedule]]:
-        pairs = []
-        for layer, weights, activations in zip(
-            self._layers, self.schedules, self.activation_schedules, strict=True
-        ):
-            pairs.append((layer.map.weight_quantiser, weights))
-            pairs.extend((activation.quantiser, activations) for activation in layer.activations)
-        return pairs
 
     def state(self, t: float) -> list[tuple[NoiseState, NoiseState]]:
         """Return each layer's noise (of the weights, of the activations) at time ``t``; changes nothing."""
@@ -137,13 +147,20 @@ class Annealer:
     def set(self, t: float) -> None:
         """Give every quantiser its noise of time ``t`` (0: first step; 1 or more: no forward noise)."""
         for quantiser, schedule in self._quantisers():
-            state = noise_state(schedule, t)
-            quantiser.forward_mean.fill_(state.forward_mean)
-            quantiser.forward_spread.fill_(state.forward_spread)
-            quantiser.backward_mean.fill_(state.backward_mean)
-            quantiser.backward_spread.fill_(state.backward_spread)
+            for name, value in asdict(noise_state(schedule, t)).items():
+                getattr(quantiser, name).fill_(value)
+            quantiser.time.fill_(min(t, 1.0))
 
     def reset_weights(self, generator: torch.Generator | None = None) -> None:
         """Draw all quantised weights anew, near the thresholds and shifted by each layer's initial mean."""
         for layer, schedule in zip(self._layers, self.schedules, strict=True):
             layer.map.reset_weight(noise_state(schedule, 0.0).forward_mean, generator)
+
+    def _quantisers(self) -> list[tuple[Quantiser, LayerSchedule]]:
+        pairs = []
+        for layer, weights, activations in zip(
+            self._layers, self.schedules, self.activation_schedules, strict=True
+        ):
+            pairs.append((layer.map.weight_quantiser, weights))
+            pairs.extend((activation.quantiser, activations) for activation in layer.activations)
+        return pairs

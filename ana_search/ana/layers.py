@@ -1,5 +1,7 @@
 """Quantised layers: linear maps with quantised weights, and the quantised activation."""
 
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,7 +19,7 @@ class QuantMap(nn.Module):
     (evaluation).
     """
 
-    weight: nn.Parameter
+    weight: Tensor
     weight_quantiser: Quantiser
 
     @property
@@ -32,8 +34,8 @@ class QuantMap(nn.Module):
     def reset_weight(self, mean: float = 0.0, generator: torch.Generator | None = None) -> None:
         """Draw the float weights anew, near the stair's thresholds.
 
-        Every weight is a random threshold, plus a uniform perturbation of half-width ``1 / sqrt(fan_in)``, plus
-        the mean that the noise starts from, all in quanta (Spallanzani, Leonardi and Benini, CVPR 2022,
+        Every weight is a random threshold, plus a uniform perturbation of half-width ``1 / sqrt(fan_in)``,
+        plus the mean that the noise starts from, all in quanta (Spallanzani, Leonardi and Benini, CVPR 2022,
         section 5). Drawn in double precision on the generator's device (the CPU by default), so that all
         devices and precisions start from the same weights.
         """
@@ -49,63 +51,81 @@ class QuantMap(nn.Module):
         with torch.no_grad():
             self.weight.copy_(drawn * stair.quantum)
 
+    def _adopt(self, module: nn.Module, stair: StairFunction) -> Self:
+        """Take over the parameters of ``module``, as copies."""
+        with torch.no_grad():
+            for name, value in module.named_parameters():
+                self.get_parameter(name).copy_(value).requires_grad_(value.requires_grad)
+        self.weight_quantiser = Quantiser(stair).to(self.weight.device)
+        return self.train(module.training)
+
 
 class QuantLinear(QuantMap, nn.Linear):
     """`torch.nn.Linear` with quantised weights."""
 
     @classmethod
-    def from_float(cls, module: nn.Linear, stair: StairFunction) -> "QuantLinear":
+    def from_float(cls, module: nn.Linear, stair: StairFunction) -> Self:
         """Return a quantised copy of ``module``, sharing nothing with it."""
-        new = cls(
-            module.in_features,
-            module.out_features,
-            module.bias is not None,
-            device=module.weight.device,
-            dtype=module.weight.dtype,
-        )
-        return _adopt(new, module, stair)
+        weight, bias = module.weight, module.bias is not None
+        new = cls(module.in_features, module.out_features, bias, device=weight.device, dtype=weight.dtype)
+        return new._adopt(module, stair)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return ``input @ weight.T + bias`` with the quantised weight."""
         return functional.linear(input, self.weight_quantiser(self.weight), self.bias)
 
 
-class _QuantConv(QuantMap):
-    """The part that the convolutions share."""
+def _arguments(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> dict[str, Any]:
+    """Return what a convolution was made with."""
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    return {
+        **{name: getattr(module, name) for name in (*names, "padding_mode")},
+        "bias": module.bias is not None,
+        "device": module.weight.device,
+        "dtype": module.weight.dtype,
+    }
+
+
+class QuantConv1d(QuantMap, nn.Conv1d):
+    """`torch.nn.Conv1d` with quantised weights."""
 
     @classmethod
-    def from_float(cls, module: nn.Module, stair: StairFunction):  # type: ignore[no-untyped-def]
+    def from_float(cls, module: nn.Conv1d, stair: StairFunction) -> Self:
         """Return a quantised copy of ``module``, sharing nothing with it."""
-        new = cls(
-            module.in_channels,
-            module.out_channels,
-            module.kernel_size,
-            module.stride,
-            module.padding,
-            module.dilation,
-            module.groups,
-            module.bias is not None,
-            module.padding_mode,
-            device=module.weight.device,
-            dtype=module.weight.dtype,
-        )
-        return _adopt(new, module, stair)
+        return cls(**_arguments(module))._adopt(module, stair)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of ``input`` with the quantised weight."""
-        return self._conv_forward(input, self.weight_quantiser(self.weight), self.bias)
+        result: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), self.bias)
+        return result
 
 
-class QuantConv1d(_QuantConv, nn.Conv1d):
-    """`torch.nn.Conv1d` with quantised weights."""
-
-
-class QuantConv2d(_QuantConv, nn.Conv2d):
+class QuantConv2d(QuantMap, nn.Conv2d):
     """`torch.nn.Conv2d` with quantised weights."""
 
+    @classmethod
+    def from_float(cls, module: nn.Conv2d, stair: StairFunction) -> Self:
+        """Return a quantised copy of ``module``, sharing nothing with it."""
+        return cls(**_arguments(module))._adopt(module, stair)
 
-class QuantConv3d(_QuantConv, nn.Conv3d):
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the convolution of ``input`` with the quantised weight."""
+        result: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), self.bias)
+        return result
+
+
+class QuantConv3d(QuantMap, nn.Conv3d):
     """`torch.nn.Conv3d` with quantised weights."""
+
+    @classmethod
+    def from_float(cls, module: nn.Conv3d, stair: StairFunction) -> Self:
+        """Return a quantised copy of ``module``, sharing nothing with it."""
+        return cls(**_arguments(module))._adopt(module, stair)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the convolution of ``input`` with the quantised weight."""
+        result: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), self.bias)
+        return result
 
 
 class QuantActivation(nn.Module):
@@ -113,7 +133,7 @@ class QuantActivation(nn.Module):
 
     def __init__(self, stair: StairFunction) -> None:
         super().__init__()
-        self.quantiser = Quantiser(stair)
+        self.quantiser = Quantiser(stair, batched=True)
 
     @property
     def stair(self) -> StairFunction:
@@ -121,14 +141,6 @@ class QuantActivation(nn.Module):
         return self.quantiser.stair
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the quantised ``input``."""
-        return self.quantiser(input)
-
-
-def _adopt(new, old, stair):
-    with torch.no_grad():
-        for parameter, value in zip(new.parameters(), old.parameters(), strict=True):
-            parameter.copy_(value)
-            parameter.requires_grad_(value.requires_grad)
-    new.weight_quantiser = Quantiser(stair).to(old.weight.device)
-    return new.train(old.training)
+        """Return the quantised ``input``, of the same shape."""
+        result: Tensor = self.quantiser(input)
+        return result

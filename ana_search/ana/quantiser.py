@@ -1,8 +1,12 @@
 """The quantiser module: one stair, the noise that regularises it now, and nothing else."""
 
+from collections.abc import Callable
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 
+from ana_search.ana.freezing import frozen_mask
 from ana_search.ana.noise import Noise, Width
 from ana_search.ana.regularise import regularise
 from ana_search.ana.stairs import StairFunction
@@ -14,43 +18,89 @@ __all__ = ["Quantiser"]
 class Quantiser(nn.Module):
     """A stair function that is regularised while training and exact in evaluation.
 
-    Means and spreads are 0-d buffers in units of the stair's quantum; they are not part of the state dict,
-    because the annealer derives them from the step. A fresh quantiser has no forward noise and a static uniform
-    backward noise of spread 1/2: the clipped straight-through estimator.
+    A fresh quantiser has no forward noise and a static uniform backward noise of spread 1/2: the clipped
+    straight-through estimator. What changes from step to step is kept in 0-d float32 buffers, so that changing
+    it compiles nothing anew; they are not in the state dict, because the annealer derives them from the step.
+
+    Args:
+        stair: the stair.
+        batched: whether the first dimension of the argument counts samples (which freeze together).
     """
 
     forward_mean: Tensor
+    """Mean of the forward noise, in units of the stair's quantum, as are the next three."""
     forward_spread: Tensor
     backward_mean: Tensor
     backward_spread: Tensor
+    frozen: Tensor
+    """Fraction of the elements that are frozen, with ``freezing``."""
+    time: Tensor
+    """The moment, as a fraction of the annealing budget."""
 
-    def __init__(self, stair: StairFunction) -> None:
+    def __init__(self, stair: StairFunction, *, batched: bool = False) -> None:
         super().__init__()
         self.stair = stair
+        self.batched = batched
+        self.strategy: Strategy = "expectation"
         self.family = "uniform"
+        """Family of the forward noise."""
         self.backward_family: str | None = "uniform"
         """Family of the gradient's noise; ``None``: the forward noise, whatever the backward buffers hold."""
-        self.strategy: Strategy = "expectation"
         self.width: Width = "interval"
-        for name, value in _INITIAL.items():
-            self.register_buffer(name, torch.tensor(value), persistent=False)
+        self.most_spread: float | None = None
+        """Upper bound on both spreads, if known: compiled code is faster for it (see `Noise`)."""
+        self.freezing = False
+        """Whether a growing random part is hard and the rest noisy, instead of all being noisy."""
+        self.seed = 0
+        """Sets the masks of this quantiser apart from others'."""
+        for name, value in _FRESH.items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the regularised stair of ``x`` (training) or the stair of ``x`` (evaluation)."""
         if not self.training:
             return self.stair(x)
+        noise, backward = self.noise()
+        if not self.freezing:
+            return regularise(x, self.stair, noise, backward, strategy=self.strategy)
+        hard = regularise(x, self.stair, Noise(self.family), backward) if backward else self.stair(x)
+        soft = regularise(x, self.stair, noise, strategy=self.strategy)
+        return torch.where(self.mask(x), hard, soft)
+
+    def noise(self) -> tuple[Noise, Noise | None]:
+        """Return the forward and the backward noise (``None``: the same), in units of the argument."""
         q = self.stair.quantum
-        forward = Noise(self.family, self.forward_mean * q, self.forward_spread * q, self.width)
-        backward = None
-        if self.backward_family is not None:
-            backward = Noise(
-                self.backward_family, self.backward_mean * q, self.backward_spread * q, self.width
-            )
-        return regularise(x, self.stair, forward, backward, strategy=self.strategy)
+        most = None if self.most_spread is None else self.most_spread * q
+        forward = Noise(self.family, self.forward_mean * q, self.forward_spread * q, self.width, most)
+        if self.backward_family is None:
+            return forward, None
+        mean, spread = self.backward_mean * q, self.backward_spread * q
+        return forward, Noise(self.backward_family, mean, spread, self.width, most)
+
+    def mask(self, x: Tensor) -> Tensor:
+        """Return which elements are frozen; those of all samples of a batch are the same."""
+        return frozen_mask(x[0] if self.batched else x, self.frozen, self.time, self.seed)
 
     def extra_repr(self) -> str:
         """Return the number of levels and the quantum."""
         return f"levels={len(self.stair.levels)}, quantum={self.stair.quantum:g}"
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the buffers with the network, but leave them in float32 whatever its precision."""
+        before: dict[str, Any] = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        for name, old in before.items():
+            moved = getattr(self, name)
+            if moved.dtype != old.dtype:
+                setattr(self, name, old.to(moved.device))
+        return self
 
-_INITIAL = {"forward_mean": 0.0, "forward_spread": 0.0, "backward_mean": 0.0, "backward_spread": 0.5}
+
+_FRESH = {
+    "forward_mean": 0.0,
+    "forward_spread": 0.0,
+    "backward_mean": 0.0,
+    "backward_spread": 0.5,
+    "frozen": 0.0,
+    "time": 0.0,
+}

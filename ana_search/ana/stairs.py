@@ -3,8 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self
 
 import torch
@@ -44,6 +43,17 @@ class StairFunction:
     levels: tuple[float, ...]
     thresholds: tuple[float, ...]
     quantum: float
+    step: tuple[float, float] | None = field(init=False, compare=False, repr=False)
+    """The (distance between thresholds, jump between levels), in quanta, of a uniform stair, else ``None``.
+
+    A stair with a single threshold is uniform with distance 1.
+    """
+    scaled_levels: tuple[float, ...] = field(init=False, compare=False, repr=False)
+    """The levels in units of the argument."""
+    scaled_thresholds: tuple[float, ...] = field(init=False, compare=False, repr=False)
+    """The thresholds in units of the argument."""
+    grid: "Grid | None" = field(init=False, compare=False, repr=False)
+    """How to evaluate the stair with a floor instead of a search; ``None`` if that would not be exact."""
 
     def __init__(self, levels: Sequence[float], thresholds: Sequence[float], quantum: float = 1.0) -> None:
         levels, thresholds = _numbers("levels", levels), _numbers("thresholds", thresholds)
@@ -55,9 +65,17 @@ class StairFunction:
         quantum = float(quantum)
         if not (quantum > 0 and math.isfinite(quantum)):
             raise ValueError(f"`quantum > 0` must hold, but got quantum={quantum}")
-        object.__setattr__(self, "levels", levels)
-        object.__setattr__(self, "thresholds", thresholds)
-        object.__setattr__(self, "quantum", quantum)
+        step = _step(levels, thresholds)
+        for name, value in {
+            "levels": levels,
+            "thresholds": thresholds,
+            "quantum": quantum,
+            "step": step,
+            "scaled_levels": tuple(level * quantum for level in levels),
+            "scaled_thresholds": tuple(threshold * quantum for threshold in thresholds),
+            "grid": _grid(step, thresholds[0], levels[0], quantum),
+        }.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def ternary(cls, quantum: float = 1.0) -> Self:
@@ -105,16 +123,6 @@ class StairFunction:
         stair = cls.from_bits(bits)
         return cls(stair.levels, stair.thresholds, 2.0 / (stair.levels[-1] + 1.0))
 
-    @cached_property
-    def step(self) -> tuple[float, float] | None:
-        """The (distance between thresholds, jump between levels), in quanta, of a uniform stair, else ``None``.
-
-        A stair with a single threshold is uniform with distance 1.
-        """
-        jumps = {b - a for a, b in zip(self.levels, self.levels[1:], strict=False)}
-        widths = {b - a for a, b in zip(self.thresholds, self.thresholds[1:], strict=False)} or {1.0}
-        return (widths.pop(), jumps.pop()) if len(jumps) == 1 and len(widths) == 1 else None
-
     def __call__(self, x: Tensor) -> Tensor:
         """Return the level of every element of ``x``: same shape, dtype and memory format, no gradient.
 
@@ -129,38 +137,7 @@ class StairFunction:
         x = working(x)
         if self.grid is None:
             return cut(x, self.scaled_thresholds, self.scaled_levels)
-        return self.grid.level(self.grid.count(x).clamp_(0.0, float(len(self.thresholds))))
-
-    @cached_property
-    def grid(self) -> "Grid | None":
-        """How to evaluate the stair with a floor instead of a search, or ``None`` if that would not be exact.
-
-        It is for a uniform stair whose quantum is a power of two and whose thresholds are one quantum apart,
-        all at half-integers or all at integers.
-        """
-        q, first, low = self.quantum, self.thresholds[0], self.levels[0]
-        if (
-            self.step is None
-            or self.step[0] != 1.0
-            or math.frexp(q)[0] != 0.5
-            or not 2.0**-30 <= q <= 2.0**30
-        ):
-            return None
-        jump = self.step[1]
-        if first % 0.5 != 0.0 or any(v * 256.0 % 1.0 != 0.0 or abs(v) > 1024.0 for v in (first, low, jump)):
-            return None
-        halves = first % 1.0 == 0.5
-        return Grid(q, first - (0.5 if halves else 1.0), halves, jump * q, low * q)
-
-    @cached_property
-    def scaled_levels(self) -> tuple[float, ...]:
-        """The levels in units of the argument."""
-        return tuple(level * self.quantum for level in self.levels)
-
-    @cached_property
-    def scaled_thresholds(self) -> tuple[float, ...]:
-        """The thresholds in units of the argument."""
-        return tuple(threshold * self.quantum for threshold in self.thresholds)
+        return self.grid.level(self.grid.passed(x).clamp_(0.0, float(len(self.thresholds))))
 
 
 class Grid(NamedTuple):
@@ -173,7 +150,7 @@ class Grid(NamedTuple):
     jump: float
     lowest: float
 
-    def count(self, x: Tensor) -> Tensor:
+    def passed(self, x: Tensor) -> Tensor:
         """Return how many thresholds ``x`` has reached, were there any number of them on both sides."""
         scaled = x if self.quantum == 1.0 else x * (1.0 / self.quantum)
         floor = torch.floor(scaled)
@@ -199,6 +176,23 @@ def cut(x: Tensor, thresholds: Sequence[float] | Tensor, levels: Sequence[float]
     for k, threshold in enumerate(thresholds):
         y = torch.where(x >= threshold, levels[k + 1], y)
     return y
+
+
+def _step(levels: tuple[float, ...], thresholds: tuple[float, ...]) -> tuple[float, float] | None:
+    jumps = {b - a for a, b in itertools.pairwise(levels)}
+    widths = {b - a for a, b in itertools.pairwise(thresholds)} or {1.0}
+    return (widths.pop(), jumps.pop()) if len(jumps) == 1 and len(widths) == 1 else None
+
+
+def _grid(step: tuple[float, float] | None, first: float, lowest: float, quantum: float) -> "Grid | None":
+    """Return the grid of a uniform stair if the quantum is a power of two and the thresholds are one apart,
+    all at half-integers or all at integers."""
+    if step is None or step[0] != 1.0 or math.frexp(quantum)[0] != 0.5 or not 2.0**-30 <= quantum <= 2.0**30:
+        return None
+    if first % 0.5 != 0.0 or any(v * 256.0 % 1.0 != 0.0 or abs(v) > 1024.0 for v in (first, lowest, step[1])):
+        return None
+    halves = first % 1.0 == 0.5
+    return Grid(quantum, first - (0.5 if halves else 1.0), halves, step[1] * quantum, lowest * quantum)
 
 
 def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Key, symmetric_uniform
@@ -44,7 +43,7 @@ def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, sca
             count.add_(reached(y, thresholds[k]))
         return grid.level(count)
     early = _lead(family, scale, grid.quantum)
-    inner = grid.count(y if early is None else y + early).clamp(1.0, n - 1.0)
+    inner = grid.passed(y if early is None else y + early).clamp(1.0, n - 1.0)
     inner = inner * reached(y, thresholds[0])
     return grid.level(inner + (n - inner) * reached(y, thresholds[n - 1]))
 

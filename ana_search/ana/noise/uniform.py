@@ -79,10 +79,10 @@ class Uniform(NoiseFamily):
 def _apart(ladder: Ladder) -> list[tuple[float, float]] | None:
     """Return where each ramp begins and ends, if they are few; ramps that touch are one.
 
-    ``None`` if there are many, or their places are not known as numbers.
+    ``None`` if there are many, or their places are not known as numbers. Compiled code gains nothing by them.
     """
     first, rungs, scale, _, _, _ = ladder
-    if isinstance(first, Tensor) or isinstance(scale, Tensor):
+    if isinstance(first, Tensor) or isinstance(scale, Tensor) or torch.compiler.is_compiling():
         return None
     if scale == 0.5:
         return [(first - 0.5, first + rungs - 0.5)]
@@ -102,7 +102,7 @@ def _steps(y: Tensor, ladder: Ladder) -> Tensor:
     """Return the sum of ramps that do not overlap: the nearest one, on top of those below."""
     z = (y - ladder.first).clamp_(-0.5, ladder.rungs - 0.5)
     nearest = z.round()
-    z.sub_(nearest).clamp_(-ladder.scale, ladder.scale).mul_(0.5 / ladder.scale)
+    z.sub_(nearest).mul_(0.5 / ladder.scale).clamp_(-0.5, 0.5)
     return nearest.add_(z).add_(0.5)
 
 

@@ -1,0 +1,44 @@
+"""Progressive freezing: which elements of a layer are hard at a given moment."""
+
+import torch
+from torch import Tensor
+
+from ana_search.ana.counter import symmetric_uniform
+
+__all__ = ["REFRESHES", "frozen_mask"]
+
+REFRESHES = 20.0
+"""How often each element draws its lot anew over the whole annealing budget."""
+
+
+def frozen_mask(like: Tensor, fraction: Tensor, time: Tensor, seed: int) -> Tensor:
+    """Return which elements are frozen: a boolean tensor of the shape of ``like``, true with rate ``fraction``.
+
+    Every element holds a lot, uniform on (0, 1), and is frozen while the lot is below ``fraction``: the mask
+    grows with the fraction. Masks are refreshed softly, as in StoMPP (Smith and Islam, arXiv:2601.22660 and
+    2606.27759): now and then an element draws another lot, each at its own moments, so that over a time ``dt``
+    only ``REFRESHES * dt`` of them do. The mask is a function of the arguments alone, which makes it the same
+    in a run that is resumed.
+
+    Args:
+        like: tensor that gives shape and device.
+        fraction: 0-d tensor in [0, 1]: expected fraction of frozen elements.
+        time: 0-d tensor, the moment as a fraction of the annealing budget.
+        seed: integer that sets this mask apart from others.
+    """
+    shape = torch.empty_like(like, dtype=torch.float32, requires_grad=False)
+    first, second = _key(seed, like.device)
+    phase = symmetric_uniform(shape, (first, second)) * 0.5 + 0.5
+    draw = torch.floor(time * REFRESHES + phase).to(torch.int32)
+    lot = symmetric_uniform(shape, (second, (draw + 1) * _STRIDE)) * 0.5 + 0.5
+    return lot < fraction
+
+
+_STRIDE = 0x9E3779B9 - 2**32
+
+
+def _key(seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return two 32-bit integers that differ from seed to seed."""
+    mixed = [((seed * 2 + k + 1) * 0x9E3779B97F4A7C15 >> 16) % 2**32 - 2**31 for k in range(2)]
+    first, second = torch.tensor(mixed, dtype=torch.int32, device=device).unbind()
+    return first, second
