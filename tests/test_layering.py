@@ -25,7 +25,8 @@ LAYERS = [
     ["ana_search.confirm"],
     ["ana_search.export"],
     ["analysis"],
-    ["ana_search.plots", "ana_search.dashboard"],
+    ["ana_search.plots"],
+    ["ana_search.dashboard"],
     ["ana_search.cli"],
 ]
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}

@@ -95,7 +95,7 @@ def test_five_mistakes_in_one_message(command: str, tmp_path: Path) -> None:
 def test_studies_lists_the_shipped_files(tmp_path: Path) -> None:
     done = ana_search("studies", "--format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    names = {row["name"] for row in json.loads(done.stdout)}
+    names = {row["study"] for row in json.loads(done.stdout)}
     assert {path.stem for path in (ROOT / "studies").glob("*.toml")} == names
 
 
