@@ -26,13 +26,14 @@ class InputCoding:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the input values of uint8 ``images`` [B, C, H, W], float32 of the same shape."""
+        positions = images.int()
         channels = self.values.shape[0]
-        if channels == 1:
-            return self.values[0][images.int()]
-        offsets = (
-            torch.arange(channels, device=images.device, dtype=torch.int32).view(1, channels, 1, 1) * 256
-        )
-        return self.values.flatten()[images.int() + offsets]
+        if channels > 1:
+            # One table behind the other: a single look-up for all channels.
+            positions = positions + torch.arange(
+                0, 256 * channels, 256, dtype=torch.int32, device=images.device
+            ).view(1, -1, 1, 1)
+        return self.values.flatten().index_select(0, positions.flatten()).view(images.shape)
 
     def to(self, device: torch.device) -> "InputCoding":
         """Return the coding with its tables on ``device``."""

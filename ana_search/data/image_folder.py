@@ -2,49 +2,56 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from ana_search.data.cache import cache_file, read_cache, write_cache
+from ana_search.data.decode import decode, decode_one, size_of
 from ana_search.data.source import Images, Source
 from ana_search.errors import DataError
 from ana_search.plan import DataPlan
 
 __all__ = ["SOURCE"]
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _LAYOUT = "allowed: a folder that holds train/ and test/, each with one folder of images a class"
-_CACHE_VERSION = 1
+_VERSION = 2  # of what is decoded, and how
+_TENSORS = {"train", "test", "counts"}
 
-Listing = list[tuple[Path, int]]
+
+class _Found(NamedTuple):
+    """The images of one part, by class and then by name; ``stamps`` tell whether a file has changed."""
+
+    files: list[Path]
+    labels: list[int]
+    stamps: list[str]
 
 
 def _load(plan: DataPlan) -> Images:
     root = _root(plan)
     classes = _classes(root)
-    train, test = (_list(root, part, classes) for part in ("train", "test"))
-    cache = _cache_file(root, [*train, *test])
-    if cache.is_file():
-        arrays = torch.load(cache, weights_only=True)
-    else:
-        arrays = {"train": _decode(train), "test": _decode(test)}
-        _check_sizes(arrays["train"], arrays["test"], root)
-        _write(arrays, cache)
-    images = arrays["train"]
-    means, deviations = _statistics(images)
-    labels, test_labels = (torch.tensor([label for _, label in part]) for part in (train, test))
-    return Images(images, labels, arrays["test"], test_labels, tuple(classes), means, deviations)
+    train, test = (_find(root, part, classes) for part in ("train", "test"))
+    key = hashlib.sha256(
+        "\n".join([str(_VERSION), *train.stamps, *test.stamps]).encode(errors="surrogateescape")
+    )
+    cache = cache_file(root, key.hexdigest())
+    tensors = read_cache(cache, _TENSORS)
+    if tensors is None:
+        tensors = _decode(root, train, test)
+        write_cache(cache, tensors)
+    means, deviations = _statistics(tensors["counts"])
+    labels, test_labels = torch.tensor(train.labels), torch.tensor(test.labels)
+    return Images(tensors["train"], labels, tensors["test"], test_labels, tuple(classes), means, deviations)
 
 
 def _shape(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
     root = _root(plan)
     classes = _classes(root)
-    first = _list(root, "train", classes)[0][0]
-    channels, height, width = _decode_one(first).shape
+    first = _find(root, "train", classes[:1]).files[0]
+    channels, height, width = decode_one(first).shape
     return (channels, height, width), len(classes)
 
 
@@ -54,100 +61,68 @@ def _root(plan: DataPlan) -> Path:
     root = Path(plan.root).expanduser()
     for folder in (root, root / "train", root / "test"):
         if not folder.is_dir():
-            raise DataError(f"data.root: {folder} does not exist (seen from {Path.cwd()}); {_LAYOUT}")
+            raise DataError(
+                f"data.root: {folder} does not exist or is no folder (seen from {Path.cwd()}); {_LAYOUT}"
+            )
     return root.resolve()
 
 
 def _classes(root: Path) -> list[str]:
-    classes = sorted(entry.name for entry in (root / "train").iterdir() if entry.is_dir())
-    if len(classes) < 2:
+    """Return the names of the classes, the folders in train/, in alphabetical order."""
+    train, test = (
+        {entry.name for entry in (root / part).iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+        for part in ("train", "test")
+    )
+    if len(train) < 2:
+        raise DataError(f"data.root: {root / 'train'} holds {len(train)} class folders; allowed: 2 or more")
+    if train != test:
         raise DataError(
-            f"data.root: {root / 'train'} holds {len(classes)} class folders; at least 2 are needed"
+            f"data.root: train/ and test/ in {root} must hold the same classes; "
+            f"only one of them has {', '.join(sorted(train ^ test))}"
         )
-    return classes
+    return sorted(train)
 
 
-def _list(root: Path, part: str, classes: list[str]) -> Listing:
-    """Return every image of a part with its label, by class and then by name."""
-    found: Listing = []
+def _find(root: Path, part: str, classes: list[str]) -> _Found:
+    found = _Found([], [], [])
     for label, name in enumerate(classes):
         folder = root / part / name
-        files = sorted(folder.iterdir()) if folder.is_dir() else []
-        images = [path for path in files if path.suffix.lower() in _SUFFIXES]
+        with os.scandir(folder) as entries:
+            images = sorted(
+                (entry for entry in entries if entry.name.lower().endswith(_SUFFIXES)),
+                key=lambda entry: entry.name,
+            )
         if not images:
-            raise DataError(f"data.root: no image in {folder}; allowed: {', '.join(sorted(_SUFFIXES))}")
-        found += [(path, label) for path in images]
+            raise DataError(f"data.root: no image in {folder}; allowed: {', '.join(_SUFFIXES)}")
+        for entry in images:
+            stat = entry.stat()
+            found.files.append(folder / entry.name)
+            found.labels.append(label)
+            stamp = f"{part}/{name}/{entry.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+            found.stamps.append(stamp)
     return found
 
 
-def _decode(listing: Listing) -> Tensor:
-    """Return uint8 [N, C, H, W]. Raises `DataError` for an image of another size than the first."""
-    first = _decode_one(listing[0][0])
-    images = torch.empty((len(listing), *first.shape), dtype=torch.uint8)
-    for position, (path, _) in enumerate(listing):
-        image = _decode_one(path)
-        if image.shape != first.shape:
-            raise DataError(
-                f"data.root: {path} is {_size(image)}, {listing[0][0]} is {_size(first)}; "
-                "all images must have one size and one number of channels"
-            )
-        images[position] = image
-    return images
+def _decode(root: Path, train: _Found, test: _Found) -> dict[str, Tensor]:
+    """Return the images of both parts, and how often each channel of the training images has each value."""
+    images, test_images = decode(train.files), decode(test.files)
+    if images.shape[1:] != test_images.shape[1:]:
+        raise DataError(
+            f"data.root: images in {root} are {size_of(images[0])} in train/, but {size_of(test_images[0])} in test/; "
+            "allowed: images of one size and one number of channels"
+        )
+    counts = [torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]
+    return {"train": images, "test": test_images, "counts": torch.stack(counts)}
 
 
-def _decode_one(path: Path) -> Tensor:
-    """Return one image as uint8 [C, H, W]: one channel if it is grey, else three."""
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("L" if image.mode in ("1", "L", "I", "I;16") else "RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"data.root: {path} cannot be read as an image ({error})") from error
-    tensor = torch.from_numpy(pixels)
-    return tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1)
-
-
-def _size(image: Tensor) -> str:
-    channels, height, width = image.shape
-    return f"{width} x {height} with {channels} channel{'s' if channels > 1 else ''}"
-
-
-def _check_sizes(train: Tensor, test: Tensor, root: Path) -> None:
-    if train.shape[1:] != test.shape[1:]:
-        raise DataError(f"data.root: {root} has {_size(train[0])} in train/ and {_size(test[0])} in test/")
-
-
-def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of pixel / 255 for each channel, from exact integer counts."""
-    means, deviations = [], []
+def _statistics(counts: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of pixel / 255 for each channel, from its counts, int64 [C, 256]."""
     levels = torch.arange(256, dtype=torch.float64) / 255
-    for channel in range(images.shape[1]):
-        counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
-        mean = (counts * levels).sum() / counts.sum()
-        variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
-        means.append(mean.item())
-        deviations.append(max(variance.sqrt().item(), 1 / 255))
-    return tuple(means), tuple(deviations)
-
-
-def _cache_file(root: Path, listing: Listing) -> Path:
-    """Return the cache's path; it names the files, their sizes and times, so that a changed folder has another."""
-    key = hashlib.sha256(f"{_CACHE_VERSION}\n{root}\n".encode())
-    for path, label in listing:
-        stat = path.stat()
-        key.update(f"{path.relative_to(root)}\0{label}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "ana-search" / f"{root.name}-{key.hexdigest()[:24]}.pt"
-
-
-def _write(arrays: dict[str, Tensor], cache: Path) -> None:
-    """Write the cache under a temporary name and rename it; without a place to write, do without."""
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache.parent, suffix=".part", delete=False) as file:
-            torch.save(arrays, file)
-        Path(file.name).replace(cache)
-    except OSError:
-        return
+    shares = counts / counts.sum(dim=1, keepdim=True).double()
+    means = (shares * levels).sum(dim=1)
+    variances = (shares * (levels - means[:, None]) ** 2).sum(dim=1)
+    deviations = variances.sqrt().clamp_min(1 / 255)  # images of one colour have none
+    return tuple(means.tolist()), tuple(deviations.tolist())
 
 
 SOURCE = Source(load=_load, shape=_shape, flips=True)

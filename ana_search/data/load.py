@@ -7,7 +7,7 @@ import torch
 from ana_search.data import cifar10, digits, fashion_mnist, image_folder, svhn
 from ana_search.data.coding import dyadic_coding, float_coding
 from ana_search.data.dataset import Dataset
-from ana_search.data.source import Source
+from ana_search.data.source import Source, check_images
 from ana_search.data.split import pick, split
 from ana_search.errors import DataError
 from ana_search.plan import DataPlan
@@ -32,7 +32,7 @@ def load_dataset(plan: DataPlan) -> Dataset:
         DataError: an unknown name, missing or unreadable files, or more images asked for than there are.
     """
     source = _find(plan.name)
-    raw = source.load(plan)
+    raw = check_images(source.load(plan), plan.name)
     images, labels = raw.images, raw.labels
     if plan.train_size is not None:
         chosen = pick(labels, plan.train_size, f"data set {plan.name!r}")
@@ -66,7 +66,12 @@ def _find(name: str) -> Source:
             f"unknown data set {name!r}; allowed: {', '.join([*DATASETS, *sorted(installed)])} "
             f"(or an installed one of the entry point group {ENTRY_POINTS})"
         )
-    source = installed[name].load()
+    try:
+        source = installed[name].load()
+    except (ImportError, AttributeError) as error:
+        raise DataError(
+            f"data set {name!r}: its entry point {installed[name].value!r} cannot be loaded ({error})"
+        ) from error
     if not isinstance(source, Source):
         raise DataError(
             f"entry point {name!r} of {ENTRY_POINTS} must be an ana_search.data.Source, got {source!r}"

@@ -1,9 +1,15 @@
 """torchvision's CIFAR-10, SVHN and Fashion-MNIST, with its download, as uint8 tensors."""
 
+import sys
+import tarfile
+import zlib
+from contextlib import redirect_stdout
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from ana_search.data.source import Images
@@ -13,6 +19,9 @@ from ana_search.plan import DataPlan
 __all__ = ["DEFAULT_ROOT", "load_parts"]
 
 DEFAULT_ROOT = "data"
+
+_KINDS = {"cifar10": "CIFAR10", "svhn": "SVHN", "fashion_mnist": "FashionMNIST"}
+_BROKEN = (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error)
 
 
 def load_parts(
@@ -29,25 +38,18 @@ def load_parts(
     Raises:
         DataError: the files are not there and cannot be downloaded.
     """
-    root = Path(plan.root or DEFAULT_ROOT)
+    root = Path(plan.root or DEFAULT_ROOT).expanduser()
     (images, labels), (test_images, test_labels) = (_read(plan.name, root, part) for part in parts)
     return Images(images, labels, test_images, test_labels, classes, *statistics)
 
 
 def _read(name: str, root: Path, part: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    import torchvision  # takes seconds that reading a study file need not wait for
-
-    kind = {
-        "cifar10": torchvision.datasets.CIFAR10,
-        "svhn": torchvision.datasets.SVHN,
-        "fashion_mnist": torchvision.datasets.FashionMNIST,
-    }[name]
     try:
-        raw = kind(str(root), download=True, **part)
-    except (OSError, RuntimeError) as error:
+        raw = _open(name, root, part)
+    except _BROKEN as error:
         raise DataError(
-            f"data set {name!r} is not in {root.resolve()} and could not be downloaded ({error}); "
-            "allowed: a network connection, or data.root with torchvision's files"
+            f"data.root: data set {name!r} is not in {root.resolve()} and could not be downloaded ({error}); "
+            "allowed: a network connection, or a folder with torchvision's files"
         ) from error
     images = torch.as_tensor(raw.data)
     if name == "cifar10":
@@ -56,3 +58,17 @@ def _read(name: str, root: Path, part: dict[str, Any]) -> tuple[Tensor, Tensor]:
         images = images.unsqueeze(1)
     labels = torch.as_tensor(raw.labels if name == "svhn" else raw.targets)
     return images.to(torch.uint8).contiguous(), labels.to(torch.int64)
+
+
+def _open(name: str, root: Path, part: dict[str, Any]) -> Any:
+    """Return torchvision's data set from ``root``; one process at a time downloads what is missing."""
+    import torchvision  # takes seconds that reading a study file need not wait for
+
+    kind = getattr(torchvision.datasets, _KINDS[name])
+    with redirect_stdout(sys.stderr):  # torchvision prints; standard output is for results
+        try:
+            return kind(str(root), download=False, **part)
+        except RuntimeError:  # not there, or damaged
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / f".{name}.lock"):
+                return kind(str(root), download=True, **part)

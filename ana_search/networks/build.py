@@ -32,6 +32,8 @@ def build_network(plan: NetworkPlan, *, input_shape: tuple[int, int, int], class
         NetworkError: no network of that name, or it cannot be built for such images.
     """
     make = _find(plan.name)
+    if plan.width is not None and plan.width < 1:
+        raise NetworkError(f"network.width: got {plan.width}; allowed: 1 or more")
     options = {} if plan.width is None else {"width": plan.width}
     network = make(input_shape, classes, **options)
     if not isinstance(network, nn.Module):
@@ -57,5 +59,10 @@ def _find(name: str) -> Callable[..., nn.Module]:
             f"unknown network {name!r}; allowed: {', '.join([*NETWORKS, *sorted(installed)])} "
             f"(or an installed one of the entry point group {ENTRY_POINTS})"
         )
-    made: Callable[..., nn.Module] = installed[name].load()
+    try:
+        made: Callable[..., nn.Module] = installed[name].load()
+    except (ImportError, AttributeError) as error:
+        raise NetworkError(
+            f"network {name!r}: its entry point {installed[name].value!r} cannot be loaded ({error})"
+        ) from error
     return made

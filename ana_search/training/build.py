@@ -1,11 +1,11 @@
 """From a plan to its quantised network and the annealer that drives it."""
 
-import torch
 from torch import nn
 
 from ana_search.ana import Annealer, StairFunction, quantise
 from ana_search.networks import build_network
 from ana_search.plan import TrainingPlan
+from ana_search.training.random_state import seeded
 
 __all__ = ["build", "network_of"]
 
@@ -18,8 +18,7 @@ def build(plan: TrainingPlan, input_shape: tuple[int, int, int], classes: int) -
     Raises:
         NetworkError: the network cannot be built or quantised as the plan says.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
+    with seeded(plan.seed, "weights"):
         network = network_of(plan, input_shape, classes)
         annealer = Annealer(
             network,

@@ -15,7 +15,7 @@ from ana_search.training.result import EpochReport
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 def save_checkpoint(
@@ -60,7 +60,13 @@ def load_checkpoint(
         return None
     if not isinstance(state, dict) or state.get("version") != _VERSION or state.get("plan") != plan.hash:
         return None
+    if _shapes(state["network"]) != _shapes(network.state_dict()):
+        return None
     network.load_state_dict(state["network"])
     optimiser.load_state_dict(state["optimiser"])
     history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
     return history, state["random_states"]
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

@@ -13,7 +13,8 @@ class EpochReport:
 
     ``loss`` and ``train_accuracy`` are means over the epoch's batches, with noise; ``accuracy`` is that of the
     stair network on the validation part. ``gap`` is the regularisation gap of each layer at the end of the
-    epoch (see `ana_search.ana.regularisation_gap`), ``seconds`` the time since the run was started or resumed.
+    epoch (see `ana_search.ana.regularisation_gap`), ``seconds`` the time that the run has taken so far, that
+    before it was interrupted included.
     """
 
     epoch: int
