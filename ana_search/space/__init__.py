@@ -1,6 +1,7 @@
 """The search space: parameters of trials, grids, samplers, pruners, seeds."""
 
 from ana_search.space.cells import cell_count, grid
+from ana_search.space.distributions import distributions
 from ana_search.space.draw import TrialParams, suggest
 from ana_search.space.fidelity import make_pruner, rungs
 from ana_search.space.layers import layer_count
@@ -16,6 +17,7 @@ __all__ = [
     "TrialParams",
     "cell_count",
     "derive_seed",
+    "distributions",
     "grid",
     "is_conditional",
     "layer_count",

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ana_search.space.distributions import distributions
 from ana_search.space.seeds import derive_seed
 from ana_search.space.walk import is_conditional
 from ana_search.study_file import StudySpec
@@ -18,18 +19,22 @@ __all__ = ["SAMPLERS", "make_sampler"]
 
 
 def _tpe(spec: StudySpec, seed: int) -> "BaseSampler":
-    from ana_search.space.given import GivenTpe
+    from ana_search.space.known import KnownTpe
 
-    return GivenTpe(seed=seed, multivariate=True, constant_liar=True, group=is_conditional(spec))
+    grouped = is_conditional(spec)
+    known = None if grouped else distributions(spec)
+    return KnownTpe(known, seed=seed, multivariate=True, constant_liar=True, group=grouped)
 
 
 def _qmc(spec: StudySpec, seed: int) -> "BaseSampler":
     from optuna.samplers import RandomSampler
 
-    from ana_search.space.given import GivenQmc
+    from ana_search.space.known import KnownQmc
 
-    # The sequence belongs to the study (Optuna keeps the place in it); only what lies outside is drawn anew.
-    return GivenQmc(
+    # The sequence belongs to the study (Optuna keeps the place in it). It has a coordinate for every parameter,
+    # also for those that do not exist in a trial.
+    return KnownQmc(
+        distributions(spec),
         qmc_type="sobol",
         scramble=True,
         seed=derive_seed(spec.study.seed, "qmc"),
@@ -45,9 +50,9 @@ def _random(spec: StudySpec, seed: int) -> "BaseSampler":
 
 
 def _nsga2(spec: StudySpec, seed: int) -> "BaseSampler":
-    from optuna.samplers import NSGAIISampler
+    from ana_search.space.known import KnownNsga2
 
-    return NSGAIISampler(seed=seed)
+    return KnownNsga2(None if is_conditional(spec) else distributions(spec), seed=seed)
 
 
 SAMPLERS: dict[str, Callable[[StudySpec, int], "BaseSampler"]] = {

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from ana_search.space import SAMPLERS, is_conditional, make_sampler, suggest
+from ana_search.space import SAMPLERS, distributions, is_conditional, make_sampler, suggest
 from ana_search.study_file import StudySpec
 from tests.space.conftest import MakeStudy
 
@@ -75,10 +75,56 @@ def test_qmc_covers_every_choice_evenly_although_replicates_are_enqueued(make_st
     drawn = study.trials[1::2]
     repeated = study.trials[2::2]
     assert [one.params for one in drawn] == [other.params for other in repeated]
-    counts = Counter(trial.params["noise"] for trial in drawn)
+    points = [study.trials[0], *drawn[:63]]
+    counts = Counter(trial.params["noise"] for trial in points)
     assert set(counts.values()) == {16}
-    quarters = Counter(int((trial.params["offset.0"] + 0.2) / 0.1) for trial in drawn)
+    quarters = Counter(int((trial.params["offset.0"] + 0.2) / 0.1) for trial in points)
     assert set(quarters.values()) == {16}
+
+
+def _with_random_trials(spec: StudySpec, count: int) -> optuna.Study:
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    for number in range(count):
+        trial = study.ask()
+        suggest(trial, spec)
+        study.tell(trial, (number * 37 % 101) / 101)
+    return study
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_knowing_the_space_changes_no_draw(sampler: str, make_study: MakeStudy) -> None:
+    """Where nothing was widened the known space is the one that Optuna infers."""
+    spec = make_study(MIXED, f'sampler = "{sampler}"')
+    study = _with_random_trials(spec, 60)
+    drawn = []
+    for known in (True, False):
+        study.sampler = make_sampler(spec, 60)
+        if not known:
+            study.sampler._known = None  # type: ignore[attr-defined]  # the switch under test
+        drawn.append(suggest(study.ask(), spec))
+        study.tell(len(study.trials) - 1, state=TrialState.FAIL)
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "nsga2"])
+def test_a_widened_range_is_searched_in_its_whole_width(sampler: str, make_study: MakeStudy) -> None:
+    narrow = make_study("offset = { low = -0.1, high = 0.1 }", f'sampler = "{sampler}"')
+    study = _with_random_trials(narrow, 20)
+    wide = make_study("offset = { low = -1.0, high = 1.0 }", f'sampler = "{sampler}"')
+    drawn = []
+    for number in range(20, 50):
+        study.sampler = make_sampler(wide, number)
+        trial = study.ask()
+        drawn.append(float(suggest(trial, wide)["offset"]))
+        assert set(trial.relative_params) <= {"offset"}
+        study.tell(trial, abs(drawn[-1]))
+    assert max(map(abs, drawn)) > 0.5
+
+
+def test_distributions_are_those_that_trials_have(make_study: MakeStudy) -> None:
+    spec = make_study(MIXED)
+    study = _with_random_trials(spec, 1)
+    assert study.trials[0].distributions == distributions(spec)
 
 
 def test_tpe_draws_nothing_for_a_given_trial(make_study: MakeStudy) -> None:
