@@ -49,6 +49,11 @@ class RayDispatcher:
         self._owns_ray = False
         self._stopping = False
 
+    def check(self) -> None:
+        """Raise `ResourceError` if this machine alone can never meet the request; starts nothing."""
+        if self._address is None and not ray.is_initialized():
+            check_request(self._request, [local_resources()])
+
     def start(self) -> int:
         """Connect, check that the slots fit, and ask for their actors; return the number of slots.
 
@@ -56,8 +61,7 @@ class RayDispatcher:
             ResourceError: the cluster cannot be reached, or never has room for all slots.
         """
         if not ray.is_initialized():
-            if self._address is None:
-                check_request(self._request, [local_resources()])
+            self.check()
             self._connect()
         check_request(self._request, [node["Resources"] for node in ray.nodes() if node["Alive"]])
         self._slots = [self._open_slot(number) for number in range(self._request.workers)]
