@@ -34,6 +34,8 @@ def gather(place: StudyPlace, study: optuna.Study) -> Shown:
     """Return what the dashboard shows of a study."""
     spec = place.spec(study)
     frame = load_results(place.name, storage=place.url, runs=place.folder.runs)
+    if frame.empty:  # no trial yet: no columns either
+        frame = pd.DataFrame({"number": [], "state": [], "value": []})
     maximise = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
     attribution, problem = _attribution(frame)
     facts = StudyFacts(

@@ -1,5 +1,6 @@
 """A small study in SQLite, as a launch leaves it."""
 
+import shutil
 from pathlib import Path
 
 import optuna
@@ -53,9 +54,17 @@ def frame_of(study: optuna.Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("dashboard") / "study.db"
+    make_study(f"sqlite:///{path}")._storage.remove_session()
+    return path
+
+
 @pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
-    return make_study(f"sqlite:///{tmp_path}/study.db")
+def study(database: Path, tmp_path: Path) -> optuna.Study:
+    shutil.copy(database, tmp_path / "study.db")
+    return optuna.load_study(study_name="digits", storage=f"sqlite:///{tmp_path}/study.db")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Studies as a launch leaves them, made without training."""
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -26,11 +27,13 @@ def stored_study(
     study.set_user_attr("requested", requested_trials(spec))
     draw = random.Random(0)
     wanted = [(params, replicate) for params in grid(spec) for replicate in range(spec.replicates)]
-    finished = []
+    finished, plans = [], {}
     for number, (params, replicate) in enumerate(wanted[:trials]):
         fixed = FixedTrial(params)
         suggest(fixed, spec)
-        plan = make_plan(spec, params, replicate_seed(spec, replicate))
+        cell = json.dumps(params)
+        plans[cell] = plans.get(cell) or make_plan(spec, params, 0)
+        plan = dataclasses.replace(plans[cell], seed=replicate_seed(spec, replicate))
         value = EFFECTS[str(params["interval"])] + draw.gauss(0, 0.015)
         attributes = {
             "seed": plan.seed,
