@@ -28,6 +28,9 @@ QUESTION = (
 )
 Design = Literal["auto", "factorial", "space_filling"]
 
+LEAST_AGREEMENT = 0.25
+"""Lost trials matter where, counted at chance, they leave less than this part of the draws to the verdict."""
+
 
 @dataclass(frozen=True)
 class Attribution:
@@ -169,8 +172,8 @@ def attribute(
     verdict, probability = _decide(found, sample, level)
     sensitivity = {"failed_dropped": verdict, "failed_chance": verdict}
     if found is not None and len(sample.lost):
-        sensitivity["failed_chance"] = _with_lost(sample, method, chance, draws, seed, level)
-        if sensitivity["failed_chance"] != verdict:
+        sensitivity["failed_chance"], other = _with_lost(sample, method, chance, draws, seed, level)
+        if verdict != INCONCLUSIVE and other.get(verdict, 0.0) < LEAST_AGREEMENT:
             reasons.append("failed_trials_matter")
     ungated = verdict
     if reasons:
@@ -226,10 +229,11 @@ def _power(
 
 def _with_lost(
     sample: Sample, method: Design, chance: float | None, draws: int, seed: int, level: float
-) -> str:
+) -> tuple[str, dict[str, float]]:
+    """The verdict and the regions' probabilities when every lost trial counts as one at chance."""
     filled = sample.with_lost(float(sample.outcome.min()) if chance is None else chance)
     found = estimate(filled, make_layout(filled), method, draws=draws, seed=seed)
-    return _decide(found, filled, level)[0]
+    return _decide(found, filled, level)
 
 
 def _draws(found: Estimate | None, groups: Mapping[str, list[str]]) -> pd.DataFrame:

@@ -5,13 +5,13 @@ Every table has factor columns, ``value``, ``state``, ``number`` and ``seed``, a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["CASES", "MIXED", "MixedTruth", "Planted", "factorial_frame", "mixed_frame", "random_positions"]
+__all__ = ["CASES", "MIXED", "MixedTruth", "Planted", "adaptive_frame", "factorial_frame", "mixed_frame", "random_positions"]
 
 Floats = npt.NDArray[np.float64]
 NoiseKind = Literal["normal", "skewed"]
@@ -92,7 +92,7 @@ def factorial_frame(
 ) -> pd.DataFrame:
     """Return a full factorial: 4 intervals x 2 power laws x 4 families x `replicates` seeds.
 
-    `failed` is the chance of a trial to fail; `idle_levels` adds a factor ``idle`` that does nothing.
+    `failed` is the part of the trials that fail, drawn at random; `idle_levels` adds a factor ``idle`` that does nothing.
     """
     levels = [INTERVALS, POWERS, FAMILIES] + ([tuple(f"idle{i}" for i in range(idle_levels))] if idle_levels else [])
     names = ["interval", "power_law", "noise"] + (["idle"] if idle_levels else [])
@@ -112,7 +112,8 @@ def factorial_frame(
 
 
 def _finish(frame: pd.DataFrame, value: Floats, failed: float, generator: np.random.Generator) -> pd.DataFrame:
-    lost = generator.uniform(size=len(frame)) < failed
+    lost = np.zeros(len(frame), dtype=bool)
+    lost[generator.choice(len(frame), size=round(failed * len(frame)), replace=False)] = True
     frame["number"] = np.arange(len(frame))
     frame["value"] = np.where(lost, np.nan, value)
     frame["state"] = np.where(lost, "FAIL", "COMPLETE")
@@ -224,3 +225,47 @@ def mixed_frame(truth: Planted, generator: np.random.Generator, trials: int = 20
     )
     frame["seed"] = np.arange(trials)
     return _finish(frame, value, 0.0, generator)
+
+
+def adaptive_frame(
+    truth: Planted, generator: np.random.Generator, trials: int = 200, *, pruning: bool = True
+) -> pd.DataFrame:
+    """Return the trials of an adaptive search of the mixed space: Optuna's TPE, with its median pruner.
+
+    A trial reports at a ninth and a third of its budget what it will reach, blurred the more the earlier it is.
+    """
+    import optuna
+
+    function = MixedTruth.draw(truth, generator)
+    seed = int(generator.integers(2**31))
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=seed),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=10) if pruning else optuna.pruners.NopPruner(),
+        )
+        for _ in range(trials):
+            trial = study.ask()
+            point = {c.name: _suggest(trial, c) for c in MIXED}
+            noise = np.sqrt(truth.noise) * generator.normal()
+            value = 0.85 + 0.05 * float(function({k: np.array([v]) for k, v in point.items()})[0] + noise)
+            pruned = False
+            for rung, blur in ((1, 0.05), (3, 0.03)):
+                trial.report(value + blur * generator.normal(), rung)
+                pruned = pruned or trial.should_prune()
+            state = optuna.trial.TrialState.PRUNED if pruned else optuna.trial.TrialState.COMPLETE
+            study.tell(trial, None if pruned else value, state=state)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    rows = [
+        {"number": t.number, "state": t.state.name, "value": t.value, "seed": t.number, **t.params} for t in study.trials
+    ]
+    return pd.DataFrame(rows)
+
+
+def _suggest(trial: Any, column: _Column) -> float:
+    if column.levels is None:
+        return float(trial.suggest_float(column.name, -0.5, 0.5))
+    return float(column.levels.index(trial.suggest_categorical(column.name, list(column.levels))))

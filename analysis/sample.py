@@ -125,6 +125,8 @@ def make_sample(
     """
     if not isinstance(frame, pd.DataFrame):
         raise FrameError(f"a pandas DataFrame is needed, got {type(frame).__name__}")
+    if frame.empty:
+        raise FrameError("the table has no rows: no trial has been run")
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise FrameError(f"column {twice!r} appears twice in the table")
@@ -133,8 +135,6 @@ def make_sample(
     missing += [c for c, default in ((state, "state"), (replicate, "seed")) if c not in frame.columns and c != default]
     if missing:
         raise FrameError(f"column {missing[0]!r} is not in the table, which has {', '.join(map(repr, frame.columns))}")
-    if frame.empty:
-        raise FrameError("the table has no rows: no trial has been run")
     named = default_groups(frame) if groups is None else groups
     reserved = {outcome: "outcome", state: "state", replicate: "replicate"}
     members = check_groups(named, set(frame.columns), reserved)

@@ -30,7 +30,7 @@ REASONS: Mapping[str, str] = {
     "failed": "more than 10 % of the trials failed",
     "failure_depends_on_level": "trials of some levels fail more often than others, which hides those levels' results",
     "not_uniform": "the levels were not drawn evenly: an adaptive search prefers the good ones",
-    "failed_trials_matter": "dropping the failed trials and counting them at chance give different verdicts",
+    "failed_trials_matter": "dropping the failed trials and counting them at chance contradict each other",
     "constant_outcome": "every finished trial has the same outcome: there is no variance to attribute",
 }
 """What each code in a verdict's ``reasons`` means."""
