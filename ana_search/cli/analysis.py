@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ana_search.cli.offering import offer_files
 from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.space import layer_count
@@ -49,6 +50,8 @@ def analyse_studies(
         next_path=following,
         refresh=refresh,
     )
+    written = [out / name for name in ("report.html", "verdict.json", "trials.csv")]
+    offer_files(studies, written, storage=storage, runs=runs)
     result: dict[str, Any] = json.loads((out / "verdict.json").read_text(encoding="utf-8"))
     result["report"] = str(out / "report.html")
     models = sorted(str(path) for path in (out / "models").glob("*.onnx"))

@@ -46,6 +46,7 @@ def run(
         return
     if study is None or out is None:
         raise ExportRequestError("export needs STUDY and --out DIR (or --check DIR alone)")
+    from ana_search.cli.offering import offer_files
     from ana_search.export.from_study import export_study
 
     manifest = export_study(
@@ -59,4 +60,6 @@ def run(
         storage=storage,
         runs=runs,
     )
+    models = [out / model["file"] for model in manifest["models"]]
+    offer_files([study], [*models, out / "manifest.json"], storage=storage, runs=runs)
     tables.print_manifest(manifest, output)

@@ -139,11 +139,11 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
             "points": group.get("sd_points"),
         }
         for name, group in named.items()
-        if group
+        if group and group.get("share") is not None
     ]
     if shares:
         parts.append(_rows(shares))
-    counts = result.get("n") or {}
+    counts = {name: count for name, count in (result.get("n") or {}).items() if count}
     if counts:
         parts.append(Text(", ".join(f"{format_value(count)} {name}" for name, count in counts.items())))
     for name in ("report", "models", "out", "next"):

@@ -118,7 +118,7 @@ def _shares(found: Mapping[str, Any] | None) -> list[str]:
             interval = f"{_percent(share.get('ci_low'))} to {_percent(share.get('ci_high'))}"
             lines.append(f"| {name} | {_percent(share['share'])} | {interval} |")
     counts = found.get("n") or {}
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count is not None)
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     caption = f"Method: {found.get('method', '?')}" + (f"; {said}." if said else ".")
     return ["\n".join(lines), caption]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -54,13 +55,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def writing(runs: Path) -> Iterator[None]:
-    """A process that adds trials as fast as it can, as a launch with many workers would."""
-    url = f"sqlite:///{RunFolder(runs, 'thousand').database}"
+def busy_url(runs: Path, tmp_path: Path) -> Iterator[str]:
+    """A copy of the study to which a process adds trials as fast as it can, as a launch with many workers would."""
+    shutil.copy(RunFolder(runs, "thousand").database, tmp_path / "study.db")
+    url = f"sqlite:///{tmp_path}/study.db"
     with subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
-        yield
+        yield url
         process.kill()
 
 
@@ -82,9 +84,9 @@ def command(*words: str) -> tuple[float, str]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
-def test_the_list_answers_while_trials_are_written(runs, writing):
-    storage = RDBStorage(f"sqlite:///{RunFolder(runs, 'thousand').database}")
-    study = optuna.load_study(study_name="thousand", storage=storage)
+def test_the_list_answers_while_trials_are_written(busy_url):
+    study = optuna.load_study(study_name="thousand", storage=RDBStorage(busy_url))
+    study.get_trials(deepcopy=False)  # as `serve` does for the note, before the first page
     taken, counts = [], []
     with DashboardServer(read_mostly(wsgi(ShownStorage(study._storage)))) as server:
         thread = threading.Thread(target=server.serve_forever)
