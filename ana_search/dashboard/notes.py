@@ -120,7 +120,7 @@ def _shares(found: Mapping[str, Any] | None) -> list[str]:
     counts = found.get("n") or {}
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     caption = f"Method: {found.get('method', '?')}" + (f"; {said}." if said else ".")
-    return ["\n".join(lines), caption]
+    return ["\n".join(lines), caption] if len(lines) > 2 else []
 
 
 def _progress(facts: StudyFacts, frame: pd.DataFrame) -> str:

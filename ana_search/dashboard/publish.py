@@ -49,7 +49,8 @@ def publish(
         if number in identifiers:
             notes.save(study, body, identifiers[number])
     figures = {}
-    if facts.attribution is not None and facts.attribution.get("groups"):
+    groups = (facts.attribution or {}).get("groups") or {}
+    if facts.attribution is not None and any(group.get("share") is not None for group in groups.values()):
         figures["attribution"] = attribution_figure(facts.attribution)
     for title, plan in (plans or {}).items():
         name = "schedules-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in title.split(":")[0])

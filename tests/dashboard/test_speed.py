@@ -3,13 +3,14 @@
 import json
 import os
 import resource
-import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -57,7 +58,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def busy_url(runs: Path, tmp_path: Path) -> Iterator[str]:
     """A copy of the study to which a process adds trials as fast as it can, as a launch with many workers would."""
-    shutil.copy(RunFolder(runs, "thousand").database, tmp_path / "study.db")
+    with (
+        closing(sqlite3.connect(RunFolder(runs, "thousand").database)) as stored,
+        closing(sqlite3.connect(tmp_path / "study.db")) as copied,
+    ):
+        stored.backup(copied)  # a copy of the file alone would lack what is in its write-ahead log
     url = f"sqlite:///{tmp_path}/study.db"
     with subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
