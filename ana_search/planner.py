@@ -44,9 +44,7 @@ def _check_params(spec: StudySpec, params: Mapping[str, Any], layers: int) -> No
     """Raise `RequestError` for the first parameter that is not one of the study's."""
     allowed: dict[str, str] = {}
     for name, parameter in searched(spec).items():
-        for full in (
-            [name] if parameter.scope == "network" else [f"{name}.{layer}" for layer in range(layers)]
-        ):
+        for full in [name] if parameter.scope == "network" else [f"{name}.{layer}" for layer in range(layers)]:
             allowed[full] = name
     for full, value in params.items():
         if full not in allowed:

@@ -35,9 +35,7 @@ _PLAIN = {
 }
 
 
-def load_results(
-    study: str | Path, storage: str | None = None, runs: str | Path | None = None
-) -> pd.DataFrame:
+def load_results(study: str | Path, storage: str | None = None, runs: str | Path | None = None) -> pd.DataFrame:
     """Return one row a trial, in the order of their numbers.
 
     Columns: ``number``, ``state`` (COMPLETE, PRUNED, FAIL, RUNNING, WAITING), ``value`` (the first objective:

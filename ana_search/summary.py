@@ -21,9 +21,7 @@ from ana_search.storage.locate import REQUESTED_ATTRIBUTE
 __all__ = ["best_trials", "pareto_trials", "rerun_trial", "study_status"]
 
 
-def study_status(
-    study: str | Path, storage: str | None = None, runs: str | Path | None = None
-) -> dict[str, Any]:
+def study_status(study: str | Path, storage: str | None = None, runs: str | Path | None = None) -> dict[str, Any]:
     """Return the state of a study: ``study, states, finished, requested, best, retries`` and more.
 
     ``failures`` counts the reasons of trials that failed or diverged; ``driver`` says who holds the study,
@@ -65,9 +63,7 @@ def best_trials(
     ]
 
 
-def pareto_trials(
-    study: str | Path, *, storage: str | None = None, runs: str | Path | None = None
-) -> list[int]:
+def pareto_trials(study: str | Path, *, storage: str | None = None, runs: str | Path | None = None) -> list[int]:
     """Return the numbers of the trials that no other is better than in every objective."""
     return [trial.number for trial in locate(study, storage, runs).open().best_trials]
 
@@ -87,9 +83,7 @@ def rerun_trial(
     plan = load_plan(study, number, storage, runs)
     trial = trials[number]
     if trial.state != TrialState.COMPLETE or not trial.values:
-        raise StudyNotFoundError(
-            f"trial {number} is {trial.state.name}; only complete trials have a value to compare"
-        )
+        raise StudyNotFoundError(f"trial {number} is {trial.state.name}; only complete trials have a value to compare")
     result = train(plan, device="cpu")
     return {
         "trial": number,

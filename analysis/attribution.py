@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ana_search.errors import FrameError
 from analysis.design import next_design
 from analysis.effects import level_effects
 from analysis.estimate import Estimate, estimate
@@ -18,7 +19,6 @@ from analysis.pairs import matched_pairs, pair_summary
 from analysis.power import measure_power
 from analysis.sample import Sample, make_sample
 from analysis.verdict import DELTA, INCONCLUSIVE, REASONS, RHO, decide, region_probability
-from ana_search.errors import FrameError
 
 __all__ = ["Attribution", "attribute"]
 
@@ -162,9 +162,7 @@ def attribute(
         raise FrameError(f"design {design!r}; allowed: auto, factorial, space_filling")
     if not 0.5 <= level < 1:
         raise FrameError(f"level {level!r}; allowed: 0.5 up to, but not including, 1")
-    sample = make_sample(
-        frame, groups, outcome=outcome, state=state, replicate=replicate, categorical=categorical
-    )
+    sample = make_sample(frame, groups, outcome=outcome, state=state, replicate=replicate, categorical=categorical)
     layout = make_layout(sample) if sample.factors else None
     method = design if design != "auto" else choose_method(sample, layout)
     reasons = gates(sample, layout, method)

@@ -38,7 +38,7 @@ def next_design(
     trials = power.get("trials_for_80_percent") or 0
     fresh = max(RANDOM_TRIALS, int(trials) if not set(reasons) & SELECTED else 0)
     text = (
-        f"Run {fresh} trials with the random sampler and without pruning (a new study: sampler = \"random\", pruner ="
+        f'Run {fresh} trials with the random sampler and without pruning (a new study: sampler = "random", pruner ='
         f' "none", trials = {fresh}), then analyse that study.'
     )
     return {"kind": "random", "trials": fresh, "text": text}
@@ -69,9 +69,7 @@ def _factorial(cells: int) -> dict[str, Any]:
     return {"kind": "factorial", "cells": cells, "replicates": FRESH_REPLICATES, "trials": trials, "text": text}
 
 
-def _complete(
-    sample: Sample, layout: Layout, reasons: Sequence[str], power: Mapping[str, Any]
-) -> dict[str, Any]:
+def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Mapping[str, Any]) -> dict[str, Any]:
     """More of the same factorial: the missing cells first, then more replicates."""
     have = int(layout.counts.max()) if layout.counts.size else 0
     wanted = have
@@ -79,7 +77,9 @@ def _complete(
         wanted = max(int(power.get("replicates_for_80_percent") or 0), have + 1, FRESH_REPLICATES)
     elif have < 2:
         wanted = FRESH_REPLICATES
-    beyond = power.get("probability_decided_with_this_design") is not None and not power.get("replicates_for_80_percent")
+    beyond = power.get("probability_decided_with_this_design") is not None and not power.get(
+        "replicates_for_80_percent"
+    )
     if beyond and not set(reasons) & {"empty_cell", "no_replicates", "too_few_residual_df", "failed"}:
         text = (
             "More than 20 replicates of each cell would be needed: the shares lie close to a border between two verdicts."
@@ -118,7 +118,8 @@ def _level_labels(sample: Sample, layout: Layout, group: str) -> dict[int, dict[
     first = {int(code): rows[place] for place, code in reversed(list(enumerate(layout.codes[group])))}
     columns = [f for f in sample.factors if f.name in layout.groups[group] and f.codes is not None]
     return {
-        code: {f.name: f.levels[int(f.codes[row])] for f in columns if f.codes is not None} for code, row in first.items()
+        code: {f.name: f.levels[int(f.codes[row])] for f in columns if f.codes is not None}
+        for code, row in first.items()
     }
 
 
@@ -132,7 +133,9 @@ def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any]) -> str:
     name = study["name"]
     if design["kind"] in ("replicates", "cells", "none"):
         if design.get("replicates"):
-            folds = (spec["data"].get("validation") or {}) if isinstance(spec["data"].get("validation"), Mapping) else {}
+            folds = (
+                (spec["data"].get("validation") or {}) if isinstance(spec["data"].get("validation"), Mapping) else {}
+            )
             turns = int(folds.get("folds", 1)) if folds.get("fold") is None else 1
             study["seeds"] = max(int(study["seeds"]), -(-int(design["replicates"]) // turns))
     else:

@@ -7,22 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from analysis.estimate import Estimate
-from analysis.factors import Factor
+from analysis.factors import level_labels
 from analysis.sample import Sample
 
-__all__ = ["level_effects", "level_labels"]
-
-
-def level_labels(factor: Factor) -> tuple[list[str], np.ndarray]:
-    """Return the labels of a factor's levels and each row's level; a continuous factor is cut into quarters."""
-    if factor.values is None:
-        assert factor.codes is not None
-        return list(factor.levels), factor.codes
-    low, high = factor.bounds
-    logarithmic = low > 0 and high / low > 30
-    ends = np.geomspace(low, high, 5) if logarithmic else np.linspace(low, high, 5)
-    labels = [f"{a:.3g} to {b:.3g}" for a, b in zip(ends[:-1], ends[1:], strict=True)]
-    return labels, np.digitize(factor.values, [-0.5, 0.0, 0.5])
+__all__ = ["level_effects"]
 
 
 def level_effects(sample: Sample, found: Estimate | None, level: float) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.factorial import FactorialFit, draw_components, fit_factorial
+from analysis.factors import level_labels
 from analysis.layout import Layout, outcome_inside
-from analysis.sample import OUTCOME, REPLICATE, Sample
+from analysis.sample import REPLICATE, Sample
 from analysis.shares import Components, Subset
 from analysis.space_filling import fit_space_filling
 
@@ -95,7 +96,7 @@ def column_ranges(sample: Sample) -> dict[str, float]:
     """Each group's largest difference between the level means of one of its columns."""
     found: dict[str, float] = {}
     for factor in sample.factors:
-        codes = factor.codes if factor.values is None else np.digitize(factor.values, [-0.5, 0.0, 0.5])
-        means = pd.Series(sample.rows[OUTCOME].to_numpy()).groupby(codes).mean()
+        codes = level_labels(factor)[1]
+        means = pd.Series(sample.outcome).groupby(codes).mean()
         found[factor.group] = max(found.get(factor.group, 0.0), float(np.ptp(means.to_numpy())))
     return found

@@ -158,9 +158,7 @@ def _noise_df(within: Floats, cell: Codes, counts: Floats, residual_df: int) -> 
     return float(np.clip(CAUTION * 2.0 * mean**2 / max(scatter, 1e-300), 1.0, residual_df))
 
 
-def draw_components(
-    fit: FactorialFit, draws: int, generator: np.random.Generator, *, fast: bool = False
-) -> Components:
+def draw_components(fit: FactorialFit, draws: int, generator: np.random.Generator, *, fast: bool = False) -> Components:
     """Return draws of the components from their confidence distribution.
 
     The streams of random numbers are dealt to the subsets in the order of their sums of squares, so that names

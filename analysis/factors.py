@@ -1,5 +1,6 @@
 """Factors: the columns of a table of trials that were varied on purpose, and the groups they belong to."""
 
+import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,3 +147,15 @@ def read_factor(
     order = list(means.sort_values(["mean", "count"], kind="stable").index)
     codes = pd.Categorical(labels, categories=order).codes.astype(np.int64)
     return Factor(name, group, "categorical", levels=tuple(map(str, order)), codes=codes)
+
+
+def level_labels(factor: Factor) -> tuple[list[str], Codes]:
+    """Return the labels of a factor's levels and each row's level; a continuous factor is cut into quarters."""
+    if factor.values is None:
+        assert factor.codes is not None
+        return list(factor.levels), factor.codes
+    low, high = factor.bounds
+    logarithmic = low > 0 and high / low > 30
+    ends = np.geomspace(low, high, 5) if logarithmic else np.linspace(low, high, 5)
+    labels = [f"{a:.3g} to {b:.3g}" for a, b in itertools.pairwise(ends)]
+    return labels, np.digitize(factor.values, [-0.5, 0.0, 0.5])

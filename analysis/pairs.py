@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.layout import combinations
-from analysis.sample import OUTCOME, REPLICATE, Sample
+from analysis.sample import REPLICATE, Sample
 
 __all__ = ["matched_pairs", "pair_summary"]
 
@@ -44,9 +44,7 @@ def matched_pairs(sample: Sample, seed: int = 0) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else empty
 
 
-def _differences(
-    table: pd.DataFrame, keys: list[str], own: str | None, generator: np.random.Generator
-) -> np.ndarray:
+def _differences(table: pd.DataFrame, keys: list[str], own: str | None, generator: np.random.Generator) -> np.ndarray:
     key = table.groupby(keys, sort=True).ngroup().to_numpy() if keys else np.zeros(len(table), dtype=int)
     order = np.argsort(key, kind="stable")
     sizes = np.bincount(key)
@@ -66,7 +64,7 @@ def _differences(
     if own is not None:
         codes = table[own].to_numpy()
         different = codes[left] != codes[right]
-    return np.abs(outcome[left] - outcome[right])[different]
+    return np.asarray(np.abs(outcome[left] - outcome[right])[different])
 
 
 def pair_summary(pairs: pd.DataFrame, scale: float) -> dict[str, Any]:

@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["CASES", "MIXED", "MixedTruth", "Planted", "adaptive_frame", "factorial_frame", "mixed_frame", "random_positions"]
+__all__ = [
+    "CASES",
+    "MIXED",
+    "MixedTruth",
+    "Planted",
+    "adaptive_frame",
+    "factorial_frame",
+    "mixed_frame",
+    "random_positions",
+]
 
 Floats = npt.NDArray[np.float64]
 NoiseKind = Literal["normal", "skewed"]
@@ -221,7 +230,10 @@ def mixed_frame(truth: Planted, generator: np.random.Generator, trials: int = 20
     signal = MixedTruth.draw(truth, generator)(positions)
     value = 0.85 + 0.05 * (signal + np.sqrt(truth.noise) * generator.normal(size=trials))
     frame = pd.DataFrame(
-        {c.name: positions[c.name] if c.levels is None else [c.levels[int(i)] for i in positions[c.name]] for c in MIXED}
+        {
+            c.name: positions[c.name] if c.levels is None else [c.levels[int(i)] for i in positions[c.name]]
+            for c in MIXED
+        }
     )
     frame["seed"] = np.arange(trials)
     return _finish(frame, value, 0.0, generator)
@@ -260,7 +272,8 @@ def adaptive_frame(
     finally:
         optuna.logging.set_verbosity(verbosity)
     rows = [
-        {"number": t.number, "state": t.state.name, "value": t.value, "seed": t.number, **t.params} for t in study.trials
+        {"number": t.number, "state": t.state.name, "value": t.value, "seed": t.number, **t.params}
+        for t in study.trials
     ]
     return pd.DataFrame(rows)
 

@@ -12,13 +12,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from ana_search.errors import FrameError
 from analysis import wording
 from analysis.attribution import QUESTION, Attribution, attribute, points_of, versions
 from analysis.cross_checks import cross_checks
 from analysis.design import study_toml
 from analysis.figures import FIGURES, FigureInput
 from analysis.style import DPI, save_figure
-from ana_search.errors import FrameError
 
 __all__ = ["Report", "report"]
 
@@ -211,7 +211,8 @@ def _page(
         "probability": {"head": ["region", "draws"], "rows": chances},
         "checks": wording.check_table(found),
         "commands": list(facts.get("commands") or ()),
-        "seeds": ", ".join(replicates[:20]) + (f" and {len(replicates) - 20} more" if len(replicates) > 20 else "") or "none given",
+        "seeds": ", ".join(replicates[:20]) + (f" and {len(replicates) - 20} more" if len(replicates) > 20 else "")
+        or "none given",
         "seed": seed,
         "versions": {**versions(), **(facts.get("versions") or {})},
         "created": found.created,

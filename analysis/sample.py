@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.factors import Factor, check_groups, default_groups, read_factor
 from ana_search.errors import FrameError
+from analysis.factors import Factor, check_groups, default_groups, read_factor
 
 __all__ = ["Sample", "make_sample"]
 

@@ -123,9 +123,7 @@ def _gibbs(
     return kept, kept_noise
 
 
-def _draw_tall(
-    gram: Floats, right: Floats, prior: Floats, noise: float, generator: np.random.Generator
-) -> Floats:
+def _draw_tall(gram: Floats, right: Floats, prior: Floats, noise: float, generator: np.random.Generator) -> Floats:
     """Draw the coefficients by the Cholesky factor of their precision."""
     precision = gram / noise
     precision[np.diag_indices_from(precision)] += 1.0 / prior
@@ -135,16 +133,12 @@ def _draw_tall(
     return np.asarray(linalg.solve_triangular(factor, half, lower=True, trans="T", check_finite=False))
 
 
-def _draw_wide(
-    matrix: Floats, outcome: Floats, prior: Floats, noise: float, generator: np.random.Generator
-) -> Floats:
+def _draw_wide(matrix: Floats, outcome: Floats, prior: Floats, noise: float, generator: np.random.Generator) -> Floats:
     """Draw more coefficients than runs (Bhattacharya, Chakraborty and Mallick, Biometrika 103, 2016)."""
     start = np.sqrt(prior) * generator.standard_normal(len(prior))
     error = generator.standard_normal(len(outcome))
     root = np.sqrt(noise)
     system = (matrix * prior) @ matrix.T / noise
     system[np.diag_indices_from(system)] += 1.0
-    weights = linalg.solve(
-        system, outcome / root - matrix @ start / root - error, assume_a="pos", check_finite=False
-    )
+    weights = linalg.solve(system, outcome / root - matrix @ start / root - error, assume_a="pos", check_finite=False)
     return np.asarray(start + prior * (matrix.T @ weights) / root)

@@ -36,17 +36,13 @@ REASONS: Mapping[str, str] = {
 """What each code in a verdict's ``reasons`` means."""
 
 
-def region_of(
-    synchronisation: npt.NDArray[np.float64], shape: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
+def region_of(synchronisation: npt.NDArray[np.float64], shape: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return the index into `REGIONS` of each pair of shares."""
     low = np.maximum(synchronisation, shape) < DELTA
     return np.select([low, synchronisation > RHO * shape, shape > RHO * synchronisation], [3, 0, 1], default=2)
 
 
-def region_probability(
-    synchronisation: npt.NDArray[np.float64], shape: npt.NDArray[np.float64]
-) -> dict[str, float]:
+def region_probability(synchronisation: npt.NDArray[np.float64], shape: npt.NDArray[np.float64]) -> dict[str, float]:
     """Return the part of the draws in each region."""
     counts = np.bincount(region_of(synchronisation, shape), minlength=len(REGIONS))
     return {name: float(n / len(synchronisation)) for name, n in zip(REGIONS, counts, strict=True)}

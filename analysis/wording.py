@@ -39,7 +39,9 @@ def sentence(found: Attribution) -> str:
     for group in (SYNCHRONISATION, SHAPE):
         entry = found.groups.get(group)
         if entry is not None and np.isfinite(entry["share"]):
-            said.append(f"{group} {percent(entry['share'])} ({percent(entry['ci_low'])} to {percent(entry['ci_high'])})")
+            said.append(
+                f"{group} {percent(entry['share'])} ({percent(entry['ci_low'])} to {percent(entry['ci_high'])})"
+            )
     if not said:
         return "No share could be measured."
     noise = percent(found.noise_floor["share"])
@@ -63,7 +65,9 @@ def share_table(found: Attribution) -> dict[str, Any]:
         figures = [percent(entry[key]) for key in ("share", "ci_low", "ci_high")]
         rows.append([name, *figures, _number(entry["sd_points"]), _number(entry["range_points"]), columns])
     crossed, noise = found.interaction, found.noise_floor
-    rows.append(["interaction (split above)", *(percent(crossed[k]) for k in ("share", "ci_low", "ci_high")), "", "", ""])
+    rows.append(
+        ["interaction (split above)", *(percent(crossed[k]) for k in ("share", "ci_low", "ci_high")), "", "", ""]
+    )
     source = "seed alone" if noise["source"] == "replicates" else "unexplained"
     figures = [percent(noise[key]) for key in ("share", "ci_low", "ci_high")]
     rows.append([source, *figures, _number(noise["sd_points"]), "", f"{noise['df']} degrees of freedom"])
@@ -103,7 +107,9 @@ def loss_table(frame: pd.DataFrame) -> dict[str, Any]:
     if "state" not in frame.columns or "reason" not in frame.columns:
         return {"head": head, "rows": []}
     lost = frame[frame["state"].astype(str).isin(["FAIL", "PRUNED"])]
-    reason = lost["reason"].map(lambda text: str(text).splitlines()[0][:160] if pd.notna(text) and str(text) else "no reason")
+    reason = lost["reason"].map(
+        lambda text: str(text).splitlines()[0][:160] if pd.notna(text) and str(text) else "no reason"
+    )
     counts = (lost["state"].astype(str) + ": " + reason).value_counts().head(BEST)
     return {"head": head, "rows": [[text, str(count)] for text, count in counts.items()]}
 
@@ -141,5 +147,7 @@ def check_table(found: Attribution) -> dict[str, Any]:
             )
             rows.append([f"{name}, {group}", figure])
     for changed, entry in found.matched_pairs.items():
-        rows.append([f"matched pairs, only {changed} changed", f"median difference {entry['median_points']:.3g} points"])
+        rows.append(
+            [f"matched pairs, only {changed} changed", f"median difference {entry['median_points']:.3g} points"]
+        )
     return {"head": ["method and group", "share or difference"], "rows": rows, "notes": notes}

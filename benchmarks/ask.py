@@ -83,9 +83,7 @@ def time_ask(study: optuna.Study, spec: StudySpec) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--finished", type=int, nargs="+", default=[10, 100, 1000, 3000])
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -95,7 +95,7 @@ def rows(replications: int, adaptive: int) -> Iterator[tuple[str, str, dict[str,
         for case, truth in CASES.items():
             yield condition, case, measure(make, truth, replications, 100 + number, **options)
     for number, (condition, make) in enumerate(ADAPTIVE.items()):
-        for case in list(CASES)[:2] + ["nothing"]:
+        for case in [*list(CASES)[:2], "nothing"]:
             yield condition, case, measure(make, CASES[case], adaptive, 200 + number, draws=300)
 
 

@@ -106,9 +106,7 @@ def tabulate(spec: StudySpec, count: int, path: Path) -> list[Row]:
             row[str(epochs)] = learning_curve(compress(plan, epochs), dataset)
         known[plan.hash] = row
         path.write_text("[\n" + ",\n".join(json.dumps(one) for one in known.values()) + "\n]\n")
-        print(
-            f"{number + 1}/{count}: {time.monotonic() - began:.1f} s, {row[str(plan.training.epochs)][-1]:.3f}"
-        )
+        print(f"{number + 1}/{count}: {time.monotonic() - began:.1f} s, {row[str(plan.training.epochs)][-1]:.3f}")
     return [known[plan.hash] for _, plan in plans]
 
 
@@ -144,9 +142,7 @@ def strategies(steps: list[int]) -> list[Strategy]:
     ]
 
 
-def search(
-    rows: list[Row], steps: list[int], strategy: Strategy, budget: int, seed: int
-) -> tuple[float, int]:
+def search(rows: list[Row], steps: list[int], strategy: Strategy, budget: int, seed: int) -> tuple[float, int]:
     """Return the best final accuracy found within ``budget`` epochs, and how many configurations were tried."""
     study = optuna.create_study(direction="maximize", pruner=strategy.pruner, study_name=f"seed {seed}")
     order = np.random.default_rng(seed).permutation(len(rows))
@@ -174,9 +170,7 @@ def search(
     return best, tried
 
 
-def correlations(
-    rows: list[Row], steps: list[int], resamples: int = 4000
-) -> dict[str, tuple[float, float, float]]:
+def correlations(rows: list[Row], steps: list[int], resamples: int = 4000) -> dict[str, tuple[float, float, float]]:
     """Return Spearman's correlation with the final accuracy and its 95 % interval, for each early figure."""
     final = np.array([row[str(steps[-1])][-1] for row in rows])
     third, ninth = steps[1], steps[0]
@@ -236,9 +230,7 @@ def report(rows: list[Row], steps: list[int], budgets: list[int], seeds: int) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configurations", type=int, default=120)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--budgets", type=int, nargs="+", default=[120, 200, 400])

@@ -100,9 +100,7 @@ def brevitas() -> list[Case]:
 def compiled(case: Case) -> Function:
     """Return the case compiled; as a function of its own, since torch limits the variants of one function."""
     original = case.function
-    own = FunctionType(
-        original.__code__.replace(co_name=case.name), original.__globals__, closure=original.__closure__
-    )
+    own = FunctionType(original.__code__.replace(co_name=case.name), original.__globals__, closure=original.__closure__)
     function: Function = torch.compile(own, fullgraph=True)
     return function
 
@@ -135,11 +133,7 @@ def measure(mode: str, runs: int, size: int, spread: float) -> list[Row]:
     rows = []
     for case in todo:
         ms = medians[case.name]
-        bound = (
-            2.0 * medians["uniform/expectation"] / medians[BASE]
-            if case.name.startswith("8-bit")
-            else case.bound
-        )
+        bound = 2.0 * medians["uniform/expectation"] / medians[BASE] if case.name.startswith("8-bit") else case.bound
         rows.append(Row(mode, case.name, ms, min(times[case.name]), ms / medians[BASE], ms / eager, bound))
     return rows
 

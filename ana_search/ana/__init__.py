@@ -11,9 +11,10 @@ from ana_search.ana.layers import (
     QuantMap,
 )
 from ana_search.ana.noise import NOISE_FAMILIES, Noise
+from ana_search.ana.presets import STE_PRESETS, straight_through
 from ana_search.ana.quantise import QuantisedLayer, quantise, quantised_layers
 from ana_search.ana.quantiser import Quantiser
-from ana_search.ana.regularise import STE_PRESETS, regularise
+from ana_search.ana.regularise import regularise
 from ana_search.ana.schedules import SCHEDULES
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.synchronise import INTERVALS, POWER_LAWS, decay_intervals, decay_powers
@@ -43,4 +44,5 @@ __all__ = [
     "quantised_layers",
     "regularisation_gap",
     "regularise",
+    "straight_through",
 ]

@@ -158,9 +158,7 @@ class Annealer:
 
     def _quantisers(self) -> list[tuple[Quantiser, LayerSchedule]]:
         pairs = []
-        for layer, weights, activations in zip(
-            self._layers, self.schedules, self.activation_schedules, strict=True
-        ):
+        for layer, weights, activations in zip(self._layers, self.schedules, self.activation_schedules, strict=True):
             pairs.append((layer.map.weight_quantiser, weights))
             pairs.extend((activation.quantiser, activations) for activation in layer.activations)
         return pairs

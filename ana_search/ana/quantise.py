@@ -132,9 +132,7 @@ def quantised_layers(network: nn.Module) -> list[QuantisedLayer]:
     return [QuantisedLayer(i, name, map_, tuple(acts)) for i, (name, map_, acts) in enumerate(groups)]
 
 
-def _pair(
-    weights: StairFunction | None, activations: StairFunction | None
-) -> tuple[StairFunction, StairFunction]:
+def _pair(weights: StairFunction | None, activations: StairFunction | None) -> tuple[StairFunction, StairFunction]:
     return weights or StairFunction.ternary(), activations or StairFunction.ternary()
 
 

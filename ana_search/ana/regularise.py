@@ -1,7 +1,5 @@
 """Regularising a stair with additive noise: the autograd function behind every quantised layer."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,17 +14,7 @@ from ana_search.ana.smooth import expectation, expectation_backward
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.strategies import STRATEGIES, Strategy, mode, random
 
-__all__ = ["STE_PRESETS", "regularise"]
-
-STE_PRESETS: Mapping[str, Noise] = MappingProxyType(
-    {
-        "ste_clipped": Noise("uniform", spread=0.5),
-        "ste_triangular": Noise("triangular", spread=0.5),
-        "ste_logistic": Noise("logistic", spread=0.5),
-        "ste_normal": Noise("normal", spread=0.5),
-    }
-)
-"""Backward noises that make, with no forward noise, the straight-through estimators of the literature."""
+__all__ = ["regularise"]
 
 
 def regularise(

@@ -55,10 +55,12 @@ def _ladder(stair: StairFunction, mean: Scalar, scale: Scalar, most: float | Non
     """Return the inverse of the distance between thresholds, and the ladder that they are in its units."""
     assert stair.step is not None
     unit = 1.0 / (stair.step[0] * stair.quantum)
-    first = (mean + stair.scaled_thresholds[0]) * unit
+    first = stair.thresholds[0] / stair.step[0]
+    origin = float(round(first))
     bound = None if most is None else most * unit
     rungs, gain = len(stair.thresholds), stair.step[1] * stair.quantum
-    return unit, Ladder(first, rungs, scale * unit, bound, gain, stair.scaled_levels[0])
+    shift = mean * unit + (first - origin)
+    return unit, Ladder(origin, shift, rungs, scale * unit, bound, gain, stair.scaled_levels[0])
 
 
 def _weighted(

@@ -28,9 +28,7 @@ POWER_LAWS: dict[str, Callable[[int, int], float]] = {
 """Power ``alpha`` of ``layer`` out of ``layers``."""
 
 
-def decay_intervals(
-    policy: str, layers: int, offsets: Sequence[float] | None = None
-) -> list[tuple[float, float]]:
+def decay_intervals(policy: str, layers: int, offsets: Sequence[float] | None = None) -> list[tuple[float, float]]:
     """Return each layer's decay interval ``(start, end)``, in fractions of the budget.
 
     Args:

@@ -17,9 +17,7 @@ def run(
     studies: Annotated[
         list[str], typer.Argument(metavar="STUDY...", help="Study files or names; several are compared.")
     ],
-    out: Annotated[
-        Path, typer.Option(help="Folder of report.html, verdict.json, trials.csv and the figures.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder of report.html, verdict.json, trials.csv and the figures.")],
     output: FormatOption = Format.table,
     following: Annotated[
         Path | None, typer.Option("--next", help="Write the study file that would decide an open question.")

@@ -102,9 +102,7 @@ def _plans(spec: StudySpec, frame: Any) -> dict[int, Any]:
     plans = {}
     for position in {complete["value"].idxmax(), complete["value"].idxmin()}:
         row = complete.loc[position]
-        params = {
-            name: _plain(row[name]) for name in names if row[name] == row[name] and row[name] is not None
-        }
+        params = {name: _plain(row[name]) for name in names if row[name] == row[name] and row[name] is not None}
         plans[int(row["number"])] = make_plan(spec, params, int(row["seed"]))
     return plans
 

@@ -17,12 +17,11 @@ def run(
     study: StudyFile,
     output: FormatOption = Format.table,
     plans: Annotated[
-        Path | None, typer.Option(help="Write every cell of the grid, with its layers, to this JSON-lines file.")
+        Path | None,
+        typer.Option(help="Write every cell of the grid, with its layers, to this JSON-lines file."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the first plan's schedules into this folder.")] = None,
-    timing: Annotated[
-        bool, typer.Option(help="Time a few steps of the real network to estimate the cost.")
-    ] = True,
+    timing: Annotated[bool, typer.Option(help="Time a few steps of the real network to estimate the cost.")] = True,
     workers: Annotated[int | None, typer.Option(min=1, help="Estimate the wall time for so many workers.")] = None,
 ) -> None:
     """Validate a study file: its space, its cells, its cost. Nothing is run."""

@@ -21,16 +21,12 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the files (made if missing).")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="The best so many trials (default: 1).")] = None,
     trial: Annotated[int | None, typer.Option(min=0, help="This trial.")] = None,
-    pareto: Annotated[
-        bool, typer.Option("--pareto", help="The Pareto front of a study with two objectives.")
-    ] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="The Pareto front of a study with two objectives.")] = False,
     file_format: Annotated[str, typer.Option("--format", help="onnx, qonnx or pt2.")] = "onnx",
     verify: Annotated[
         bool, typer.Option(help="Run every file over the whole validation set; a mismatch leaves no file.")
     ] = True,
-    check: Annotated[
-        Path | None, typer.Option(help="Instead of exporting: check a folder of exported files.")
-    ] = None,
+    check: Annotated[Path | None, typer.Option(help="Instead of exporting: check a folder of exported files.")] = None,
     output: Annotated[Format, typer.Option("--output", help="A table to read, or JSON.")] = Format.table,
     storage: StorageOption = None,
     runs: RunsOption = DEFAULT_RUNS,

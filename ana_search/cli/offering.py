@@ -7,9 +7,7 @@ from pathlib import Path
 __all__ = ["offer_files"]
 
 
-def offer_files(
-    studies: Sequence[str], files: Iterable[Path], *, storage: str | None, runs: Path | None
-) -> None:
+def offer_files(studies: Sequence[str], files: Iterable[Path], *, storage: str | None, runs: Path | None) -> None:
     """Offer those of the files that exist on the dashboard of every study.
 
     The files are there already and are what was asked for: a study that cannot be written to, such as one on a

@@ -16,12 +16,8 @@ class Format(StrEnum):
     json = "json"
 
 
-StudyFile = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the name of a shipped study.")
-]
-Study = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study in the storage.")
-]
+StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the name of a shipped study.")]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study in the storage.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="A table to read, or JSON for programs.")]
 StorageOption = Annotated[
     str | None,
@@ -35,7 +31,10 @@ StorageOption = Annotated[
 RunsOption = Annotated[
     Path,
     typer.Option(
-        "--runs", envvar="ANA_SEARCH_RUNS", show_envvar=True, help="The folder that holds the run directories."
+        "--runs",
+        envvar="ANA_SEARCH_RUNS",
+        show_envvar=True,
+        help="The folder that holds the run directories.",
     ),
 ]
 DEFAULT_RUNS = Path("runs")

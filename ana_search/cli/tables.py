@@ -41,9 +41,7 @@ def print_status(status: Data, output: Format = Format.table, stream: TextIO | N
     """
     table = _facts(f"Study {status['study']}")
     finished, requested = status["finished"], status["requested"]
-    table.add_row(
-        "finished", f"{finished} of {requested}" + (f" ({finished / requested:.0%})" if requested else "")
-    )
+    table.add_row("finished", f"{finished} of {requested}" + (f" ({finished / requested:.0%})" if requested else ""))
     states = Text()
     for state, count in status["states"].items():
         if count:
@@ -125,9 +123,7 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
     if result.get("question"):
         parts.append(Text(str(result["question"]), style="dim"))
     parts.append(Text.assemble("Verdict: ", (str(result["verdict"]), "bold green")))
-    parts += [
-        Text(f"  because: {reason}") for reason in result.get("explanations") or result.get("reasons") or []
-    ]
+    parts += [Text(f"  because: {reason}") for reason in result.get("explanations") or result.get("reasons") or []]
     named = dict(result.get("groups") or {})
     named |= {"interaction": result.get("interaction"), "seed alone": result.get("noise_floor")}
     level = f"{result.get('level', 0.95):.0%} interval"
@@ -160,20 +156,14 @@ def print_manifest(manifest: Data, output: Format = Format.table, stream: TextIO
         row = {name: model.get(name) for name in ("trial", "file", "format", "bytes")}
         if model.get("bytes") and model.get("float_bytes"):
             row["smaller"] = f"{model['float_bytes'] / model['bytes']:.1f}x"
-        row |= {
-            name: accuracy.get(name)
-            for name in ("validation", "frozen", "test")
-            if accuracy.get(name) is not None
-        }
+        row |= {name: accuracy.get(name) for name in ("validation", "frozen", "test") if accuracy.get(name) is not None}
         rows.append(row | {name: model[name] for name in ("verified", "equal", "problem") if name in model})
     parts: list[RenderableType] = [_rows(rows) if rows else Text("No model.")]
     parts.append(_plain_facts({key: manifest[key] for key in manifest if key not in ("models", "versions")}))
     _print(manifest, parts, output, stream)
 
 
-def print_confirm(
-    result: Data | Sequence[Data], output: Format = Format.table, stream: TextIO | None = None
-) -> None:
+def print_confirm(result: Data | Sequence[Data], output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print the trials that were trained again, one a line, then what holds for all."""
     _print(result, _anything(result), output, stream)
 
@@ -198,9 +188,7 @@ def _anything(data: Data | Sequence[Data]) -> list[RenderableType]:
     """Return tables for plain data: lists of rows become tables, everything else facts."""
     if not isinstance(data, Mapping):
         return [_rows(data) if data else Text("Nothing.")]
-    tables = {
-        key: value for key, value in data.items() if isinstance(value, list) and value and _is_row(value[0])
-    }
+    tables = {key: value for key, value in data.items() if isinstance(value, list) and value and _is_row(value[0])}
     parts: list[RenderableType] = [_rows(value) for value in tables.values()]
     return [*parts, _plain_facts({key: value for key, value in data.items() if key not in tables})]
 
@@ -247,9 +235,7 @@ def _duration(seconds: float) -> str:
 
 
 def _parameters(params: Data) -> str:
-    brief = {
-        name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in params.items()
-    }
+    brief = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in params.items()}
     return ", ".join(f"{name}={value}" for name, value in brief.items()) or "no parameters"
 
 

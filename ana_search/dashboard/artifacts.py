@@ -32,9 +32,7 @@ def attach(study: optuna.Study, files: Iterable[Path], folder: Path) -> list[str
     added = []
     for path in files:
         if path.name not in known:
-            known[path.name] = upload_artifact(
-                artifact_store=store, file_path=str(path), study_or_trial=study
-            )
+            known[path.name] = upload_artifact(artifact_store=store, file_path=str(path), study_or_trial=study)
             added.append(path.name)
         elif not _same(path, folder / known[path.name]):
             _replace(path, folder / known[path.name])

@@ -38,9 +38,7 @@ def gather(place: StudyPlace, study: optuna.Study) -> Shown:
         frame = pd.DataFrame({"number": [], "state": [], "value": []})
     maximise = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
     attribution, problem = _attribution(frame)
-    facts = StudyFacts(
-        place.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem
-    )
+    facts = StudyFacts(place.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem)
     return Shown(frame, facts, _best_plan(spec, study, facts))
 
 

@@ -24,9 +24,7 @@ def read_mostly(application: "WSGIApplication") -> "WSGIApplication":
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if method in ("GET", "HEAD") or (method == "PUT" and _NOTE.fullmatch(path)):
             return application(environ, start_response)
-        reason = (
-            "this dashboard shows studies and edits notes; trials and studies are changed by ana-search alone"
-        )
+        reason = "this dashboard shows studies and edits notes; trials and studies are changed by ana-search alone"
         start_response("403 Forbidden", [("Content-Type", "application/json")])
         return [json.dumps({"reason": reason}).encode()]
 

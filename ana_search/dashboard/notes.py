@@ -128,11 +128,7 @@ def _progress(facts: StudyFacts, frame: pd.DataFrame) -> str:
     finished = int(counts.get("COMPLETE", 0) + counts.get("PRUNED", 0))
     text = f"**Trials.** {finished} finished" + (f" of {facts.requested}" if facts.requested else "")
     others = {"PRUNED": "of them pruned", "FAIL": "failed", "RUNNING": "running"}
-    return (
-        text
-        + "".join(f", {counts[state]} {word}" for state, word in others.items() if counts.get(state))
-        + "."
-    )
+    return text + "".join(f", {counts[state]} {word}" for state, word in others.items() if counts.get(state)) + "."
 
 
 def _best(facts: StudyFacts, frame: pd.DataFrame) -> list[str]:

@@ -28,9 +28,7 @@ class DashboardServer:
         RequestError: the address cannot be listened on; the message says why.
     """
 
-    def __init__(
-        self, application: "WSGIApplication", host: str = "127.0.0.1", port: int | None = None
-    ) -> None:
+    def __init__(self, application: "WSGIApplication", host: str = "127.0.0.1", port: int | None = None) -> None:
         served = _only_named(application, {*_LOOPBACK, host}) if host in _LOOPBACK else application
         kind = _Server6 if ":" in host else _Server
         try:

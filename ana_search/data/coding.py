@@ -30,9 +30,9 @@ class InputCoding:
         channels = self.values.shape[0]
         if channels > 1:
             # One table behind the other: a single look-up for all channels.
-            positions = positions + torch.arange(
-                0, 256 * channels, 256, dtype=torch.int32, device=images.device
-            ).view(1, -1, 1, 1)
+            positions = positions + torch.arange(0, 256 * channels, 256, dtype=torch.int32, device=images.device).view(
+                1, -1, 1, 1
+            )
         return self.values.flatten().index_select(0, positions.flatten()).view(images.shape)
 
     def to(self, device: torch.device) -> "InputCoding":

@@ -40,9 +40,7 @@ def decode_one(file: Path) -> Tensor:
             elif image.mode.startswith("I;16"):
                 pixels = (np.array(image).astype(np.uint16) >> 8).astype(np.uint8)[:, :, None]
             elif image.mode in ("I", "F"):
-                raise DataError(
-                    f"data.root: {file} has 32 bits a pixel; allowed: 8 bits a channel, or 16 bits grey"
-                )
+                raise DataError(f"data.root: {file} has 32 bits a pixel; allowed: 8 bits a channel, or 16 bits grey")
             else:
                 # By way of RGBA: Pillow warns where a palette with transparency goes straight to RGB.
                 pixels = np.array(image.convert("RGBA" if image.mode == "P" else "RGB"))[:, :, :3]

@@ -34,9 +34,7 @@ def _load(plan: DataPlan) -> Images:
     root = _root(plan)
     classes = _classes(root)
     train, test = (_find(root, part, classes) for part in ("train", "test"))
-    key = hashlib.sha256(
-        "\n".join([str(_VERSION), *train.stamps, *test.stamps]).encode(errors="surrogateescape")
-    )
+    key = hashlib.sha256("\n".join([str(_VERSION), *train.stamps, *test.stamps]).encode(errors="surrogateescape"))
     cache = cache_file(root, key.hexdigest())
     tensors = read_cache(cache, _TENSORS)
     if tensors is None:
@@ -61,9 +59,7 @@ def _root(plan: DataPlan) -> Path:
     root = Path(plan.root).expanduser()
     for folder in (root, root / "train", root / "test"):
         if not folder.is_dir():
-            raise DataError(
-                f"data.root: {folder} does not exist or is no folder (seen from {Path.cwd()}); {_LAYOUT}"
-            )
+            raise DataError(f"data.root: {folder} does not exist or is no folder (seen from {Path.cwd()}); {_LAYOUT}")
     return root.resolve()
 
 

@@ -73,7 +73,5 @@ def _find(name: str) -> Source:
             f"data set {name!r}: its entry point {installed[name].value!r} cannot be loaded ({error})"
         ) from error
     if not isinstance(source, Source):
-        raise DataError(
-            f"entry point {name!r} of {ENTRY_POINTS} must be an ana_search.data.Source, got {source!r}"
-        )
+        raise DataError(f"entry point {name!r} of {ENTRY_POINTS} must be an ana_search.data.Source, got {source!r}")
     return source

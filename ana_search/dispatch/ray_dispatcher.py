@@ -137,9 +137,7 @@ class RayDispatcher:
         except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             text = " ".join(str(error).split())[:300]
             where = self._address or "on this machine"
-            raise ResourceError(
-                f"Ray {where}: {text}; allowed: ray://HOST:PORT or auto of a running cluster"
-            ) from None
+            raise ResourceError(f"Ray {where}: {text}; allowed: ray://HOST:PORT or auto of a running cluster") from None
         self._owns_ray = True
 
     def _open_slot(self, number: int) -> _Slot:

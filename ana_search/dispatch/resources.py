@@ -55,10 +55,7 @@ def check_request(request: SlotRequest, nodes: Sequence[Mapping[str, Any]]) -> N
     fitting = sum(slots_on(node, request) for node in nodes)
     if fitting >= request.workers:
         return
-    have = (
-        "; ".join(f"{float(n.get('CPU', 0)):g} CPUs, {float(n.get('GPU', 0)):g} GPUs" for n in nodes)
-        or "nothing"
-    )
+    have = "; ".join(f"{float(n.get('CPU', 0)):g} CPUs, {float(n.get('GPU', 0)):g} GPUs" for n in nodes) or "nothing"
     nodes_text = "this machine" if len(nodes) == 1 else f"{len(nodes)} nodes"
     allowed = (
         f"at most {fitting} workers of that size (--workers, or resources.workers in the study file)"

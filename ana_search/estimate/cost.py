@@ -46,9 +46,7 @@ def estimate(spec: StudySpec, timed: bool = True, workers: int | None = None) ->
         summary["rungs"] = rungs(spec)
     if timed:
         workers = workers or spec.resources.workers
-        timing = time_training(
-            example_plan(spec), spec.resources.cpus_per_trial, spec.resources.gpus_per_trial
-        )
+        timing = time_training(example_plan(spec), spec.resources.cpus_per_trial, spec.resources.gpus_per_trial)
         summary |= _cost(timing, trials, epochs, workers)
     return summary
 

@@ -76,9 +76,7 @@ def image_counts(plan: DataPlan) -> tuple[int, int]:
     return images - validation, validation
 
 
-def _epoch_seconds(
-    plan: TrainingPlan, steps: int, batch: int, validation: float, device: torch.device
-) -> float:
+def _epoch_seconds(plan: TrainingPlan, steps: int, batch: int, validation: float, device: torch.device) -> float:
     """Return the seconds of the second of two epochs of ``steps`` steps; ``validation``: images for one trained."""
     dataset = _random_images(plan.data, steps * batch, max(1, round(steps * batch * validation)))
     short = replace(plan, training=replace(plan.training, epochs=2, batch_size=batch, learning_rate=1e-6))

@@ -9,6 +9,7 @@ import numpy as np
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats import FORMATS, get_format
 from ana_search.export.manifest import MANIFEST, read_manifest, sha256
+from ana_search.storage import locate
 
 __all__ = ["check_directory"]
 
@@ -26,7 +27,7 @@ def check_directory(directory: Path, study: str | None = None) -> dict[str, Any]
     """
     directory = Path(directory)
     manifest = read_manifest(directory)
-    wanted = None if study is None else _study_name(study)
+    wanted = None if study is None else locate(study).name
     faults: list[str] = []
     if not manifest["models"]:
         faults.append(f"{MANIFEST} lists no models")
@@ -38,14 +39,6 @@ def check_directory(directory: Path, study: str | None = None) -> dict[str, Any]
     if faults:
         raise ExportRequestError(f"{directory} must not be used: {'; '.join(faults)}")
     return manifest
-
-
-def _study_name(study: str) -> str:
-    if not study.endswith(".toml"):
-        return study
-    from ana_search.study_file import load_study_file
-
-    return str(load_study_file(Path(study)).name)
 
 
 def _check(directory: Path, entry: dict[str, Any], study: str | None) -> None:
@@ -64,7 +57,9 @@ def _check(directory: Path, entry: dict[str, Any], study: str | None) -> None:
     if sha256(path) != entry["sha256"]:
         raise ExportRequestError(f"it was altered: its SHA-256 is {sha256(path)}, the manifest says {entry['sha256']}")
     if sha256(sample) != entry.get("validation_sample_sha256", sha256(sample)):
-        raise ExportRequestError(f"its validation sample {sample.name} was altered: the SHA-256 differs from the manifest's")
+        raise ExportRequestError(
+            f"its validation sample {sample.name} was altered: the SHA-256 differs from the manifest's"
+        )
     runner = get_format(entry["format"]).open(path)
     for key in _METADATA:
         inside = runner.metadata.get(f"ana_search.{key}")
@@ -85,5 +80,7 @@ def _sample(path: Path) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ExportRequestError(f"its validation sample {path.name} cannot be read ({error})") from None
     if not len(inputs) or len(inputs) != len(predictions):
-        raise ExportRequestError(f"its validation sample {path.name} holds {len(inputs)} inputs and {len(predictions)} predictions")
+        raise ExportRequestError(
+            f"its validation sample {path.name} holds {len(inputs)} inputs and {len(predictions)} predictions"
+        )
     return inputs, predictions

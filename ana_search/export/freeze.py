@@ -16,7 +16,8 @@ from ana_search.errors import ExportRequestError
 from ana_search.export import operations as ops
 from ana_search.export.frozen import FrozenNetwork, Step, layer_name
 from ana_search.export.functions import apply_function
-from ana_search.export.shortcut import SideFunction, long_stair, side_table
+from ana_search.export.shortcut import Correction, SideFunction, long_stair
+from ana_search.export.side_table import side_table
 from ana_search.export.thresholds import decreasing_channels, find_thresholds
 from ana_search.export.values import Codes, Pending, Real, is_function
 
@@ -80,7 +81,9 @@ class Freezer:
         self.steps.append(Step(operation, inputs, layer, low, high))
         return len(self.steps)
 
-    def add_codes(self, operation: nn.Module, *inputs: int, scale: float, low: int, high: int, layer: str = "") -> Codes:
+    def add_codes(
+        self, operation: nn.Module, *inputs: int, scale: float, low: int, high: int, layer: str = ""
+    ) -> Codes:
         """Append a step that gives codes."""
         return Codes(self.add(operation, *inputs, layer=layer, low=low, high=high), scale, low, high)
 
@@ -110,8 +113,18 @@ class Freezer:
         if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
             return value
         if isinstance(module, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
-            return self.max_pool(node, value, module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode)
-        if isinstance(module, nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d | nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool3d):
+            return self.max_pool(
+                node, value, module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode
+            )
+        if isinstance(
+            module,
+            nn.AvgPool1d
+            | nn.AvgPool2d
+            | nn.AvgPool3d
+            | nn.AdaptiveAvgPool1d
+            | nn.AdaptiveAvgPool2d
+            | nn.AdaptiveAvgPool3d,
+        ):
             return self.average(node, value, keep=True)
         if isinstance(module, nn.Flatten):
             return self.flatten(node, value)
@@ -125,9 +138,13 @@ class Freezer:
 
     def _map(self, node: fx.Node, module: Any, value: Value) -> Pending:
         if not isinstance(value, Codes):
-            raise self.refuse(node, "a quantised map must read quantised values (is the map before it in floating point?)")
+            raise self.refuse(
+                node, "a quantised map must read quantised values (is the map before it in floating point?)"
+            )
         if not ops.is_dyadic(value.scale):
-            raise self.refuse(node, f"its input has the scale {value.scale!r}, which floating point does not hold exactly")
+            raise self.refuse(
+                node, f"its input has the scale {value.scale!r}, which floating point does not hold exactly"
+            )
         stair: StairFunction = module.weight_stair
         self.check_levels(node, stair)
         weight = (module.quantised_weight().detach() / stair.quantum).round().to(torch.int64)
@@ -137,7 +154,9 @@ class Freezer:
         limit = int(torch.maximum(low.abs(), high.abs()).max())
         geometry = _geometry(module) if isinstance(module, _CONVOLUTIONS) else {}
         if geometry is None:
-            raise self.refuse(node, f"padding {module.padding!r} of mode {module.padding_mode!r}; allowed are symmetric zeros")
+            raise self.refuse(
+                node, f"padding {module.padding!r} of mode {module.padding_mode!r}; allowed are symmetric zeros"
+            )
 
         def emit(negated: Tensor) -> int:
             signs = torch.where(negated, -1, 1).reshape(-1, *[1] * (weight.dim() - 1))
@@ -169,7 +188,10 @@ class Freezer:
         """Return the levels as int64 [n + 1]; refuse levels that are not integers of 8 bits."""
         levels = torch.tensor(stair.levels, dtype=torch.float64)
         if not torch.equal(levels, levels.round()) or levels[-1] - levels[0] > 255 or not ops.is_dyadic(stair.quantum):
-            raise self.refuse(node, f"levels {stair.levels} and quantum {stair.quantum}; allowed are integers in 8 bits and a power of two")
+            raise self.refuse(
+                node,
+                f"levels {stair.levels} and quantum {stair.quantum}; allowed are integers in 8 bits and a power of two",
+            )
         return levels.to(torch.int64)
 
     def quantise(self, node: fx.Node, stair: StairFunction, value: Value) -> Codes:
@@ -179,7 +201,9 @@ class Freezer:
         total = int(levels[0] + levels[-1])
         reflected = pending.falls_after_pool()
         if bool(reflected.any()) and not torch.equal(levels, (total - levels).flip(0)):
-            raise self.refuse(node, f"a batch norm with negative factors after max-pooling needs symmetric levels, not {stair.levels}")
+            raise self.refuse(
+                node, f"a batch norm with negative factors after max-pooling needs symmetric levels, not {stair.levels}"
+            )
 
         def code_of(accumulators: Tensor, side: Tensor | None = None) -> Tensor:
             codes = (stair(pending.evaluate(accumulators, side)) / stair.quantum).round().to(torch.int64)
@@ -201,7 +225,9 @@ class Freezer:
             last = number == len(pending.pools) - 1 and not bool(reflected.any())
             codes = self.add_codes(pool, codes.index, scale=codes.scale, low=low, high=high, layer=name if last else "")
         if bool(reflected.any()):
-            codes = self.add_codes(ops.Reflect(reflected, total), codes.index, scale=codes.scale, low=low, high=high, layer=name)
+            codes = self.add_codes(
+                ops.Reflect(reflected, total), codes.index, scale=codes.scale, low=low, high=high, layer=name
+            )
         return codes
 
     def _with_shortcut(
@@ -210,26 +236,61 @@ class Freezer:
         """Return the last operation of a quantised sum, and what it reads."""
         side = pending.side
         assert side is not None
-        entries = len(pending.low) * (side.high - side.low + 1) * (len(levels) - 1)
-        found = long_stair(pending, stair, code_of)
-        if found is None or (found.wrong and entries <= _LARGEST_TABLE):
+        found = long_stair(pending, side, stair, code_of)
+        if found is None:
+            entries = len(pending.low) * (side.high - side.low + 1) * (len(levels) - 1)
             if entries > _LARGEST_TABLE:
-                raise self.refuse(node, f"a sum on another grid than its quantiser's needs {entries} thresholds; allowed are {_LARGEST_TABLE}")
-            table, decreasing = side_table(pending, code_of, levels)
+                raise self.refuse(
+                    node,
+                    f"a sum on another grid than its quantiser's needs {entries} thresholds; allowed are {_LARGEST_TABLE}",
+                )
+            table, decreasing = side_table(pending, side, code_of, levels)
             return ops.SideThresholds(table, levels, side.low), (pending.emit(decreasing), side.index)
+        accumulator = pending.emit(found.decreasing)
         low, high = int(found.levels[0]), int(found.levels[-1])
-        cut = self.add(ops.Thresholds(found.thresholds, found.levels), pending.emit(found.decreasing), low=low, high=high)
+        cut = self.add(ops.Thresholds(found.thresholds, found.levels), accumulator, low=low, high=high)
         low, high = low + found.factor * side.low, high + found.factor * side.high
         total = self.add(ops.Add(1, found.factor), cut, side.index, low=low, high=high)
+        for correction in found.corrections:
+            total = self._correct(total, accumulator, correction, low, high)
         if torch.equal(found.cuts, levels[1:]) and int(levels[0]) == int(levels[1]) - 1:
             return ops.Clamp(int(levels[0]), int(levels[-1])), (total,)
         return ops.Thresholds(found.cuts.expand(len(pending.low), -1), levels), (total,)
 
-    def max_pool(self, node: fx.Node, value: Value, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Value:
+    def _correct(self, total: int, accumulator: int, correction: Correction, low: int, high: int) -> int:
+        """Add 1 where the accumulator is one of the correction's and the sum one of its sums."""
+
+        def difference(value: int, up: Tensor, down: Tensor) -> int:
+            counts = [
+                self.add(ops.Thresholds(each, torch.arange(each.shape[1] + 1)), value, high=each.shape[1])
+                for each in (up, down)
+                if each.shape[1]
+            ]
+            return counts[0] if len(counts) == 1 else self.add(ops.Add(1, -1), *counts, high=1)
+
+        channels = len(correction.at)
+        is_one = difference(accumulator, correction.at, correction.at + 1)
+        rising, falling = (
+            torch.tensor(each, dtype=torch.int64).expand(channels, -1)
+            for each in (correction.rising, correction.falling)
+        )
+        applies = difference(total, rising, falling)
+        both = self.add(ops.Multiply(), is_one, applies, high=1)
+        return self.add(ops.Add(1, 1), total, both, low=low, high=high + 1)
+
+    def max_pool(
+        self, node: fx.Node, value: Value, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    ) -> Value:
         """Pool codes at once; remember the pool of a value that has no codes yet."""
         rank = len(self.shape(node)) - 2
         kernel = _tuple(kernel, rank)
-        pool = ops.MaxPool(kernel, kernel if stride in (None, []) else _tuple(stride, rank), _tuple(padding, rank), _tuple(dilation, rank), bool(ceil_mode))
+        pool = ops.MaxPool(
+            kernel,
+            kernel if stride in (None, []) else _tuple(stride, rank),
+            _tuple(padding, rank),
+            _tuple(dilation, rank),
+            bool(ceil_mode),
+        )
         if isinstance(value, Codes):
             return self.add_codes(pool, value.index, scale=value.scale, low=value.low, high=value.high)
         pending = self.pending(node, value)
@@ -245,7 +306,13 @@ class Freezer:
         if not isinstance(value, Codes) or math.prod(after[2:]) != 1:
             raise self.refuse(node, "only averages of quantised values over all positions have an integer form")
         operation = ops.GlobalSum(keep)
-        return self.add_codes(operation, value.index, scale=value.scale / positions, low=value.low * positions, high=value.high * positions)
+        return self.add_codes(
+            operation,
+            value.index,
+            scale=value.scale / positions,
+            low=value.low * positions,
+            high=value.high * positions,
+        )
 
     def flatten(self, node: fx.Node, value: Value) -> Value:
         """Flatten everything but the batch."""
@@ -274,7 +341,9 @@ class Freezer:
             if value.side is not None or value.pools or curved:
                 raise self.refuse(node, "sums, pools and activations must be quantised before they leave the network")
             scale, offset = _affine(value)
-            value = Real(self.add(ops.Rescale(scale, offset), value.emit(torch.zeros_like(value.low, dtype=torch.bool))))
+            value = Real(
+                self.add(ops.Rescale(scale, offset), value.emit(torch.zeros_like(value.low, dtype=torch.bool)))
+            )
         if not isinstance(value, Real) or value.index != len(self.steps):
             raise self.refuse(node, "a network must return one tensor: its logits")
 

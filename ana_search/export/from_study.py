@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ana_search.confirm import confirmed
 from ana_search.errors import ExportRequestError
 from ana_search.export.models import TrainedModel, export_models
 from ana_search.results import load_trained
@@ -43,12 +44,13 @@ def export_study(
     if missing or not numbers:
         what = f"trial {missing[0]} is not complete" if missing else "no trial is complete"
         raise ExportRequestError(f"study {str(study)!r}: {what}; allowed: {_some(list(rows))}")
-    name = locate(study, storage, runs).name
+    place = locate(study, storage, runs)
     models = []
     for number in numbers:
         plan, network = load_trained(study, number, storage, runs)
         row = rows[number]
-        models.append(TrainedModel(name, number, plan, network, row["value"], row["params"]))
+        test = confirmed(place.folder.path, row["params"])
+        models.append(TrainedModel(place.name, number, plan, network, row["value"], row["params"], test))
     return export_models(models, out, file_format=file_format, verify=verify)
 
 

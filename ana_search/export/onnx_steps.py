@@ -112,7 +112,9 @@ def _geometry(operation: ops.IntegerMap) -> dict[str, Any]:
     }
 
 
-def fused(build: OnnxBuilder, operation: ops.IntegerMap, steps: ops.Thresholds, value: Written, out: Range) -> Written | None:
+def fused(
+    build: OnnxBuilder, operation: ops.IntegerMap, steps: ops.Thresholds, value: Written, out: Range
+) -> Written | None:
     """Write a map and its thresholds as ``QLinearConv`` and ``Clip``; None where no channel-wise factor is exact."""
     if not value.is_byte or max(0, -out.low) + out.high > _BYTE:
         return None
@@ -279,6 +281,12 @@ def add(build: OnnxBuilder, operation: ops.Add, inputs: list[Written], out: Rang
     return to_uint8(build, Written(build.node("Add", *terms), out.low, out.high, out.rank, 0, False))
 
 
+def multiply(build: OnnxBuilder, operation: ops.Multiply, inputs: list[Written], out: Range) -> Written:
+    """``Mul``, in int32."""
+    name = build.node("Mul", *(to_int32(build, value).name for value in inputs))
+    return Written(name, out.low, out.high, out.rank, 0, False)
+
+
 def clamp(build: OnnxBuilder, operation: ops.Clamp, inputs: list[Written], out: Range) -> Written:
     """``Clip``."""
     value, zero = inputs[0], max(0, -out.low)
@@ -355,6 +363,7 @@ WRITERS: dict[type[nn.Module], Writer] = {
     ops.Reflect: reflect,
     ops.Add: add,
     ops.Clamp: clamp,
+    ops.Multiply: multiply,
     ops.GlobalSum: global_sum,
     ops.Subsample: subsample,
     ops.PadChannels: pad_channels,

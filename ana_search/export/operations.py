@@ -22,6 +22,7 @@ __all__ = [
     "InputTable",
     "IntegerMap",
     "MaxPool",
+    "Multiply",
     "PadChannels",
     "Reflect",
     "Rescale",
@@ -96,7 +97,13 @@ class IntegerMap(nn.Module):
         return cast(
             Tensor,
             convolve(
-                inputs, weight, None, self.stride, self.padding, self.dilation, self.groups  # type: ignore[arg-type]  # one signature for three functions
+                inputs,
+                weight,
+                None,
+                self.stride,
+                self.padding,
+                self.dilation,
+                self.groups,  # type: ignore[arg-type]  # one signature for three functions
             ),
         )
 
@@ -204,6 +211,14 @@ class Add(nn.Module):
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Return the weighted sum."""
         return self.left_factor * left + self.right_factor * right
+
+
+class Multiply(nn.Module):
+    """The product of two small integers."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the product."""
+        return left * right
 
 
 class Clamp(nn.Module):

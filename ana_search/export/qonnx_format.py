@@ -66,7 +66,8 @@ def to_qonnx(frozen: FrozenNetwork, metadata: Mapping[str, str] | None = None) -
     )
     graph.quantization_annotation.append(
         onnx.TensorAnnotation(
-            tensor_name=INPUT, quant_parameter_tensor_names=[onnx.StringStringEntryProto(key="finn_datatype", value="UINT8")]
+            tensor_name=INPUT,
+            quant_parameter_tensor_names=[onnx.StringStringEntryProto(key="finn_datatype", value="UINT8")],
         )
     )
     model = helper.make_model(
@@ -208,6 +209,7 @@ _WRITERS: dict[type[nn.Module], Callable[[OnnxBuilder, Any, list[str], str, int]
     ops.Reflect: _reflect,
     ops.Add: _add,
     ops.Clamp: _clamp,
+    ops.Multiply: lambda build, operation, inputs, output, rank: build.node("Mul", *inputs, output=output),
     ops.GlobalSum: _global_sum,
     ops.Flatten: _flatten,
     ops.Subsample: _subsample,

@@ -22,6 +22,7 @@ __all__ = ["float_bytes", "float_onnx"]
 
 _OPSET = 25
 _IR_VERSION = 13
+_NOTHING = ""  # corrections of the integer network, which a float network does not need
 
 
 def float_onnx(frozen: FrozenNetwork) -> onnx.ModelProto:
@@ -33,9 +34,12 @@ def float_onnx(frozen: FrozenNetwork) -> onnx.ModelProto:
     names = ["images"]
     for number, step in enumerate(frozen.steps, 1):
         inputs = [names[index] for index in step.inputs]
-        names.append(_WRITERS[type(step.operation)](build, step.operation, inputs, values[number].dim()))
+        writer = _WRITERS[type(step.operation)]
+        if writer is _clip and not _is_activation(frozen, number):
+            writer = _same
+        names.append(writer(build, step.operation, inputs, values[number].dim()))
     graph = helper.make_graph(
-        build.nodes,
+        _alive(build.nodes, names[-1]),
         "float",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", *frozen.input_shape])],
         [helper.make_tensor_value_info(names[-1], TensorProto.FLOAT, ["N", *[None] * (values[-1].dim() - 1)])],
@@ -44,6 +48,24 @@ def float_onnx(frozen: FrozenNetwork) -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
     onnx.checker.check_model(model)
     return model
+
+
+def _is_activation(frozen: FrozenNetwork, number: int) -> bool:
+    """Return whether value ``number`` holds a layer's codes, before or after they are pooled."""
+    if frozen.steps[number - 1].layer:
+        return True
+    readers = [step for step in frozen.steps if number in step.inputs]
+    return any(isinstance(step.operation, ops.MaxPool | ops.Reflect) for step in readers)
+
+
+def _alive(nodes: list[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
+    """Return the nodes that the output depends on."""
+    needed, kept = {output}, []
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            kept.append(node)
+            needed |= set(node.input)
+    return kept[::-1]
 
 
 def float_bytes(frozen: FrozenNetwork) -> int:
@@ -101,6 +123,10 @@ def _classifier(build: OnnxBuilder, operation: ops.Classifier, inputs: list[str]
     return build.node("Gemm", inputs[0], weight, build.unshared("bias", operation.bias.numpy()), transB=1)
 
 
+def _add(build: OnnxBuilder, operation: ops.Add, inputs: list[str], rank: int) -> str:
+    return inputs[0] if _NOTHING in inputs else build.node("Add", *inputs)
+
+
 def _same(build: OnnxBuilder, operation: nn.Module, inputs: list[str], rank: int) -> str:
     return inputs[0]
 
@@ -113,7 +139,8 @@ _WRITERS: dict[type[nn.Module], Callable[[OnnxBuilder, Any, list[str], int], str
     ops.Clamp: _clip,
     ops.MaxPool: _max_pool,
     ops.Reflect: _same,
-    ops.Add: lambda build, operation, inputs, rank: build.node("Add", *inputs),
+    ops.Add: _add,
+    ops.Multiply: lambda build, operation, inputs, rank: _NOTHING,
     ops.GlobalSum: _mean,
     ops.Subsample: _subsample,
     ops.PadChannels: _pad_channels,

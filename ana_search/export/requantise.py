@@ -38,7 +38,9 @@ class Requantisation:
     bias: NDArray[np.int32]
 
 
-def fit(thresholds: Integers, levels: Integers, low: Integers, high: Integers, spreads: list[int]) -> Requantisation | None:
+def fit(
+    thresholds: Integers, levels: Integers, low: Integers, high: Integers, spreads: list[int]
+) -> Requantisation | None:
     """Return exact parameters for all channels with the first of ``spreads`` that has them, or None.
 
     ``thresholds`` is [C, n], ascending; ``levels`` [n + 1], ascending; the accumulators of channel c are the integers
@@ -59,7 +61,9 @@ def _unit_thresholds(thresholds: Integers, levels: Integers) -> Integers:
     return thresholds[:, np.searchsorted(levels, steps) - 1]
 
 
-def _window(inverse: Reals, unit: Integers, half: Reals, low: Integers, high: Integers, spread: int) -> tuple[Reals, Reals]:
+def _window(
+    inverse: Reals, unit: Integers, half: Reals, low: Integers, high: Integers, spread: int
+) -> tuple[Reals, Reals]:
     """Return the open interval that the bias must lie in, for ``inverse`` = 1 / multiplier [C]."""
     line = half[None, :] * inverse[:, None]
     reached = unit <= high[:, None]
@@ -93,7 +97,9 @@ def _fit(unit: Integers, half: Reals, low: Integers, high: Integers, spread: int
     return Requantisation(spread, (2 / (least + greatest)).astype(np.float32), bias.astype(np.int32))
 
 
-def _inverses(bias: Reals, unit: Integers, half: Reals, low: Integers, high: Integers, spread: int) -> tuple[Reals, Reals]:
+def _inverses(
+    bias: Reals, unit: Integers, half: Reals, low: Integers, high: Integers, spread: int
+) -> tuple[Reals, Reals]:
     """Return the open interval of 1 / multiplier for each of the biases [C, B] of every channel."""
     least, greatest = np.full(bias.shape, 2.0**-8), np.full(bias.shape, 2.0**30)
     for column, step in zip(unit.T, half, strict=True):

@@ -98,5 +98,13 @@ def is_function(module: nn.Module) -> bool:
     """Return whether ``module`` computes one monotonic function in every channel."""
     return isinstance(
         module,
-        nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.ReLU | nn.ReLU6 | nn.Hardtanh | nn.Tanh | nn.Sigmoid | nn.LeakyReLU,
+        nn.BatchNorm1d
+        | nn.BatchNorm2d
+        | nn.BatchNorm3d
+        | nn.ReLU
+        | nn.ReLU6
+        | nn.Hardtanh
+        | nn.Tanh
+        | nn.Sigmoid
+        | nn.LeakyReLU,
     )

@@ -138,11 +138,17 @@ class Difference:
     def raise_if_any(self) -> None:
         """Raise an error that says all that differs."""
         parts = [
-            f"{count} of {self.elements[name]} codes of layer {name} differ" for name, count in self.codes.items() if count
+            f"{count} of {self.elements[name]} codes of layer {name} differ"
+            for name, count in self.codes.items()
+            if count
         ]
         if self.predictions:
             parts.append(f"{self.predictions} of {self.images} predictions differ")
         if self.far:
-            parts.append(f"the logits of {self.far} images differ by more than {LOGIT_TOLERANCE:g} (by up to {self.logit:.3g})")
+            parts.append(
+                f"the logits of {self.far} images differ by more than {LOGIT_TOLERANCE:g} (by up to {self.logit:.3g})"
+            )
         if parts:
-            raise ExportMismatchError(f"{self.found_name} does not compute what {self.wanted_name} computes: {'; '.join(parts)}")
+            raise ExportMismatchError(
+                f"{self.found_name} does not compute what {self.wanted_name} computes: {'; '.join(parts)}"
+            )

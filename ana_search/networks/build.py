@@ -37,9 +37,7 @@ def build_network(plan: NetworkPlan, *, input_shape: tuple[int, int, int], class
     options = {} if plan.width is None else {"width": plan.width}
     network = make(input_shape, classes, **options)
     if not isinstance(network, nn.Module):
-        raise NetworkError(
-            f"network {plan.name!r} made a {type(network).__name__}; a torch.nn.Module is needed"
-        )
+        raise NetworkError(f"network {plan.name!r} made a {type(network).__name__}; a torch.nn.Module is needed")
     return network
 
 

@@ -103,6 +103,4 @@ def _tied(plan: TrainingPlan) -> bool:
 
 def _kinds(layers: tuple[LayerPlan, ...]) -> list[Any]:
     """Return the kinds of quantiser in a plan, in order of appearance."""
-    return list(
-        dict.fromkeys(bits for layer in layers for bits in (layer.weight_bits, layer.activation_bits))
-    )
+    return list(dict.fromkeys(bits for layer in layers for bits in (layer.weight_bits, layer.activation_bits)))

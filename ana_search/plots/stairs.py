@@ -10,9 +10,7 @@ __all__ = ["EXACT", "stair_frame"]
 EXACT = "exact"
 
 
-def stair_frame(
-    stair: StairFunction, spreads: tuple[float, ...] = (0.5, 0.25), *, points: int = 601
-) -> pd.DataFrame:
+def stair_frame(stair: StairFunction, spreads: tuple[float, ...] = (0.5, 0.25), *, points: int = 601) -> pd.DataFrame:
     """Return the stair and its expectation under every noise family and spread.
 
     One row a point, with ``x`` and ``value`` in the stair's units, ``noise`` (a family, or ``exact``),
@@ -32,8 +30,6 @@ def stair_frame(
     return pd.concat(frames, ignore_index=True)
 
 
-def _frame(
-    x: torch.Tensor, value: torch.Tensor, slope: torch.Tensor, noise: str, spread: float
-) -> pd.DataFrame:
+def _frame(x: torch.Tensor, value: torch.Tensor, slope: torch.Tensor, noise: str, spread: float) -> pd.DataFrame:
     columns = {"x": x.numpy(), "value": value.numpy(), "slope": slope.numpy()}
     return pd.DataFrame(columns | {"noise": noise, "spread": spread})

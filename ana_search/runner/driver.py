@@ -252,9 +252,7 @@ class Driver:
             attrs["reason"] = f"pruned at the rung of {running.rungs[running.rung]} epochs"
             self._finish(running, TrialState.PRUNED, None, attrs, outcome.worker)
         elif last:
-            write_patiently(
-                lambda: keep(self._folder, running.number, running.plan, outcome), self._progress.message
-            )
+            write_patiently(lambda: keep(self._folder, running.number, running.plan, outcome), self._progress.message)
             values = [outcome.accuracy] if single else [outcome.accuracy, outcome.weight_bits]
             self._finish(running, TrialState.COMPLETE, values, attrs, outcome.worker)
         else:

@@ -77,9 +77,7 @@ def launch(
         ResourceError, StorageError, LeaseError: see there; nothing was started.
     """
     asked = (
-        spec
-        if trials is None
-        else spec.model_copy(update={"study": spec.study.model_copy(update={"trials": trials})})
+        spec if trials is None else spec.model_copy(update={"study": spec.study.model_copy(update={"trials": trials})})
     )
     folder = RunFolder(Path(runs) if runs is not None else DEFAULT_RUNS, spec.study.name)
     requested = requested_trials(asked)

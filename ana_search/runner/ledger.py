@@ -53,9 +53,7 @@ class Ledger:
         for trial in self._patiently(lambda: study.get_trials(deepcopy=False)):
             self._ids.append(trial._trial_id)
             self._memory._storage.create_new_trial(self._memory._study_id, template_trial=trial)
-        for key, value in self._patiently(
-            lambda: self._storage.get_study_system_attrs(self._study_id)
-        ).items():
+        for key, value in self._patiently(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
             if _belongs_to_sampler(key):
                 self._memory._storage.set_study_system_attr(self._memory._study_id, key, value)
 
@@ -132,9 +130,7 @@ class Ledger:
         """Return a new trial that has these parameters already."""
         fixed = FixedTrial(params)
         suggest(fixed, self._spec)
-        template = create_trial(
-            state=TrialState.RUNNING, params=fixed.params, distributions=fixed.distributions
-        )
+        template = create_trial(state=TrialState.RUNNING, params=fixed.params, distributions=fixed.distributions)
         return Trial(self._memory, self._memory._storage.create_new_trial(self._memory._study_id, template))
 
     def _create(self, frozen: FrozenTrial) -> int:

@@ -52,12 +52,8 @@ class Queue:
     def __init__(self, spec: StudySpec, trials: list[FrozenTrial], replicates: int | None = None) -> None:
         self._replicates = spec.replicates if replicates is None else replicates
         again = retried(trials)
-        self._retries = deque(
-            retry_of(trial) for trial in trials if awaits_retry(trial) and trial.number not in again
-        )
-        firsts = [
-            trial for trial in trials if "retry_of" not in trial.user_attrs and trial.params is not None
-        ]
+        self._retries = deque(retry_of(trial) for trial in trials if awaits_retry(trial) and trial.number not in again)
+        firsts = [trial for trial in trials if "retry_of" not in trial.user_attrs and trial.params is not None]
         started = [trial for trial in firsts if trial.state.name != "WAITING"]
         self._met: Counter[str] = Counter(_key(trial.params) for trial in started)
         have = {(_key(trial.params), replicate_of(trial)) for trial in started}

@@ -88,9 +88,7 @@ def _balanced_order(spec: str, count: int) -> tuple[int, ...]:
     study = StudySpec.from_json(spec)
     cells = list(_cells(study))
     salt = str(study.study.seed)
-    hashes = [
-        hashlib.sha256((salt + json.dumps(cell, sort_keys=True)).encode()).hexdigest() for cell in cells
-    ]
+    hashes = [hashlib.sha256((salt + json.dumps(cell, sort_keys=True)).encode()).hexdigest() for cell in cells]
     by_hash = sorted(range(count), key=hashes.__getitem__)
     if count > _BALANCED_UP_TO:
         return tuple(by_hash)

@@ -19,11 +19,7 @@ def distributions(spec: StudySpec) -> dict[str, "BaseDistribution"]:
     """
     found: dict[str, BaseDistribution] = {}
     for name, parameter in searched(spec).items():
-        layers = (
-            [f"{name}.{layer}" for layer in range(layer_count(spec))]
-            if parameter.scope == "layer"
-            else [name]
-        )
+        layers = [f"{name}.{layer}" for layer in range(layer_count(spec))] if parameter.scope == "layer" else [name]
         found |= dict.fromkeys(layers, _distribution(parameter))
     return found
 

@@ -38,11 +38,7 @@ def suggest(trial: Suggester, spec: StudySpec) -> TrialParams:
             return trial.suggest_categorical(name, parameter.choices)
         if parameter.integer:
             step = 1 if parameter.step is None else int(parameter.step)
-            return trial.suggest_int(
-                name, int(parameter.low), int(parameter.high), step=step, log=parameter.log
-            )
-        return trial.suggest_float(
-            name, parameter.low, parameter.high, step=parameter.step, log=parameter.log
-        )
+            return trial.suggest_int(name, int(parameter.low), int(parameter.high), step=step, log=parameter.log)
+        return trial.suggest_float(name, parameter.low, parameter.high, step=parameter.step, log=parameter.log)
 
     return walk(spec, draw)

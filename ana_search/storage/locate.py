@@ -57,9 +57,7 @@ class StudyPlace:
 
         text = study.user_attrs.get(SPEC_ATTRIBUTE)
         if not isinstance(text, str):
-            raise StudyNotFoundError(
-                f"study {self.name!r} in {hide_password(self.url)} is not one of ana-search"
-            )
+            raise StudyNotFoundError(f"study {self.name!r} in {hide_password(self.url)} is not one of ana-search")
         return StudySpec.from_json(text)
 
 

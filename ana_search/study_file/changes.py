@@ -32,9 +32,7 @@ def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
         was, now = before["space"]["parameters"].get(name), after["space"]["parameters"].get(name)
         changes.append(f"space.{name}: was {_worded(was)}, is {_worded(now)}")
     if old.space.exclude != new.space.exclude:
-        changes.append(
-            f"space.exclude: was {len(old.space.exclude)} rules, is {len(new.space.exclude)} others"
-        )
+        changes.append(f"space.exclude: was {len(old.space.exclude)} rules, is {len(new.space.exclude)} others")
     return changes
 
 

@@ -100,9 +100,7 @@ def _check_size(searched: Mapping[str, Choice | Range], layers: int) -> list[str
         cells *= values ** (layers if parameter.scope == "layer" else 1)
     if cells <= MOST_CELLS:
         return []
-    return [
-        f"space: a grid of {cells:,} cells; allowed: at most {MOST_CELLS:,} (tpe and random need no grid)"
-    ]
+    return [f"space: a grid of {cells:,} cells; allowed: at most {MOST_CELLS:,} (tpe and random need no grid)"]
 
 
 def _values(parameter: Parameter | None, default: str) -> set[Any]:

@@ -43,9 +43,7 @@ def read_exclusions(
     rules: list[Exclusion] = []
     mistakes: list[str] = []
     if not isinstance(raw, list):
-        return [], [
-            f"space.exclude: got {shorten(raw)}; allowed: tables [[space.exclude]] with when and unless"
-        ]
+        return [], [f"space.exclude: got {shorten(raw)}; allowed: tables [[space.exclude]] with when and unless"]
     for index, table in enumerate(raw):
         where = f"space.exclude[{index}]"
         if not isinstance(table, dict):
@@ -92,7 +90,5 @@ def _read_pattern(
             elif isinstance(parameter, Choice) and one not in parameter.choices:
                 choices = ", ".join(map(str, parameter.choices))
                 mistakes.append(f"{where}.{name}: got {shorten(one)}; allowed: {choices}")
-        pattern[name] = tuple(
-            SPACE_KEYS[name].normal(one) for one in values if not SPACE_KEYS[name].problem(one)
-        )
+        pattern[name] = tuple(SPACE_KEYS[name].normal(one) for one in values if not SPACE_KEYS[name].problem(one))
     return pattern, mistakes

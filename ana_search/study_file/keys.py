@@ -93,9 +93,7 @@ SPACE_KEYS: dict[str, SpaceKey] = {
     "backward_spread": SpaceKey(0.5, low=0.0, high=10.0, open_low=True, per_layer=True),
     "backward_interval": SpaceKey("overlapped", words=_INTERVALS),
     "backward_alpha": SpaceKey(1.0, low=0.0, high=100.0, open_low=True, per_layer=True),
-    "weight_bits": SpaceKey(
-        None, words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser"
-    ),
+    "weight_bits": SpaceKey(None, words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser"),
     "activation_bits": SpaceKey(
         None, words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser"
     ),

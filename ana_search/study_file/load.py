@@ -115,9 +115,7 @@ def _read_sections(table: Mapping[str, Any]) -> tuple[dict[str, Section], list[s
     return sections, mistakes
 
 
-def _healthy_part(
-    name: str, model: type[Section], raw: dict[str, Any], error: ValidationError
-) -> dict[str, Section]:
+def _healthy_part(name: str, model: type[Section], raw: dict[str, Any], error: ValidationError) -> dict[str, Section]:
     """Return the section without its wrong keys, so that its other keys can still be checked; or nothing."""
     wrong = {str(one["loc"][0]) for one in error.errors(include_url=False) if one["loc"]}
     try:

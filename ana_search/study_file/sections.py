@@ -41,9 +41,7 @@ def _objectives(value: Any) -> Any:
     names = [value] if isinstance(value, str) else value
     allowed = (["val_accuracy"], ["val_accuracy", "weight_bits"])
     if names not in allowed and tuple(names if isinstance(names, tuple) else ()) not in map(tuple, allowed):
-        raise PydanticCustomError(
-            "objective", '"val_accuracy", or ["val_accuracy", "weight_bits"] for a Pareto front'
-        )
+        raise PydanticCustomError("objective", '"val_accuracy", or ["val_accuracy", "weight_bits"] for a Pareto front')
     return tuple(names)
 
 
@@ -91,16 +89,12 @@ class Folds(Section):
 
 def _validation(value: Any) -> Any:
     """Accept a fraction of the training images, or a table of folds."""
-    rule = (
-        "a fraction above 0 and below 1, or {folds = N} or {folds = N, fold = K} with 0 <= K < N and N >= 2"
-    )
+    rule = "a fraction above 0 and below 1, or {folds = N} or {folds = N, fold = K} with 0 <= K < N and N >= 2"
     if isinstance(value, Folds):
         return value
     if isinstance(value, dict):
         folds, fold = value.get("folds"), value.get("fold")
-        whole = all(
-            isinstance(n, int) and not isinstance(n, bool) for n in (folds, 0 if fold is None else fold)
-        )
+        whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (folds, 0 if fold is None else fold))
         if set(value) - {"folds", "fold"} or not whole or not 2 <= int(folds or 0) <= 1000:
             raise PydanticCustomError("validation", rule)
         if fold is not None and not 0 <= fold < int(folds or 0):

@@ -44,9 +44,7 @@ def _read_parameter(where: str, key: SpaceKey, raw: Any) -> tuple[Parameter | No
     if form is None:
         mistakes = [unknown_key(f"{where}.{name}", name, _ALL) for name in raw if name not in _ALL]
         return None, mistakes or [f"{where}: got {shorten(raw)}; allowed: {_FORM_RULE}"]
-    mistakes = [
-        unknown_key(f"{where}.{name}", name, _FORMS[form]) for name in raw if name not in _FORMS[form]
-    ]
+    mistakes = [unknown_key(f"{where}.{name}", name, _FORMS[form]) for name in raw if name not in _FORMS[form]]
     scope, found = _read_scope(where, key, raw.get("scope", "network"))
     mistakes += found
     parameter: Parameter | None = None
@@ -94,14 +92,10 @@ def _read_layers(where: str, key: SpaceKey, raw: Any) -> tuple[Parameter | None,
     return (None, mistakes) if mistakes else (PerLayer(tuple(key.normal(value) for value in raw)), [])
 
 
-def _read_range(
-    where: str, key: SpaceKey, raw: dict[str, Any], scope: Scope
-) -> tuple[Parameter | None, list[str]]:
+def _read_range(where: str, key: SpaceKey, raw: dict[str, Any], scope: Scope) -> tuple[Parameter | None, list[str]]:
     if not key.numeric:
         return None, [f"{where}: got a range {shorten(raw)}; allowed: {key.allowed()}, or an array of these"]
-    mistakes = [
-        f"{where}.{end}: missing; a range needs low and high" for end in ("low", "high") if end not in raw
-    ]
+    mistakes = [f"{where}.{end}: missing; a range needs low and high" for end in ("low", "high") if end not in raw]
     number = SpaceKey(None, low=key.low, high=key.high, open_low=key.open_low, integer=key.integer)
     for end in ("low", "high"):
         problem = number.problem(raw[end]) if end in raw else None

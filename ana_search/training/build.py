@@ -24,6 +24,7 @@ def build(plan: TrainingPlan, input_shape: tuple[int, int, int], classes: int) -
             network,
             [layer.weights for layer in plan.layers],
             [layer.activations for layer in plan.layers],
+            seed=plan.seed,
         )
         annealer.reset_weights()
     return network, annealer

@@ -46,9 +46,7 @@ def get_states(device: torch.device, streams: dict[Purpose, torch.Generator]) ->
     return states
 
 
-def set_states(
-    states: dict[str, Tensor], device: torch.device, streams: dict[Purpose, torch.Generator]
-) -> None:
+def set_states(states: dict[str, Tensor], device: torch.device, streams: dict[Purpose, torch.Generator]) -> None:
     """Put all generators into the states that `get_states` returned."""
     for purpose, generator in streams.items():
         generator.set_state(states[purpose])

@@ -115,9 +115,7 @@ class _Run:
         # One transfer an epoch: reading every loss at once would make a GPU wait at every step.
         mean_loss = torch.stack(losses).double().mean().item()
         if not math.isfinite(mean_loss):
-            raise DivergedError(
-                f"the loss became {mean_loss} in epoch {epoch + 1} of {self.plan.training.epochs}"
-            )
+            raise DivergedError(f"the loss became {mean_loss} in epoch {epoch + 1} of {self.plan.training.epochs}")
         gap = regularisation_gap(self.network, self.data.encode(images[:_GAP_IMAGES]))
         accuracy, _ = evaluate(self.network, self.data)
         return EpochReport(

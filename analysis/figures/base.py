@@ -18,14 +18,14 @@ class FigureInput:
     """What figures are computed from.
 
     ``trials`` is the whole table of trials; ``histories[number]`` a trial's epochs (a list of dictionaries) and
-    ``plans[number]`` its training plan as a dictionary, both empty where there are none. ``scale`` turns the
+    ``plans[number]`` its `ana_search.plan.TrainingPlan`, both empty where there are none. ``scale`` turns the
     outcome into percentage points (1: it is no fraction). ``others`` are the studies it is compared with.
     """
 
     attribution: Attribution
     trials: pd.DataFrame
     histories: Mapping[int, list[dict[str, Any]]] = field(default_factory=dict)
-    plans: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    plans: Mapping[int, Any] = field(default_factory=dict)
     outcome: str = "value"
     scale: float = 100.0
     layers: int = 7
@@ -39,7 +39,9 @@ class FigureInput:
     @property
     def difference_axis(self) -> str:
         """The axis label of a difference of outcomes."""
-        return "difference in accuracy (points)" if self.scale == 100.0 else f"difference in {self.outcome} (as recorded)"
+        return (
+            "difference in accuracy (points)" if self.scale == 100.0 else f"difference in {self.outcome} (as recorded)"
+        )
 
     @property
     def finished(self) -> pd.DataFrame:

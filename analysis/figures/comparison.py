@@ -57,7 +57,11 @@ def describe(data: pd.DataFrame, given: FigureInput) -> str:
     said = []
     for study, block in data.groupby("study", sort=False):
         top = block.sort_values("share", ascending=False).head(2)
-        said.append(f"{study}: {block['verdict'].iloc[0]} (" + ", ".join(f"{r.part} {r.share:.0%}" for r in top.itertuples()) + ")")
+        said.append(
+            f"{study}: {block['verdict'].iloc[0]} ("
+            + ", ".join(f"{r.part} {r.share:.0%}" for r in top.itertuples())
+            + ")"
+        )
     return "Shares of several studies side by side. " + "; ".join(said) + "."
 
 

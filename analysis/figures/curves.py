@@ -66,7 +66,9 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
             axis.set_ylabel("accuracy (%)" if given.scale == 100.0 else f"{given.outcome} (as recorded)")
             axis.set_title(wrapped(panel, 36))
         handles = [Line2D([], [], color=colours[name], label=wrapped(name, 20)) for name in lines]
-        figure.legend(handles=handles, loc="outside lower center", ncol=min(4, len(lines)), title="noise family; grey: anneal")
+        figure.legend(
+            handles=handles, loc="outside lower center", ncol=min(4, len(lines)), title="noise family; grey: anneal"
+        )
     return figure
 
 

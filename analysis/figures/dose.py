@@ -17,7 +17,9 @@ def compute(given: FigureInput) -> pd.DataFrame:
     """Return one row per trial: ``dose`` (fraction), ``accuracy`` and ``policy``."""
     table = given.finished
     dose = doses(table, given.plans, given.layers)
-    policy = table["interval"].astype(str) if "interval" in table.columns else pd.Series("all trials", index=table.index)
+    policy = (
+        table["interval"].astype(str) if "interval" in table.columns else pd.Series("all trials", index=table.index)
+    )
     data = pd.DataFrame({"dose": dose, "accuracy": table["__shown__"], "policy": policy}).dropna()
     return data.reset_index(drop=True) if data["dose"].nunique() > 1 else pd.DataFrame()
 
@@ -36,7 +38,13 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         axes.set_ylabel(given.outcome_axis)
         axes.set_xlim(-0.03, max(0.3, float(data["dose"].max())) + 0.03)
         handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles, [wrapped(label, 20) for label in labels], title="decay policy", loc="center left", bbox_to_anchor=(1.01, 0.5))
+        axes.legend(
+            handles,
+            [wrapped(label, 20) for label in labels],
+            title="decay policy",
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+        )
     return figure
 
 

@@ -57,7 +57,9 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         axes.set_ylabel("factor = level")
         shown = list(data["group"].unique())
         handles = [axes.plot([], [], "o", color=colour_of(g, groups), label=wrapped(g, 30))[0] for g in shown]
-        axes.legend(handles=handles, title="group", loc="lower center", bbox_to_anchor=(0.35, 1.0), ncol=min(4, len(shown)))
+        axes.legend(
+            handles=handles, title="group", loc="lower center", bbox_to_anchor=(0.35, 1.0), ncol=min(4, len(shown))
+        )
     return figure
 
 
@@ -65,7 +67,8 @@ def describe(data: pd.DataFrame, given: FigureInput) -> str:
     """Say each factor's best and worst level in words."""
     said = []
     for factor, part in data.groupby("factor", sort=False):
-        best, worst = part.loc[part["mean"].idxmax()], part.loc[part["mean"].idxmin()]
+        ordered = part.sort_values("mean", kind="stable")
+        best, worst = ordered.iloc[-1], ordered.iloc[0]
         said.append(f"{factor}: {best['level']} {best['mean']:.4g} to {worst['level']} {worst['mean']:.4g}")
     return "Mean outcome from the best to the worst level. " + "; ".join(said) + "."
 

@@ -28,7 +28,9 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     with styled():
         figure, panels = new_figure(3.4, len(plans), sharey=True)
         for axes, plan in zip(panels, plans, strict=True):
-            sns.lineplot(data[data["plan"] == plan], x="epoch", y="gap", hue="layer", palette=colours, ax=axes, legend=False)
+            sns.lineplot(
+                data[data["plan"] == plan], x="epoch", y="gap", hue="layer", palette=colours, ax=axes, legend=False
+            )
             axes.set_xlabel("epoch (count)")
             axes.set_ylabel("mean |noisy - exact| output (quanta)")
             axes.set_title(plan)
@@ -41,7 +43,9 @@ def describe(data: pd.DataFrame, given: FigureInput) -> str:
     said = []
     for plan, part in data.groupby("plan", sort=False):
         means = part.groupby("epoch")["gap"].mean()
-        said.append(f"{plan}: mean gap over layers {means.iloc[0]:.3f} in the first epoch, {means.iloc[-1]:.3f} in the last")
+        said.append(
+            f"{plan}: mean gap over layers {means.iloc[0]:.3f} in the first epoch, {means.iloc[-1]:.3f} in the last"
+        )
     return "Regularisation gap by layer over training. " + "; ".join(said) + "."
 
 

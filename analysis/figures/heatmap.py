@@ -36,12 +36,16 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw the heat map, best row on top."""
     down, across = data.columns[:2]
     order = [data.groupby(name)["mean"].mean().sort_values(ascending=False).index for name in (down, across)]
-    table = {name: data.pivot(index=down, columns=across, values=name).reindex(index=order[0], columns=order[1]) for name in ("mean", "error", "n")}
+    table = {
+        name: data.pivot(index=down, columns=across, values=name).reindex(index=order[0], columns=order[1])
+        for name in ("mean", "error", "n")
+    }
     notes = table["mean"].astype(object)
     digits = 1 if given.scale == 100.0 else 3
     for row in notes.index:
         for column in notes.columns:
-            notes.loc[row, column] = _note(*(table[k].loc[row, column] for k in ("mean", "error", "n")), digits)
+            mean, error, n = (float(table[key].at[row, column]) for key in ("mean", "error", "n"))
+            notes.at[row, column] = _note(mean, error, n, digits)
     with styled():
         figure, (axes,) = new_figure(1.6 + 0.62 * len(order[0]), width=max(4.6, 2.4 + 1.15 * len(order[1])))
         sns.heatmap(
@@ -66,7 +70,8 @@ def _note(mean: float, error: float, n: float, digits: int) -> str:
 def describe(data: pd.DataFrame, given: FigureInput) -> str:
     """Say the best and the worst cell in words."""
     down, across = data.columns[:2]
-    best, worst = data.loc[data["mean"].idxmax()], data.loc[data["mean"].idxmin()]
+    ordered = data.sort_values("mean", kind="stable")
+    best, worst = ordered.iloc[-1], ordered.iloc[0]
     unit = " %" if given.scale == 100.0 else ""
     return (
         f"Heat map of the mean outcome by {down} and {across}. Best: {best[down]} with {best[across]}, "

@@ -20,7 +20,7 @@ def compute(given: FigureInput) -> pd.DataFrame:
     data = pd.DataFrame({"number": pd.to_numeric(table["number"]), "accuracy": accuracy, "state": state})
     data = data[np.isfinite(data["accuracy"]) & data["state"].isin(["COMPLETE", "PRUNED"])].sort_values("number")
     data["best"] = data["accuracy"].where(data["state"] == "COMPLETE").cummax().ffill()
-    return data.reset_index(drop=True)
+    return pd.DataFrame(data.reset_index(drop=True))
 
 
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
@@ -44,8 +44,10 @@ def describe(data: pd.DataFrame, given: FigureInput) -> str:
     complete = data[data["state"] == "COMPLETE"]
     if complete.empty:
         return f"{len(data)} trials, none complete."
-    best = complete.loc[complete["accuracy"].idxmax()]
-    return f"{len(data)} trials in the order they ran; the best, {best['accuracy']:.4g}, is trial {int(best['number'])}."
+    best = complete.sort_values("accuracy", kind="stable").iloc[-1]
+    return (
+        f"{len(data)} trials in the order they ran; the best, {best['accuracy']:.4g}, is trial {int(best['number'])}."
+    )
 
 
 FIGURE = FigureSpec("Trials in the order they ran", compute, draw, describe)

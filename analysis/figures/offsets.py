@@ -34,11 +34,15 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         figure, (axes,) = new_figure(3.6)
         colours = {name: PALETTE[1] if name.startswith("best") else "#8C8C8C" for name in order}
         for side, name in zip((-0.12, 0.12), order, strict=False):
-            quartiles = data[data["which"] == name].groupby("layer")["offset"].quantile([0.0, 0.25, 0.5, 0.75, 1.0]).unstack()
+            quartiles = (
+                data[data["which"] == name].groupby("layer")["offset"].quantile([0.0, 0.25, 0.5, 0.75, 1.0]).unstack()
+            )
             place = quartiles.index.to_numpy() + side
             axes.vlines(place, quartiles[0.0], quartiles[1.0], color=colours[name], linewidth=1.2)
             axes.vlines(place, quartiles[0.25], quartiles[0.75], color=colours[name], linewidth=6.0)
-            axes.plot(place, quartiles[0.5], "o", color="white", markeredgecolor=colours[name], markersize=5, label=name)
+            axes.plot(
+                place, quartiles[0.5], "o", color="white", markeredgecolor=colours[name], markersize=5, label=name
+            )
         axes.set_xticks(sorted(data["layer"].unique()))
         axes.axhline(0, color="#4D4D4D", linewidth=0.8)
         axes.set_xlabel("layer (0: at the input)")
@@ -50,7 +54,9 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
 def describe(data: pd.DataFrame, given: FigureInput) -> str:
     """Say the best plans' median offsets."""
     medians = data[data["which"].str.startswith("best")].groupby("layer")["offset"].median()
-    return "Offsets by layer; medians of the best plans: " + ", ".join(f"layer {k} {v:+.2f}" for k, v in medians.items())
+    return "Offsets by layer; medians of the best plans: " + ", ".join(
+        f"layer {k} {v:+.2f}" for k, v in medians.items()
+    )
 
 
 FIGURE = FigureSpec("Offsets by layer of the best plans", compute, draw, describe)

@@ -10,6 +10,8 @@ from analysis.style import COLOURS, new_figure, styled
 
 __all__ = ["FIGURE"]
 
+DASHES: tuple[tuple[float, ...], ...] = ((1, 0), (4, 2), (1, 1.2))
+
 
 def compute(given: FigureInput) -> pd.DataFrame:
     """Return one row per pair: ``changed`` and ``difference`` (absolute, in points)."""
@@ -25,9 +27,8 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         shown = data.assign(changed=data["changed"].map(_labels(data)))
         palette = {label: COLOURS[kind] for kind, label in _labels(data).items()}
         sns.ecdfplot(data=shown, x="difference", hue="changed", palette=palette, ax=axes, legend=False)
-        styles = {kind: style for kind, style in zip(kinds, ("-", "--", ":"), strict=False)}
-        for line, kind in zip(reversed(axes.lines), kinds, strict=False):
-            line.set_linestyle(styles[kind])
+        for line, kind, dashes in zip(reversed(axes.lines), kinds, DASHES, strict=False):
+            line.set_linestyle((0, dashes))
             line.set_label(_labels(data)[kind])
         axes.legend(title="only this changes", loc="lower right")
         axes.set_xlabel(f"absolute {given.difference_axis}")

@@ -24,7 +24,9 @@ def compute(given: FigureInput) -> pd.DataFrame:
     order = np.argsort(-sample.outcome, kind="stable")
     top = np.zeros(len(order), dtype=bool)
     top[order[: max(1, len(order) // 10)]] = True
-    parts = [pd.DataFrame({"trial": np.arange(len(order)), "factor": f.name, **_places(f), "top": top}) for f in factors]
+    parts = [
+        pd.DataFrame({"trial": np.arange(len(order)), "factor": f.name, **_places(f), "top": top}) for f in factors
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -88,7 +90,9 @@ def describe(data: pd.DataFrame, given: FigureInput) -> str:
         for factor, part in best.groupby("factor", sort=False)
         if part["label"].nunique() > 1 or part["place"].nunique() == 1
     ]
-    return f"Parallel coordinates of the best {best['trial'].nunique()} trials; commonest levels: " + ", ".join(said) + "."
+    return (
+        f"Parallel coordinates of the best {best['trial'].nunique()} trials; commonest levels: " + ", ".join(said) + "."
+    )
 
 
 FIGURE = FigureSpec("The best tenth of the trials", compute, draw, describe)

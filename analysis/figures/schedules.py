@@ -36,7 +36,9 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     with styled():
         figure, panels = new_figure(3.4, len(plans), sharey=True)
         for axes, plan in zip(panels, plans, strict=True):
-            sns.lineplot(data[data["plan"] == plan], x="epoch", y="spread", hue="layer", palette=colours, ax=axes, legend=False)
+            sns.lineplot(
+                data[data["plan"] == plan], x="epoch", y="spread", hue="layer", palette=colours, ax=axes, legend=False
+            )
             axes.set_xlabel("epoch (count)")
             axes.set_ylabel("spread of the forward noise (quanta)")
             axes.set_title(plan)

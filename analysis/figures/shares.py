@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.figures.base import FigureInput, FigureSpec, wrapped
-from analysis.style import COLOURS, colour_of, new_figure, styled
+from analysis.style import colour_of, new_figure, styled
 from analysis.verdict import DELTA, REGIONS, RHO
 
 __all__ = ["FIGURE"]

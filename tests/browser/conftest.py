@@ -42,9 +42,7 @@ class Visit:
         """The requests that would have left the machine."""
         parts = [(url, urlsplit(url)) for url in self.requests]
         return [
-            url
-            for url, part in parts
-            if part.scheme in ("http", "https", "ws", "wss") and part.hostname not in LOCAL
+            url for url, part in parts if part.scheme in ("http", "https", "ws", "wss") and part.hostname not in LOCAL
         ]
 
     def open(self, url: str, *texts: str) -> None:
@@ -65,9 +63,7 @@ def chromium() -> Iterator[object]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         pytest.skip("no chromium on this machine: apt-get install chromium (see .ci/run)")
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: make install-dev"
-    )
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make install-dev")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", "--disable-background-networking"]

@@ -39,9 +39,7 @@ def server(study: optuna.Study, tmp_path: Path) -> Iterator[DashboardServer]:
     files[1].write_text("trial,epoch,accuracy\n1,1,0.5\n")
     facts = StudyFacts("digits", 10, ["val_accuracy"], [True], ATTRIBUTION)
     folder = tmp_path / "artifacts"
-    publish(
-        study, frame_of(study), facts, plans={"best plan: trial 1": plan()}, files=files, artifacts=folder
-    )
+    publish(study, frame_of(study), facts, plans={"best plan: trial 1": plan()}, files=files, artifacts=folder)
     with DashboardServer(read_mostly(wsgi(ShownStorage(study._storage), artifact_store(folder)))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -68,9 +66,7 @@ def test_the_study_page_shows_note_figures_and_metric(server, visit):
 
 
 def test_the_trial_page_shows_parameters_and_note(server, visit):
-    visit.open(
-        f"{server.url}/dashboard/studies/1/trials?numbers=1", "Trial 1 (trial_id=2)", "alpha", "Best so far"
-    )
+    visit.open(f"{server.url}/dashboard/studies/1/trials?numbers=1", "Trial 1 (trial_id=2)", "alpha", "Best so far")
     assert "xxxx" not in visit.page.inner_text("body")
     visit.shoot("dashboard-trial")
     visit.open(f"{server.url}/dashboard/studies/1/trials?numbers=3", "worker lost")

@@ -31,7 +31,7 @@ name = "digits_cnn"
 width = 8
 
 [training]
-epochs = 4
+epochs = 20
 
 [space]
 noise = ["uniform", "normal"]
@@ -72,9 +72,7 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def run(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        command(*words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run(command(*words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -123,6 +121,4 @@ def test_a_study_from_its_launch_to_its_model(tmp_path: Path, visit: Visit):
 def status(folder: Path) -> str:
     """Return what `status` prints, or nothing while there is no study yet."""
     words = command("status", "live.toml", "--format", "json")
-    return subprocess.run(
-        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60
-    ).stdout
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60).stdout

@@ -17,9 +17,7 @@ WIDTHS = {"wide": 1280, "narrow": 390}
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame = sample_frame()
     folder = tmp_path_factory.mktemp("report")
-    return report(frame, folder, info={"name": "quickstart"}, histories=sample_histories(frame)).files[
-        "report.html"
-    ]
+    return report(frame, folder, info={"name": "quickstart"}, histories=sample_histories(frame)).files["report.html"]
 
 
 def opened(visit: Visit, file: Path, width: int) -> None:
@@ -31,9 +29,7 @@ def opened(visit: Visit, file: Path, width: int) -> None:
 @pytest.mark.parametrize("screen", WIDTHS)
 def test_pictures_load_and_nothing_overflows(page_file, visit, screen):
     opened(visit, page_file, WIDTHS[screen])
-    pictures = visit.page.eval_on_selector_all(
-        "img", "all => all.map(one => [one.naturalWidth, one.complete])"
-    )
+    pictures = visit.page.eval_on_selector_all("img", "all => all.map(one => [one.naturalWidth, one.complete])")
     assert len(pictures) >= 4
     assert all(width > 0 and complete for width, complete in pictures)
     visit.shoot(f"report-{screen}", whole=True)

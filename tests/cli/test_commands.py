@@ -100,9 +100,7 @@ def test_studies_lists_the_shipped_files(tmp_path: Path) -> None:
 
 
 def test_check_writes_every_cell(tmp_path: Path) -> None:
-    done = ana_search(
-        "check", "quickstart", "--no-timing", "--format", "json", "--plans", "p.jsonl", cwd=tmp_path
-    )
+    done = ana_search("check", "quickstart", "--no-timing", "--format", "json", "--plans", "p.jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["cells"] == 32
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]

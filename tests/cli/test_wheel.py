@@ -23,16 +23,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the ``bin`` folder of an environment that has the wheel and, by a path, this one's other packages."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run(
-        [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], check=True, timeout=300
-    )
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], check=True, timeout=300)
     (wheel,) = folder.glob("ana_search-*.whl")
     environment = folder / "environment"
     venv.create(environment, with_pip=False)
     python = environment / "bin" / "python"
-    subprocess.run(
-        [*pip, "--python", str(python), "install", "--no-deps", str(wheel)], check=True, timeout=300
-    )
+    subprocess.run([*pip, "--python", str(python), "install", "--no-deps", str(wheel)], check=True, timeout=300)
     (packages,) = environment.glob("lib/python3*/site-packages")
     # A path line adds the folder but runs no .pth file in it: an editable install there stays invisible.
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
@@ -68,9 +64,7 @@ def test_the_installed_package_is_the_wheels(installed, folder):
         "-c",
         "import ana_search, analysis; print(ana_search.__file__, analysis.__file__)",
     ]
-    printed = subprocess.run(
-        words, cwd=folder, env=environment(), capture_output=True, text=True, check=True
-    ).stdout
+    printed = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=True).stdout
     assert str(ROOT) not in printed
     assert printed.count(str(installed.parent)) == 2
 

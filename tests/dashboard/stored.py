@@ -16,9 +16,7 @@ from ana_search.study_file import StudySpec
 EFFECTS = {"overlapped": 0.86, "same_start": 0.89, "same_end": 0.76, "partition": 0.92}
 
 
-def stored_study(
-    spec: StudySpec, runs: Path, *, trials: int | None = None, histories: bool = True
-) -> optuna.Study:
+def stored_study(spec: StudySpec, runs: Path, *, trials: int | None = None, histories: bool = True) -> optuna.Study:
     """Return the study of a grid with its first ``trials`` trials complete, in SQLite under ``runs``."""
     folder = RunFolder(runs, spec.study.name)
     storage = open_storage(f"sqlite:///{folder.database}")

@@ -35,9 +35,7 @@ def test_a_whole_study_is_answered(spec, tmp_path: Path):
     assert "64 finished of 64" in note
     names = {key.split(":")[2] for key in attributes(study) if key.startswith("dashboard:plot_data:")}
     assert names == {"attribution", "schedules-best-plan"}
-    assert "learning_curves.csv" in str(
-        [text for key, text in attributes(study).items() if "artifacts:" in key]
-    )
+    assert "learning_curves.csv" in str([text for key, text in attributes(study).items() if "artifacts:" in key])
     before = dict(attributes(study))
     refresh(place, study)
     assert attributes(study) == before

@@ -80,9 +80,7 @@ def test_notes_can_be_edited(study):
     assert detail["note"]["body"] == detail["trials"][1]["note"]["body"] == "mine"
 
 
-@pytest.mark.parametrize(
-    ("host", "allowed"), [("localhost:1", True), ("[::1]:8", True), ("evil.example:80", False)]
-)
+@pytest.mark.parametrize(("host", "allowed"), [("localhost:1", True), ("[::1]:8", True), ("evil.example:80", False)])
 def test_another_name_for_the_loopback_address_is_refused(study, host, allowed):
     with serving(study) as server:
         status, _ = request(server, "GET", "/api/meta", Host=host)

@@ -48,9 +48,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("thousand")
     text = find_study_file("quickstart").read_text(encoding="utf-8")
     file = folder / "thousand.toml"
-    file.write_text(
-        text.replace('name = "quickstart"', 'name = "thousand"').replace("seeds = 2", "seeds = 32")
-    )
+    file.write_text(text.replace('name = "quickstart"', 'name = "thousand"').replace("seeds = 2", "seeds = 32"))
     stored_study(load_study_file(file), folder / "runs", trials=1000)
     return folder / "runs"
 
@@ -118,9 +116,7 @@ def test_status_is_quick(runs):
 
 
 def test_analyse_is_quick(runs, tmp_path):
-    taken, printed = command(
-        "analyse", "thousand", "--runs", str(runs), "--out", str(tmp_path), "--format", "json"
-    )
+    taken, printed = command("analyse", "thousand", "--runs", str(runs), "--out", str(tmp_path), "--format", "json")
     print(f"analyse: {taken:.1f} s")
     assert json.loads(printed)["verdict"]
     assert taken < 60

@@ -93,9 +93,9 @@ def test_codes_are_dyadic_and_symmetric() -> None:
     assert torch.equal(coding.values, coding.table.float() * coding.scale)
     assert torch.log2(torch.tensor(coding.scale)).frac() == 0
     pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 2, 16, 16)
-    expected = (pixels.double() / 255 - torch.tensor([0.5, 0.1]).view(1, 2, 1, 1)) / torch.tensor(
-        [0.25, 0.5]
-    ).view(1, 2, 1, 1)
+    expected = (pixels.double() / 255 - torch.tensor([0.5, 0.1]).view(1, 2, 1, 1)) / torch.tensor([0.25, 0.5]).view(
+        1, 2, 1, 1
+    )
     assert (coding(pixels).double() - expected).abs().max() <= coding.scale / 2 + 1e-9
 
 
@@ -106,9 +106,7 @@ def test_float_inputs_have_no_codes() -> None:
 
 
 def test_augmentation_moves_and_mirrors() -> None:
-    images = (
-        torch.arange(2 * 3 * 16 * 16, dtype=torch.int32).remainder(251).to(torch.uint8).view(2, 3, 16, 16)
-    )
+    images = torch.arange(2 * 3 * 16 * 16, dtype=torch.int32).remainder(251).to(torch.uint8).view(2, 3, 16, 16)
     seen = set()
     for seed in range(40):
         moved = augment(images, flips=True, generator=torch.Generator().manual_seed(seed))
@@ -120,9 +118,7 @@ def test_augmentation_moves_and_mirrors() -> None:
 
 
 def test_augmentation_is_a_crop_of_the_reflected_image() -> None:
-    images = torch.randint(
-        0, 256, (1, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(3)
-    )
+    images = torch.randint(0, 256, (1, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
     padded = np.pad(images[0, 0].numpy(), 4, mode="reflect")
     crops = {padded[i : i + 16, j : j + 16].tobytes() for i in range(9) for j in range(9)}
     for seed in range(20):

@@ -89,11 +89,7 @@ def test_documented_options_exist() -> None:
 def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python of the README, with fewer epochs."""
     (tmp_path / "studies").mkdir()
-    study = (
-        (ROOT / "studies" / "quickstart.toml")
-        .read_text(encoding="utf-8")
-        .replace("epochs = 20", "epochs = 1")
-    )
+    study = (ROOT / "studies" / "quickstart.toml").read_text(encoding="utf-8").replace("epochs = 20", "epochs = 1")
     (tmp_path / "studies" / "quickstart.toml").write_text(study, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -105,9 +101,7 @@ def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_readme_study_file_is_valid(tmp_path: Path) -> None:
     (block,) = [
         text
-        for text in re.findall(
-            r"```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
-        )
+        for text in re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
         if "[study]" in text
     ]
     (tmp_path / "mine.toml").write_text(block, encoding="utf-8")

@@ -9,6 +9,7 @@ from torch import nn
 from ana_search.ana import quantise, quantised_layers
 from ana_search.errors import NetworkError
 from ana_search.networks import NETWORKS, build_network, count_layers
+from ana_search.networks.resnet20 import ResidualBlock
 from ana_search.plan import NetworkPlan
 
 LAYERS = {"digits_cnn": 5, "vgg8": 7, "vgg9": 8, "resnet20": 19}
@@ -68,3 +69,39 @@ def test_an_entry_point_that_makes_no_module(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(EntryPoint, "load", lambda self: lambda *_: {})
     with pytest.raises(NetworkError, match=r"torch\.nn\.Module"):
         build_network(NetworkPlan("mine"), input_shape=(1, 8, 8), classes=10)
+
+
+def test_an_entry_point_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("mine", f"{__name__}:not_there", "ana_search.networks")
+    monkeypatch.setattr("ana_search.networks.build.entry_points", lambda group: [point])
+    with pytest.raises(NetworkError, match=r"entry point '.*:not_there' cannot be loaded"):
+        build_network(NetworkPlan("mine"), input_shape=(1, 8, 8), classes=10)
+
+
+@pytest.mark.parametrize("width", [0, -2])
+def test_width_below_one(width: int) -> None:
+    with pytest.raises(NetworkError, match=rf"network\.width: got {width}; allowed: 1 or more"):
+        build_network(NetworkPlan("vgg8", width=width), input_shape=(3, 32, 32), classes=10)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_digits_are_large_enough_for_every_network(name: str) -> None:
+    network = build_network(NetworkPlan(name, width=2), input_shape=(1, 8, 8), classes=10)
+    assert network(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_shortcuts_drop_pixels_and_pad_channels() -> None:
+    block = ResidualBlock(2, 4, stride=2).eval()
+    nn.init.zeros_(block.convolution.weight)
+    image = torch.rand(1, 2, 6, 6)
+    output = block(image)
+    assert torch.equal(output[:, :2], image[:, :, ::2, ::2])
+    assert output[:, 2:].abs().max() == 0
+
+
+def test_resnet20_has_the_layers_of_its_paper() -> None:
+    network = build_network(NetworkPlan("resnet20"), input_shape=(3, 32, 32), classes=10)
+    maps = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(maps) == 20
+    assert [m.out_channels for m in maps[:-1]] == [16] * 7 + [32] * 6 + [64] * 6
+    assert sum(m.weight.numel() for m in maps) == 268_336

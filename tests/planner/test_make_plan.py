@@ -113,9 +113,7 @@ def test_a_plan_is_the_same_for_the_same_study_parameters_and_seed(make_study: M
     assert plans[0].hash == plans[1].hash != plans[2].hash
 
 
-@pytest.mark.parametrize(
-    "params", [{"noize": "normal"}, {"noise": "cauchy"}, {"noise.0": "normal"}, {"alpha": 1.0}]
-)
+@pytest.mark.parametrize("params", [{"noize": "normal"}, {"noise": "cauchy"}, {"noise.0": "normal"}, {"alpha": 1.0}])
 def test_wrong_parameters(params: dict[str, object], make_study: MakeStudy) -> None:
     with pytest.raises(RequestError, match=next(iter(params))):
         make_plan(make_study('noise = ["uniform", "normal"]'), params, 0)
@@ -123,7 +121,5 @@ def test_wrong_parameters(params: dict[str, object], make_study: MakeStudy) -> N
 
 def test_planning_loads_neither_optuna_nor_ray() -> None:
     code = "import sys, ana_search; ana_search.make_plan; print({'optuna', 'ray'} & set(sys.modules))"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "set()"

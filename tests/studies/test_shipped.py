@@ -63,9 +63,7 @@ def test_two_epochs_of_it_train(file: Path, in_repository: None) -> None:
     skip_without_data(file)
     plan = compress(_plans(load_study_file(file))[0], 2)
     if plan.data.name != "digits":
-        images = (
-            {"train_size": 300} if plan.data.name == "image_folder" else {"name": "digits", "train_size": 300}
-        )
+        images = {"train_size": 300} if plan.data.name == "image_folder" else {"name": "digits", "train_size": 300}
         plan = replace(
             plan,
             data=replace(plan.data, **images),

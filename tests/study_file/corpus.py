@@ -151,9 +151,7 @@ WRONG = [
     _replaced("learning_rate_nan", "epochs = 2", "epochs = 2\nlearning_rate = nan", "training.learning_rate"),
     _replaced("no_learning_rate", "epochs = 2", "epochs = 2\nlearning_rate = 0.0", "training.learning_rate"),
     _replaced("anneal_beyond", "epochs = 2", "epochs = 2\nanneal = 1.5", "training.anneal"),
-    _replaced(
-        "unknown_optimiser", "epochs = 2", 'epochs = 2\noptimiser = "lion"', "training.optimiser", "adamw"
-    ),
+    _replaced("unknown_optimiser", "epochs = 2", 'epochs = 2\noptimiser = "lion"', "training.optimiser", "adamw"),
     _replaced("unknown_precision", "epochs = 2", 'epochs = 2\nprecision = "int8"', "training.precision"),
     _replaced("batch_size", "epochs = 2", "epochs = 2\nbatch_size = 0", "training.batch_size"),
     _replaced("no_workers", "workers = 1", "workers = 0", "resources.workers"),

@@ -26,9 +26,7 @@ def digits_plan(
         for (start, end), power in zip(decay_intervals(interval, layers=5), powers, strict=True)
     ]
     layers = tuple(LayerPlan("ternary", "ternary", one, one) for one in schedules)
-    return TrainingPlan(
-        DIGITS, NetworkPlan("digits_cnn", width), layers, TrainingSettings(epochs=epochs), seed
-    )
+    return TrainingPlan(DIGITS, NetworkPlan("digits_cnn", width), layers, TrainingSettings(epochs=epochs), seed)
 
 
 def numbers(history: list[EpochReport]) -> list[tuple[object, ...]]:
@@ -113,9 +111,7 @@ def test_the_learning_rate_drops_once() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run() -> None:
     plan = digits_plan(epochs=2)
-    plan = dataclasses.replace(
-        plan, training=dataclasses.replace(plan.training, optimiser="sgd", learning_rate=1e38)
-    )
+    plan = dataclasses.replace(plan, training=dataclasses.replace(plan.training, optimiser="sgd", learning_rate=1e38))
     with pytest.raises(DivergedError, match="epoch"):
         train(plan)
 

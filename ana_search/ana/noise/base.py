@@ -17,17 +17,23 @@ Scalar = float | Tensor
 
 
 class Ladder(NamedTuple):
-    """Equally spaced noisy thresholds, in units of their distance."""
+    """Equally spaced noisy thresholds ("rungs") at ``origin + shift + j``, in units of their distance.
 
-    first: Scalar
-    """The lowest rung; the others are 1 apart."""
+    The origin is an integer, kept apart from the small rest: subtracting both from an argument of single
+    precision would cost it digits.
+    """
+
+    origin: float
+    shift: Scalar
     rungs: int
     scale: Scalar
     """Native scale of the noise."""
     most: float | None
     """Upper bound on the scale, if one is known."""
-    gain: float = 1.0
-    offset: float = 0.0
+    gain: float
+    """What passing a rung adds."""
+    offset: float
+    """The value below all rungs."""
 
 
 class NoiseFamily(ABC):
@@ -112,18 +118,20 @@ class NoiseFamily(ABC):
 
         Only the rungs that noise can reach from ``y`` are evaluated: those below count 1, those above 0.
         """
-        below, count = _below(y, ladder, self.reach)
-        total = _sum(self.cdf_, 1.0, y if below is None else y - below, ladder, count)
-        if below is not None:
-            total.add_(below)
+        lowest, count = window(y, ladder, self.reach)
+        total = _sum(self.cdf_, 1.0, y - lowest, ladder, count)
+        offset = ladder.offset
+        if isinstance(lowest, Tensor):
+            total.add_(lowest)
+            offset -= ladder.gain * ladder.origin
         if ladder.gain != 1.0:
             total.mul_(ladder.gain)
-        return total.add_(ladder.offset) if ladder.offset else total
+        return total.add_(offset) if offset else total
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the derivative of `climb` by ``y``."""
-        below, count = _below(y, ladder, self.reach)
-        total = _sum(self.bell_, self.bell_unit, y if below is None else y - below, ladder, count)
+        lowest, count = window(y, ladder, self.reach)
+        total = _sum(self.bell_, self.bell_unit, y - lowest, ladder, count)
         return total.mul_(gradient).mul_(ladder.gain * self.peak / ladder.scale)
 
 
@@ -134,20 +142,20 @@ def reachable(ladder: Ladder, reach: float) -> int:
     return min(ladder.rungs, max(1, math.ceil(2.0 * reach * ladder.most)))
 
 
-def _below(y: Tensor, ladder: Ladder, reach: float) -> tuple[Tensor | None, int]:
-    """Return how many rungs lie below the reachable ones (``None``: all are), and the number of these."""
+def window(y: Tensor, ladder: Ladder, reach: float) -> tuple[Scalar, int]:
+    """Return the integer part of the lowest rung that is in reach of ``y``, and how many are."""
     count = reachable(ladder, reach)
     if count == ladder.rungs:
-        return None, count
-    lowest = (y - (ladder.first + 0.5 * count)).ceil_()
-    return lowest.clamp_(0.0, float(ladder.rungs - count)), count
+        return ladder.origin, count
+    lowest = (y - (ladder.shift + 0.5 * count)).ceil_()
+    return lowest.clamp_(ladder.origin, ladder.origin + (ladder.rungs - count)), count
 
 
 def _sum(function: Callable[[Tensor], Tensor], unit: float, y: Tensor, ladder: Ladder, count: int) -> Tensor:
-    """Return the sum of ``function(unit * (y - r) / scale)`` over the first ``count`` rungs."""
+    """Return the sum of ``function(unit * (y - shift - j) / scale)`` over ``count`` rungs."""
     # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
     inverse = unit / ladder.scale
-    total = function((y - ladder.first).mul_(inverse))
+    total = function((y - ladder.shift).mul_(inverse))
     for j in range(1, count):
-        total.add_(function((y - (ladder.first + j)).mul_(inverse)))
+        total.add_(function((y - (ladder.shift + j)).mul_(inverse)))
     return total

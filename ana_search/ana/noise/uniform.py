@@ -41,7 +41,7 @@ class Uniform(NoiseFamily):
     def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
         """Return the sum of ramps, by whichever form is exact and cheapest."""
         gain, offset = ladder.gain, ladder.offset
-        ramps = _apart(ladder)
+        ramps = _ramps(ladder)
         if ramps is not None and ramps[0][1] - ramps[0][0] >= _WIDE:
             total = y.clamp(*ramps[0])
             for low, high in ramps[1:]:
@@ -50,23 +50,25 @@ class Uniform(NoiseFamily):
             offset -= gain * sum(low for low, _ in ramps)
         elif ladder.rungs <= _FEW:
             return super().climb(y, ladder)
-        elif reachable(ladder, self.reach) == 1:
-            total = _steps(y, ladder)
         else:
-            total = _overlapping(y, ladder)
+            few = reachable(ladder, self.reach) == 1
+            total = _apart(y, ladder) if few else _overlapping(y, ladder)
+            offset -= gain * ladder.origin
         if gain != 1.0:
             total.mul_(gain)
         return total.add_(offset) if offset else total
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the number of rungs within ``scale`` of ``y``, over ``2 scale``."""
-        first, rungs, scale, _, gain, _ = ladder
+        origin, shift, rungs, scale, _, gain, _ = ladder
         steepness = 0.5 * gain / scale
-        ramps = _apart(ladder)
+        ramps = _ramps(ladder)
         if ramps is None:
-            high = (y + (scale - first + 1.0)).floor_().clamp_(0.0, float(rungs))
-            low = (y - (scale + first - 1.0)).floor_().clamp_(0.0, float(rungs))
-            return high.sub_(low).mul_(gradient).mul_(steepness)
+            # The largest integer not above y + scale - shift is the number of rungs below, plus origin - 1.
+            low, high = origin - 1.0, origin + rungs - 1.0
+            ahead = (y + (scale - shift)).floor_().clamp_(low, high)
+            behind = (y - (scale + shift)).floor_().clamp_(low, high)
+            return ahead.sub_(behind).mul_(gradient).mul_(steepness)
         total: Tensor | None = None
         for start, end in ramps:
             # Hard tanh has a gradient on an open interval: let it begin one number earlier.
@@ -76,19 +78,20 @@ class Uniform(NoiseFamily):
         return total if steepness == 1.0 else total.mul_(steepness)
 
 
-def _apart(ladder: Ladder) -> list[tuple[float, float]] | None:
+def _ramps(ladder: Ladder) -> list[tuple[float, float]] | None:
     """Return where each ramp begins and ends, if they are few; ramps that touch are one.
 
     ``None`` if there are many, or their places are not known as numbers. Compiled code gains nothing by them.
     """
-    first, rungs, scale, _, _, _ = ladder
-    if isinstance(first, Tensor) or isinstance(scale, Tensor) or torch.compiler.is_compiling():
+    shift, scale = ladder.shift, ladder.scale
+    if isinstance(shift, Tensor) or isinstance(scale, Tensor) or torch.compiler.is_compiling():
         return None
+    first = ladder.origin + shift
     if scale == 0.5:
-        return [(first - 0.5, first + rungs - 0.5)]
-    if rungs > _FEW:
+        return [(first - 0.5, first + ladder.rungs - 0.5)]
+    if ladder.rungs > _FEW:
         return None
-    return [(first + j - scale, first + j + scale) for j in range(rungs)]
+    return [(first + j - scale, first + j + scale) for j in range(ladder.rungs)]
 
 
 # Up to this many rungs are summed one by one.
@@ -98,31 +101,31 @@ _FEW = 4
 _WIDE = 0.25
 
 
-def _steps(y: Tensor, ladder: Ladder) -> Tensor:
-    """Return the sum of ramps that do not overlap: the nearest one, on top of those below."""
-    z = (y - ladder.first).clamp_(-0.5, ladder.rungs - 0.5)
+def _apart(y: Tensor, ladder: Ladder) -> Tensor:
+    """Return the sum of ramps that do not overlap, plus the origin: the nearest one, on top of those below."""
+    z = (y - ladder.shift).clamp_(ladder.origin - 0.5, ladder.origin + ladder.rungs - 0.5)
     nearest = z.round()
     z.sub_(nearest).mul_(0.5 / ladder.scale).clamp_(-0.5, 0.5)
     return nearest.add_(z).add_(0.5)
 
 
 def _overlapping(y: Tensor, ladder: Ladder) -> Tensor:
-    """Return the sum of any ramps, in closed form.
+    """Return the sum of any ramps, plus the origin, in closed form.
 
     It is the mean of ``S``, the number of rungs reached, over ``y ± scale``. From the ``k``-th rung, the one
     nearest to ``y``, the integral of ``S - k`` over a distance ``d`` is ``f (d - (f + 1) / 2)`` with
     ``f = S - k`` at its end. Counting from ``k`` keeps all terms small, whatever the number of rungs.
     """
-    first, rungs, scale, _, _, _ = ladder
-    nearest = (y - (first - 1.0)).round_().clamp_(0.0, float(rungs))
-    least, largest = -nearest, rungs - nearest
-    offset = (y - nearest).sub_(first - 1.0)
+    origin, shift, rungs, scale, _, _, _ = ladder
+    nearest = (y + (1.0 - shift)).round_().clamp_(origin, origin + rungs)
+    least, largest = origin - nearest, (origin + rungs) - nearest
+    distance = (y - nearest).add_(1.0 - shift)
 
     def integral(d: Tensor) -> Tensor:
         f = torch.floor(d).clamp_(least, largest)
         return d.sub_(f, alpha=0.5).sub_(0.5).mul_(f)
 
-    return integral(offset + scale).sub_(integral(offset - scale)).mul_(0.5 / scale).add_(nearest)
+    return integral(distance + scale).sub_(integral(distance - scale)).mul_(0.5 / scale).add_(nearest)
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,187 @@
+"""Confirmation: the best parameters again, with fresh seeds, on the images that the search never saw.
+
+The best of many trials owes part of its validation accuracy to luck (the winner's curse), and the search has chosen by
+it. So the parameters are trained anew from seeds that no trial had, and each network is tested once on the
+test part. Every result is kept in the run directory as soon as it is there: asking again reads it.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from ana_search.data import Dataset, load_dataset
+from ana_search.errors import RequestError, StudyNotFoundError
+from ana_search.plan import DataPlan, TrainingPlan
+from ana_search.planner import make_plan
+from ana_search.space import derive_seed
+from ana_search.storage import locate
+from ana_search.summary import best_trials
+from ana_search.training import evaluate, train
+
+__all__ = ["LEVEL", "Confirmation", "confirm", "confirm_study", "confirmed", "interval"]
+
+LEVEL = 0.95
+_FILE = "confirm.json"
+_EVERY = 10**9
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """One fresh training run: its seed, and its accuracy on the validation and on the test part."""
+
+    seed: int
+    plan_hash: str
+    validation: float
+    test: float
+
+
+def confirm(
+    plans: Sequence[TrainingPlan],
+    *,
+    known: Mapping[str, Confirmation] | None = None,
+    datasets: Mapping[DataPlan, Dataset] | None = None,
+    keep: Callable[[Confirmation], None] | None = None,
+) -> list[Confirmation]:
+    """Train every plan and test its network once on the test part; return the results in order.
+
+    Args:
+        plans: what to train, one plan a seed.
+        known: results by plan hash, which are not found again.
+        datasets: data sets that are in memory already.
+        keep: called with every new result.
+
+    Raises:
+        DivergedError, DataError, NetworkError: as `train`.
+    """
+    loaded = dict(datasets or {})
+    results = []
+    for plan in plans:
+        result = (known or {}).get(plan.hash)
+        if result is None:
+            if plan.data not in loaded:
+                loaded[plan.data] = load_dataset(plan.data)
+            dataset = loaded[plan.data]
+            if not len(dataset.test):
+                raise RequestError(f"data set {plan.data.name!r} has no test images to confirm with")
+            trained = train(plan, dataset=dataset)
+            device = next(trained.network.parameters()).device
+            test, _ = evaluate(trained.network, dataset.to(device), "test")
+            result = Confirmation(plan.seed, plan.hash, trained.accuracy, test)
+            if keep is not None:
+                keep(result)
+        results.append(result)
+    return results
+
+
+def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+    """Return mean, lower and upper end of Student's t interval of at least two independent values."""
+    if len(values) < 2:
+        raise RequestError(f"an interval needs at least 2 values, got {len(values)}")
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def confirm_study(
+    study: str | Path,
+    *,
+    top: int = 1,
+    seeds: int = 5,
+    storage: str | None = None,
+    runs: str | Path | None = None,
+) -> dict[str, Any]:
+    """Confirm the best ``top`` parameter sets of a study with ``seeds`` fresh seeds each.
+
+    Parameter sets are ranked by the mean value of their complete trials. Returns ``{study, level, confirmed: [{trials, search,
+    test, low, high, validation, accuracies, seeds, params}]}``: ``search`` is the mean validation accuracy that the search saw,
+    ``validation`` that of the fresh runs, ``test`` their mean test accuracy with its interval.
+
+    Raises:
+        StudyNotFoundError: no such study, or none of its trials is complete.
+        RequestError: fewer than 2 seeds, or no test images.
+    """
+    if seeds < 2:
+        raise RequestError(f"--seeds {seeds}: an interval needs at least 2")
+    place = locate(study, storage, runs)
+    spec = place.spec(place.open())
+    ranked = _ranked(best_trials(study, top=_EVERY, storage=storage, runs=runs))
+    if not ranked:
+        raise StudyNotFoundError(f"study {place.name!r} has no complete trial to confirm")
+    file = place.folder.path / _FILE
+    fresh = [derive_seed(spec.study.seed, "confirm", number) for number in range(seeds)]
+    known = _read(file)
+    rows = []
+    for trials in ranked[:top]:
+        params = trials[0]["params"]
+        plans = [make_plan(spec, params, seed) for seed in fresh]
+
+        def keep(result: Confirmation, params: Mapping[str, Any] = params) -> None:
+            known[result.plan_hash] = result
+            _write(file, result, params)
+
+        results = confirm(plans, known=known, keep=keep)
+        test, low, high = interval([result.test for result in results])
+        rows.append(
+            {
+                "trials": [trial["number"] for trial in trials],
+                "search": float(np.mean([trial["value"] for trial in trials])),
+                "test": test,
+                "low": low,
+                "high": high,
+                "validation": float(np.mean([result.validation for result in results])),
+                "accuracies": [result.test for result in results],
+                "seeds": fresh,
+                "params": params,
+            }
+        )
+    return {"study": place.name, "level": LEVEL, "confirmed": rows}
+
+
+def confirmed(folder: Path, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what was confirmed of a parameter set: ``{mean, low, high, level, accuracies}``; None for nothing.
+
+    ``folder`` is the study's run directory.
+    """
+    found = [entry["test"] for entry in _entries(folder / _FILE) if entry["params"] == dict(params)]
+    if len(found) < 2:
+        return None
+    mean, low, high = interval(found)
+    return {"mean": mean, "low": low, "high": high, "level": LEVEL, "accuracies": found}
+
+
+def _ranked(trials: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Group trials by their parameters, the best mean first."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for trial in trials:
+        groups.setdefault(json.dumps(trial["params"], sort_keys=True), []).append(trial)
+    return sorted(groups.values(), key=lambda group: -float(np.mean([trial["value"] for trial in group])))
+
+
+def _entries(file: Path) -> list[dict[str, Any]]:
+    return list(json.loads(file.read_text())["runs"]) if file.is_file() else []
+
+
+def _read(file: Path) -> dict[str, Confirmation]:
+    names = ("seed", "plan_hash", "validation", "test")
+    return {entry["plan_hash"]: Confirmation(*(entry[name] for name in names)) for entry in _entries(file)}
+
+
+def _write(file: Path, result: Confirmation, params: Mapping[str, Any]) -> None:
+    entry = {
+        "seed": result.seed,
+        "plan_hash": result.plan_hash,
+        "validation": result.validation,
+        "test": result.test,
+        "params": dict(params),
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".part-{os.getpid()}-{file.name}")
+    part.write_text(json.dumps({"runs": [*_entries(file), entry]}, indent=1))
+    part.replace(file)

@@ -1,0 +1,59 @@
+"""Small plans for the tests of training."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ana_search.ana import LayerSchedule, decay_intervals, decay_powers
+from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
+from ana_search.training import EpochReport
+
+DIGITS = DataPlan("digits", validation=0.25)
+
+
+class Stop(Exception):
+    """Ends a run from its report."""
+
+
+def digits_plan(
+    interval: str = "partition",
+    *,
+    epochs: int = 3,
+    width: int = 4,
+    seed: int = 3,
+    augment: bool = False,
+    **schedule: Any,
+) -> TrainingPlan:
+    """Return a plan for scikit-learn's digits; ``schedule`` holds fields of every layer's `LayerSchedule`."""
+    powers = decay_powers("homogeneous", layers=5)
+    schedules = [
+        LayerSchedule(start=start, end=end, mean_alpha=0.0, spread_alpha=2.0 * power, **schedule)
+        for (start, end), power in zip(decay_intervals(interval, layers=5), powers, strict=True)
+    ]
+    return TrainingPlan(
+        data=dataclasses.replace(DIGITS, augment=augment),
+        network=NetworkPlan("digits_cnn", width),
+        layers=tuple(LayerPlan("ternary", "ternary", one, one) for one in schedules),
+        training=TrainingSettings(epochs=epochs),
+        seed=seed,
+    )
+
+
+def with_settings(plan: TrainingPlan, **settings: Any) -> TrainingPlan:
+    """Return the plan with other training settings."""
+    return dataclasses.replace(plan, training=dataclasses.replace(plan.training, **settings))
+
+
+def numbers(history: list[EpochReport]) -> list[tuple[object, ...]]:
+    """Return everything in a history but the time it took."""
+    return [dataclasses.astuple(dataclasses.replace(report, seconds=0.0)) for report in history]
+
+
+def stop_after(epoch: int) -> Callable[[EpochReport], None]:
+    """Return a report that ends the run after an epoch."""
+
+    def report(done: EpochReport) -> None:
+        if done.epoch == epoch:
+            raise Stop
+
+    return report
