@@ -11,7 +11,7 @@ from ana_search.estimate.timing import image_counts, time_training
 from ana_search.plan import DataPlan
 from ana_search.planner import make_plan
 from ana_search.space import grid
-from tests.estimate.conftest import MakeStudy
+from tests.conftest import MakeStudy
 
 GRID = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "partition"]\nalpha = { low = 1, high = 2, step = 1 }'
 

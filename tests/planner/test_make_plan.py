@@ -6,7 +6,7 @@ import pytest
 from ana_search.errors import RequestError
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
-from tests.planner.conftest import MakeStudy
+from tests.conftest import MakeStudy
 
 LAYERS = 5  # of the digits network
 

@@ -2,7 +2,7 @@ from collections import Counter
 from itertools import combinations
 
 from ana_search.space import cell_count, grid, layer_count, requested_trials
-from tests.space.conftest import MakeStudy
+from tests.conftest import MakeStudy
 
 GRID = 'sampler = "grid"'
 FACTORS = """\

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from ana_search.space import SAMPLERS, distributions, is_conditional, make_sampler, suggest
 from ana_search.study_file import StudySpec
-from tests.space.conftest import MakeStudy
+from tests.conftest import MakeStudy
 
 MIXED = """\
 noise = ["uniform", "triangular", "normal", "logistic"]

@@ -4,7 +4,7 @@ import pytest
 from ana_search.plan import compress
 from ana_search.planner import make_plan
 from ana_search.space import make_pruner, replicate_seed, rungs
-from tests.space.conftest import MakeStudy
+from tests.conftest import MakeStudy
 
 ONE = 'noise = ["uniform", "normal"]'
 

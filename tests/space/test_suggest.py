@@ -1,7 +1,7 @@
 from optuna.trial import FixedTrial
 
 from ana_search.space import layer_count, suggest
-from tests.space.conftest import MakeStudy
+from tests.conftest import MakeStudy
 
 
 def test_names_and_kinds_of_parameters(make_study: MakeStudy) -> None:
