@@ -48,8 +48,8 @@ def _vary(sample: Sample) -> dict[str, Any]:
     varied = {factor.group for factor in sample.factors}
     missing = [group for group in (SYNCHRONISATION, SHAPE) if group not in varied]
     text = (
-        f"Vary {' and '.join(missing)}: give at least two levels to a parameter of each (such as `interval` and `noise`),"
-        f" cross them fully, and run each cell {FRESH_REPLICATES} times."
+        f"Vary {' and '.join(missing)}: give at least two levels to a parameter of each (such as `interval` and"
+        f" `noise`), cross them fully, and run each cell {FRESH_REPLICATES} times."
     )
     return {"kind": "factorial", "replicates": FRESH_REPLICATES, "text": text}
 
@@ -82,8 +82,8 @@ def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Map
     )
     if beyond and not set(reasons) & {"empty_cell", "no_replicates", "too_few_residual_df", "failed"}:
         text = (
-            "More than 20 replicates of each cell would be needed: the shares lie close to a border between two verdicts."
-            " Report the shares with their intervals rather than a verdict."
+            "More than 20 replicates of each cell would be needed: the shares lie close to a border between two"
+            " verdicts. Report the shares with their intervals rather than a verdict."
         )
         return {"kind": "replicates", "replicates": None, "cells": layout.cells, "text": text}
     lacking = np.maximum(wanted - layout.counts, 0)

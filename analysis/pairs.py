@@ -17,8 +17,8 @@ MOST_PAIRS = 20_000
 def matched_pairs(sample: Sample, seed: int = 0) -> pd.DataFrame:
     """Return pairs of runs as columns ``changed`` and ``difference`` (absolute, in the outcome's unit).
 
-    ``changed`` is ``shape`` or ``synchronisation`` (all else equal, the replicate too where replicates recur) or ``seed``
-    (the same cell). At most 20,000 pairs of each are drawn. Samples with continuous factors have none.
+    ``changed`` is ``shape`` or ``synchronisation`` (all else equal, the replicate too where replicates recur) or
+    ``seed`` (the same cell). At most 20,000 pairs of each are drawn. Samples with continuous factors have none.
     """
     empty = pd.DataFrame({"changed": pd.Series(dtype=str), "difference": pd.Series(dtype=float)})
     if any(f.kind == "continuous" for f in sample.factors) or not sample.factors:

@@ -101,7 +101,8 @@ def factorial_frame(
 ) -> pd.DataFrame:
     """Return a full factorial: 4 intervals x 2 power laws x 4 families x `replicates` seeds.
 
-    `failed` is the part of the trials that fail, drawn at random; `idle_levels` adds a factor ``idle`` that does nothing.
+    `failed` is the part of the trials that fail, drawn at random; `idle_levels` adds a factor ``idle`` that does
+    nothing.
     """
     levels = [INTERVALS, POWERS, FAMILIES] + ([tuple(f"idle{i}" for i in range(idle_levels))] if idle_levels else [])
     names = ["interval", "power_law", "noise"] + (["idle"] if idle_levels else [])
@@ -156,7 +157,8 @@ GRID = 401
 class MixedTruth:
     """A function of the mixed space whose groups' shares are exactly those planted.
 
-    ``curves[name]`` is a centred function of mean square 1 of one factor: a value per level, or on a grid over the range.
+    ``curves[name]`` is a centred function of mean square 1 of one factor: a value per level, or on a grid over
+    the range.
     ``terms`` are products of such functions with their coefficients.
     """
 

@@ -66,7 +66,8 @@ def report(
         frames: the table of trials (see `attribute`), or a mapping of studies' names to their tables.
         out: the folder; made where it does not exist, files of the same names are replaced.
         info: ``name``, ``spec`` (the study's dictionary), ``commands`` (how to reproduce it) and ``layers``; of several
-            studies a mapping of their names to these. The keys ``histories`` and ``plans`` of one replace the arguments.
+            studies a mapping of their names to these. The keys ``histories`` and ``plans`` of one replace the
+            arguments.
         groups: the groups of factors (default: those of a study file's parameters).
         histories: each trial's epochs by its number: dictionaries with ``epoch``, ``accuracy`` and ``gap``.
         plans: each trial's training plan by its number: `ana_search.plan.TrainingPlan`, its JSON or dictionary.

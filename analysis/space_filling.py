@@ -28,7 +28,7 @@ PRIOR_SCALE = 0.05
 BURN_IN = 200
 WIDENING = 1.15
 """The logarithms of the components are spread by this much about their means: with 128 to 400 random trials the plain
-posterior's 95 % intervals cover 91 to 94 % (``docs/results/calibration.md``)."""
+posterior's 95 % intervals cover 91 to 94 % (``docs/analysis.md``)."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -46,7 +47,7 @@ SETTINGS: dict[str, Any] = {
     "grid.color": "#E3E3E3",
     "grid.linewidth": 0.7,
     "lines.linewidth": 1.6,
-    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "svg.fonttype": "path",
     "svg.hashsalt": "ana-search",
     "figure.constrained_layout.use": True,
@@ -55,7 +56,8 @@ SETTINGS: dict[str, Any] = {
 
 def styled() -> AbstractContextManager[None]:
     """Return the context in which figures are made and saved."""
-    return mpl.rc_context(SETTINGS)
+    settings: Any = SETTINGS  # the stubs want a literal of matplotlib's keys
+    return mpl.rc_context(settings)
 
 
 def colour_of(name: str, others: Sequence[str] = ()) -> str:

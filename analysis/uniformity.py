@@ -17,7 +17,7 @@ PERMUTATIONS = 2000
 
 
 def uniformity_p_values(sample: Sample) -> dict[str, float]:
-    """Return each factor's p value for having been drawn evenly: chi-squared for categories, else Kolmogorov-Smirnov."""
+    """Return each factor's p value for an even draw: chi-squared for categories, else Kolmogorov-Smirnov."""
     return {factor.name: _p_value(factor) for factor in sample.factors}
 
 

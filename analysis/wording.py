@@ -118,9 +118,9 @@ def method_text(found: Attribution) -> str:
     """Say how the shares and the verdict were computed."""
     if found.method == "factorial":
         how = (
-            "The trials form a crossing of the groups' levels. Shares are unbiased variance components of the cell means;"
-            " their confidence distribution comes from non-central chi-squared distributions, an interaction is split"
-            " evenly between its groups, and the seed's part is measured from replicates."
+            "The trials form a crossing of the groups' levels. Shares are unbiased variance components of the cell"
+            " means; their confidence distribution comes from non-central chi-squared distributions, an interaction is"
+            " split evenly between its groups, and the seed's part is measured from replicates."
         )
     else:
         how = (
@@ -128,9 +128,9 @@ def method_text(found: Attribution) -> str:
             " an orthonormal basis with all pairs of factors; what it does not explain counts as noise."
         )
     return (
-        f"{how} Neither: both shares below {DELTA:.0%}. One group: its share is more than {RHO:.2f} times the other's. Both:"
-        f" otherwise. A verdict is the region with at least {found.level:.0%} of the draws. Counting lost trials at"
-        f" chance instead of dropping them gives: {found.sensitivity['failed_chance']}."
+        f"{how} Neither: both shares below {DELTA:.0%}. One group: its share is more than {RHO:.2f} times the other's."
+        f" Both: otherwise. A verdict is the region with at least {found.level:.0%} of the draws. Counting lost trials"
+        f" at chance instead of dropping them gives: {found.sensitivity['failed_chance']}."
     )
 
 

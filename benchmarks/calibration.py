@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/calibration.py --replications 200 --json calibration.json --markdown FILE
 
 Six planted truths under four conditions of a factorial (8 synchronisation levels x 4 shapes x 3 seeds), on 200 random
-trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning).
+trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). ``--only WORD``
+runs the conditions whose names hold the word; the JSON file keeps its rows of the others.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
+import scipy
 
 from analysis import attribute
 from analysis.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
@@ -37,6 +40,7 @@ CONDITIONS: dict[str, tuple[Make, dict[str, Any]]] = {
     ),
     "200 random trials, continuous offsets": (mixed_frame, {"draws": 800}),
 }
+IDLE = "a factor that does nothing"
 ADAPTIVE: dict[str, Make] = {
     "TPE with pruning, 200 trials": adaptive_frame,
     "TPE without pruning, 200 trials": lambda t, g: adaptive_frame(t, g, pruning=False),
@@ -52,6 +56,7 @@ def measure(make: Make, truth: Planted, replications: int, seed: int, **options:
     hits, errors = np.zeros(2), np.zeros(2)
     verdicts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    designs: Counter[str] = Counter()
     for replication in range(replications):
         frame = make(truth, np.random.default_rng([seed, replication]))
         found = attribute(frame, details=False, **{"draws": 1500, **options})
@@ -61,6 +66,7 @@ def measure(make: Make, truth: Planted, replications: int, seed: int, **options:
             errors[index] += entry["share"] - share
         verdicts[found.verdict] += 1
         reasons.update(found.reasons)
+        designs[found.power["next"]["kind"]] += 1
     right = verdicts[truth.verdict] / replications
     undecided = verdicts["inconclusive"] / replications
     return {
@@ -73,11 +79,12 @@ def measure(make: Make, truth: Planted, replications: int, seed: int, **options:
         "inconclusive": undecided,
         "verdicts": dict(verdicts),
         "reasons": dict(reasons),
+        "next_designs": dict(designs),
     }
 
 
 def idle_factor(replications: int, seed: int) -> dict[str, float]:
-    """How far a factor of two levels that does nothing moves the shares when it joins a group (mean of |mean change|)."""
+    """How far a factor of two levels that does nothing moves the shares when it joins a group, on average."""
     moves: dict[str, list[float]] = {"synchronisation": [], "shape": []}
     for replication in range(replications):
         frame = factorial_frame(CASES["synchronisation 0.45, shape 0.15"], np.random.default_rng([seed, replication]),
@@ -87,29 +94,22 @@ def idle_factor(replications: int, seed: int) -> dict[str, float]:
             wider = {name: [*columns, "idle"] if name == group else columns for name, columns in GROUPS.items()}
             with_idle = attribute(frame, wider, details=False, draws=500)
             moves[group].append(max(abs(with_idle.groups[g]["share"] - plain.groups[g]["share"]) for g in GROUPS))
-    return {group: float(np.mean(changes)) for group, changes in moves.items()}
+    return {**{group: float(np.mean(changes)) for group, changes in moves.items()}, "replications": replications}
 
 
-def rows(replications: int, adaptive: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def rows(replications: int, adaptive: int, only: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for number, (condition, (make, options)) in enumerate(CONDITIONS.items()):
-        for case, truth in CASES.items():
+        for case, truth in CASES.items() if only in condition else ():
             yield condition, case, measure(make, truth, replications, 100 + number, **options)
     for number, (condition, make) in enumerate(ADAPTIVE.items()):
-        for case in [*list(CASES)[:2], "nothing"]:
+        for case in [*list(CASES)[:2], "nothing"] if only in condition else ():
             yield condition, case, measure(make, CASES[case], adaptive, 200 + number, draws=300)
 
 
 def markdown(result: dict[str, Any]) -> str:
     lines = [
-        "# Calibration of the analysis",
-        "",
-        f"Command: `{result['command']}`, finished {result['finished']} after {result['minutes']:.0f} minutes on "
-        f"{result['machine']}.",
-        "",
-        "Every line is many tables drawn from one truth, each analysed as a study's results are. *Coverage* is how often the"
-        " 95 % interval of a share holds the true share (for a true 0 a lower end of at most 0.01 counts); *right* and"
-        " *wrong* are decided verdicts; the rest is inconclusive. The factorials have 8 synchronisation levels, 4 shapes and"
-        " 3 seeds; the random space has 4 categorical and 3 continuous factors.",
+        f"Command: `{result['command']}`, finished {result['finished']} after {result['minutes']:.0f} minutes on"
+        f" {result['machine']}.",
     ]
     condition = None
     for row in result["rows"]:
@@ -117,9 +117,10 @@ def markdown(result: dict[str, Any]) -> str:
             condition = row["condition"]
             lines += [
                 "",
-                f"## {condition[:1].upper() + condition[1:]} ({row['replications']} replications a case)",
+                f"### {condition[:1].upper() + condition[1:]} ({row['replications']} replications a case)",
                 "",
-                "| planted shares | coverage, synchronisation | coverage, shape | bias (points) | right | wrong | inconclusive |",
+                "| planted shares | coverage, synchronisation | coverage, shape | bias (points) | right | wrong |"
+                " inconclusive |",
                 "|---|---|---|---|---|---|---|",
             ]
         cover, bias = row["coverage"], row["bias"]
@@ -129,27 +130,37 @@ def markdown(result: dict[str, Any]) -> str:
             f"| {row['right']:.1%} | {row['wrong']:.1%} | {row['inconclusive']:.1%} |"
         )
     idle = result["idle_factor"]
-    lines += [
-        "",
-        "On adaptive data the intervals cover nothing that can be trusted; there the verdict has to be inconclusive, and is.",
-        "",
-        f"A factor of two levels that does nothing moves a share by {idle['synchronisation']:.3f} on average when it joins the"
-        f" synchronisation group, and by {idle['shape']:.3f} when it joins the shape group.",
-        "",
-    ]
-    return "\n".join(lines)
+    if idle:
+        lines += [
+            "",
+            f"A factor of two levels that does nothing moves a share by {idle['synchronisation']:.3f} on average when"
+            f" it joins the synchronisation group, and by {idle['shape']:.3f} when it joins the shape group"
+            f" ({idle['replications']} replications).",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The new result with the old one's rows of the conditions that were not run again, in the usual order."""
+    order = [*CONDITIONS, *ADAPTIVE]
+    again = {row["condition"] for row in new["rows"]}
+    kept = [row for row in old["rows"] if row["condition"] not in again]
+    found = sorted([*kept, *new["rows"]], key=lambda row: order.index(row["condition"]))
+    minutes = new["minutes"] + old["minutes"]
+    return {**new, "rows": found, "idle_factor": new["idle_factor"] or old["idle_factor"], "minutes": minutes}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replications", type=int, default=200, help="tables a case")
-    parser.add_argument("--adaptive-replications", type=int, default=40, help="adaptive searches a case")
+    parser.add_argument("--adaptive-replications", type=int, default=200, help="adaptive searches a case")
+    parser.add_argument("--only", default="", metavar="WORD", help="run the conditions whose names hold the word")
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     arguments = parser.parse_args()
     began = time.monotonic()
     found = []
-    for condition, case, row in rows(arguments.replications, arguments.adaptive_replications):
+    for condition, case, row in rows(arguments.replications, arguments.adaptive_replications, arguments.only):
         found.append({"condition": condition, "case": case, **row})
         cover = row["coverage"]
         print(
@@ -157,11 +168,12 @@ def main() -> None:
             f"{cover['shape']:.3f}  right {row['right']:.3f}  wrong {row['wrong']:.3f}  {row['reasons']}",
             flush=True,
         )
-    idle = idle_factor(max(20, arguments.replications // 2), 300)
+    idle = idle_factor(max(20, arguments.replications), 300) if arguments.only in IDLE else {}
     result = {
         "command": f"OMP_NUM_THREADS=1 python benchmarks/calibration.py --replications {arguments.replications} "
         f"--adaptive-replications {arguments.adaptive_replications}",
-        "machine": f"one core of {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}",
+        "machine": f"one core of {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__},"
+        f" scipy {scipy.__version__}, pandas {pd.__version__}, optuna {optuna.__version__}",
         "finished": time.strftime("%Y-%m-%d"),
         "minutes": (time.monotonic() - began) / 60,
         "rows": found,
@@ -169,6 +181,8 @@ def main() -> None:
     }
     print(json.dumps(idle))
     if arguments.json:
+        if arguments.only and arguments.json.is_file():
+            result = merged(json.loads(arguments.json.read_text(encoding="utf-8")), result)
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if arguments.markdown:
         arguments.markdown.write_text(markdown(result), encoding="utf-8")

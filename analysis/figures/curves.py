@@ -26,16 +26,18 @@ def compute(given: FigureInput) -> pd.DataFrame:
         number = row["number"]
         plan = given.plans.get(number)
         end = plan.training.anneal * plan.training.epochs if plan is not None else np.nan
-        for entry in given.histories.get(number, []):
-            if "epoch" in entry and "accuracy" in entry:
-                rows.append({
-                    "panel": str(row[panel]) if panel else "all trials",
-                    "line": str(row[line]) if line else "all trials",
-                    "trial": number,
-                    "epoch": entry["epoch"],
-                    "accuracy": entry["accuracy"] * given.scale,
-                    "anneal_end": end,
-                })  # fmt: skip
+        rows += [
+            {
+                "panel": str(row[panel]) if panel else "all trials",
+                "line": str(row[line]) if line else "all trials",
+                "trial": number,
+                "epoch": entry["epoch"],
+                "accuracy": entry["accuracy"] * given.scale,
+                "anneal_end": end,
+            }
+            for entry in given.histories.get(number, [])
+            if "epoch" in entry and "accuracy" in entry
+        ]
     data = pd.DataFrame(rows)
     if data.empty:
         return data

@@ -40,16 +40,13 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         name: data.pivot(index=down, columns=across, values=name).reindex(index=order[0], columns=order[1])
         for name in ("mean", "error", "n")
     }
-    notes = table["mean"].astype(object)
     digits = 1 if given.scale == 100.0 else 3
-    for row in notes.index:
-        for column in notes.columns:
-            mean, error, n = (float(table[key].at[row, column]) for key in ("mean", "error", "n"))
-            notes.at[row, column] = _note(mean, error, n, digits)
+    mean, error, n = (table[name].to_numpy(dtype=float).ravel() for name in ("mean", "error", "n"))
+    notes = [_note(*cell, digits) for cell in zip(mean, error, n, strict=True)]
     with styled():
         figure, (axes,) = new_figure(1.6 + 0.62 * len(order[0]), width=max(4.6, 2.4 + 1.15 * len(order[1])))
         sns.heatmap(
-            table["mean"], ax=axes, annot=notes, fmt="", cmap=SEQUENTIAL, linewidths=1.0,
+            table["mean"], ax=axes, annot=np.reshape(notes, table["mean"].shape), fmt="", cmap=SEQUENTIAL, linewidths=1.0,
             annot_kws={"fontsize": 8}, cbar_kws={"label": given.outcome_axis},
         )  # fmt: skip
         axes.set_xticklabels([wrapped(name, 14) for name in order[1]], rotation=0)

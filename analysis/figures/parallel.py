@@ -16,7 +16,7 @@ MOST_FACTORS = 12
 
 
 def compute(given: FigureInput) -> pd.DataFrame:
-    """Return one row per trial and factor: ``trial, factor, place`` (0 to 1), ``label`` and ``top`` (the best tenth)."""
+    """Return one row per trial and factor: ``trial, factor, place`` (0 to 1), ``label``, ``top`` (the best tenth)."""
     sample = given.attribution.sample
     factors = sample.factors[:MOST_FACTORS]
     if len(factors) < 3 or len(sample.rows) < 10:
