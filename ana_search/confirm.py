@@ -99,9 +99,10 @@ def confirm_study(
 ) -> dict[str, Any]:
     """Confirm the best ``top`` parameter sets of a study with ``seeds`` fresh seeds each.
 
-    Parameter sets are ranked by the mean value of their complete trials. Returns ``{study, level, confirmed: [{trials, search,
-    test, low, high, validation, accuracies, seeds, params}]}``: ``search`` is the mean validation accuracy that the search saw,
-    ``validation`` that of the fresh runs, ``test`` their mean test accuracy with its interval.
+    Parameter sets are ranked by the mean value of their complete trials. Returns ``{study, level, confirmed:
+    [{trials, search, test, low, high, validation, accuracies, seeds, params}]}``: ``search`` is the mean validation
+    accuracy that the search saw, ``validation`` that of the fresh runs, ``test`` their mean test accuracy with its
+    interval.
 
     Raises:
         StudyNotFoundError: no such study, or none of its trials is complete.

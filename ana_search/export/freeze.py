@@ -99,8 +99,9 @@ class Freezer:
             return self._output(node)
         if node.op == "call_module":
             module = self.modules[str(node.target)]
-            (value,) = fx.node.map_arg(node.args, self.values.__getitem__)
-            return self._module(node, module, value)
+            if len(node.all_input_nodes) != 1:
+                raise self.refuse(node, f"a module must read one tensor, not {len(node.all_input_nodes)}")
+            return self._module(node, module, self.values[node.all_input_nodes[0]])
         if node.op in ("call_function", "call_method"):
             return apply_function(self, node)
         raise self.refuse(node, "parameters outside layers have no integer form")
@@ -242,7 +243,8 @@ class Freezer:
             if entries > _LARGEST_TABLE:
                 raise self.refuse(
                     node,
-                    f"a sum on another grid than its quantiser's needs {entries} thresholds; allowed are {_LARGEST_TABLE}",
+                    f"a sum on another grid than its quantiser's needs {entries} thresholds; "
+                    f"allowed are {_LARGEST_TABLE}",
                 )
             table, decreasing = side_table(pending, side, code_of, levels)
             return ops.SideThresholds(table, levels, side.low), (pending.emit(decreasing), side.index)
@@ -327,10 +329,10 @@ class Freezer:
 
     def shape(self, node: fx.Node) -> torch.Size:
         """Return the shape of a node's value, for a batch of 2."""
-        meta = node.meta.get("tensor_meta")
-        if not hasattr(meta, "shape"):
+        shape = getattr(node.meta.get("tensor_meta"), "shape", None)
+        if shape is None:
             raise self.refuse(node, "it is not a tensor")
-        return torch.Size(meta.shape)
+        return torch.Size(shape)
 
     def _output(self, node: fx.Node) -> None:
         value = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None

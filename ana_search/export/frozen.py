@@ -16,7 +16,8 @@ __all__ = ["FrozenNetwork", "Step", "layer_name", "storage_bits"]
 class Step(NamedTuple):
     """One operation: which values it reads (0 is the pixels, i + 1 the result of step i) and what it computes.
 
-    ``layer`` names the quantised layer whose codes the step gives, or is empty; ``low`` and ``high`` bound the integers.
+    ``layer`` names the quantised layer whose codes the step gives, or is empty; ``low`` and ``high`` bound the
+    integers.
     """
 
     operation: nn.Module

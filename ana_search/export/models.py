@@ -59,8 +59,8 @@ def export_models(
     """Write one file a model into ``out``, with a validation sample each and a manifest; return the manifest.
 
     A file appears under its name only once it is complete and, with ``verify``, once its runtime has computed the
-    same codes and predictions as the trained network on the whole validation set. Files of the same study that are already
-    in the folder stay in its manifest. ``datasets`` are data sets that are already loaded.
+    same codes and predictions as the trained network on the whole validation set. Files of the same study that are
+    already in the folder stay in its manifest. ``datasets`` are data sets that are already loaded.
 
     Raises:
         ExportRequestError: the network, its data or the format cannot be exported, or ``out`` belongs to another study.
@@ -174,7 +174,8 @@ def _earlier(out: Path, studies: set[str]) -> dict[str, Any] | None:
     others = {entry["study"] for entry in manifest["models"]} - studies
     if others:
         raise ExportRequestError(
-            f"{out} holds models of study {', '.join(sorted(others))}; give another --out for {', '.join(sorted(studies))}"
+            f"{out} holds models of study {', '.join(sorted(others))}; "
+            f"give another --out for {', '.join(sorted(studies))}"
         )
     return manifest
 

@@ -64,7 +64,7 @@ def to_onnx(frozen: FrozenNetwork, metadata: Mapping[str, str] | None = None) ->
         values.append(written)
         if step.layer:
             layers.append({"layer": step.layer, "tensor": written.name, "zero_point": written.zero})
-    shape = ["N", *frozen.input_shape]
+    shape: list[str | int] = ["N", *frozen.input_shape]
     graph = helper.make_graph(
         build.nodes,
         "ana_search",

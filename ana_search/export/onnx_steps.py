@@ -1,7 +1,8 @@
 """How each operation of a frozen network is written in ONNX.
 
 Codes travel as uint8, ``code + zero`` with the tensor's zero point, wherever their range fits; wider integers as
-int32. Linear maps are 1x1 convolutions over the batch, because ``QLinearConv`` has a bias and ``QLinearMatMul`` has none.
+int32. Linear maps are 1x1 convolutions over the batch, because ``QLinearConv`` has a bias and ``QLinearMatMul`` has
+none.
 """
 
 from collections.abc import Callable
@@ -165,8 +166,8 @@ def integer_map(build: OnnxBuilder, operation: ops.IntegerMap, inputs: list[Writ
     if not value.is_byte:
         if operation.limit > ops.EXACT_FLOAT32:
             raise ExportRequestError(
-                f"a map of {tuple(weight.shape)} weights on codes in [{value.low}, {value.high}] may reach {operation.limit}; "
-                f"allowed for codes wider than 8 bits is {ops.EXACT_FLOAT32}"
+                f"a map of {tuple(weight.shape)} weights on codes in [{value.low}, {value.high}] may reach "
+                f"{operation.limit}; allowed for codes wider than 8 bits is {ops.EXACT_FLOAT32}"
             )
         real = build.cast(value.name, TensorProto.FLOAT)
         factor = build.cast(build.packed("weight", stored), TensorProto.FLOAT)
@@ -245,7 +246,7 @@ def _levels(build: OnnxBuilder, count: str, levels: NDArray[np.int64], out: Rang
 def max_pool(build: OnnxBuilder, operation: ops.MaxPool, inputs: list[Written], out: Range) -> Written:
     """``MaxPool``, which ONNX has for 8-bit integers."""
     value = to_uint8(build, inputs[0])
-    attributes = {
+    attributes: dict[str, Any] = {
         "kernel_shape": operation.kernel,
         "strides": operation.stride,
         "pads": operation.padding * 2,

@@ -7,7 +7,6 @@ in whatever order a runtime adds up. Channels are dimension 1 throughout.
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -94,18 +93,7 @@ class IntegerMap(nn.Module):
         if self.dimensions == 0:
             return functional.linear(inputs, weight)
         convolve = _CONVOLUTIONS[self.dimensions]
-        return cast(
-            Tensor,
-            convolve(
-                inputs,
-                weight,
-                None,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.groups,  # type: ignore[arg-type]  # one signature for three functions
-            ),
-        )
+        return convolve(inputs, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
 class Thresholds(nn.Module):
@@ -198,7 +186,7 @@ class MaxPool(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Return the largest code of every window."""
         pool = _MAX_POOLS[len(self.kernel)]
-        return cast(Tensor, pool(codes, self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode))
+        return pool(codes, self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
 class Add(nn.Module):

@@ -1,8 +1,8 @@
 """QONNX files: Quant and MultiThreshold nodes, for FINN and hls4ml.
 
 Everything is ``float32`` that holds integers, as QONNX has it: pixels come in as floats 0 ... 255, a first
-MultiThreshold turns them into codes, weights pass a Quant (or BipolarQuant) node with scale 1, and every quantised layer
-ends in a MultiThreshold with the frozen network's integer thresholds. The batch is 1, as FINN wants it.
+MultiThreshold turns them into codes, weights pass a Quant (or BipolarQuant) node with scale 1, and every quantised
+layer ends in a MultiThreshold with the frozen network's integer thresholds. The batch is 1, as FINN wants it.
 """
 
 import json
@@ -108,7 +108,8 @@ def _map(build: OnnxBuilder, operation: ops.IntegerMap, inputs: list[str], outpu
         factor = build.node("BipolarQuant", stored, one, domain=_DOMAIN)
     else:
         bits = build.constant(storage_bits(operation.weight), np.float32)
-        zero, settings = build.constant(0.0, np.float32), {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"}
+        zero = build.constant(0.0, np.float32)
+        settings: dict[str, Any] = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"}
         factor = build.node("Quant", stored, one, zero, bits, domain=_DOMAIN, **settings)
     if linear:
         return build.node("MatMul", inputs[0], factor, output=output)

@@ -70,7 +70,7 @@ def _alive(nodes: list[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
 
 def float_bytes(frozen: FrozenNetwork) -> int:
     """Return the size of the float graph as a file."""
-    return float_onnx(frozen).ByteSize()
+    return len(float_onnx(frozen).SerializeToString())
 
 
 def _map(build: OnnxBuilder, operation: ops.IntegerMap, inputs: list[str], rank: int) -> str:
@@ -80,8 +80,13 @@ def _map(build: OnnxBuilder, operation: ops.IntegerMap, inputs: list[str], rank:
     bias = build.unshared("bias", np.zeros(len(weight), np.float32))
     if operation.dimensions == 0:
         return build.node("Gemm", inputs[0], factor, bias, transB=1)
-    geometry = {"strides": operation.stride, "pads": operation.padding * 2, "dilations": operation.dilation}
-    return build.node("Conv", inputs[0], factor, bias, group=operation.groups, **geometry)
+    geometry: dict[str, Any] = {
+        "strides": operation.stride,
+        "pads": operation.padding * 2,
+        "dilations": operation.dilation,
+        "group": operation.groups,
+    }
+    return build.node("Conv", inputs[0], factor, bias, **geometry)
 
 
 def _clip(build: OnnxBuilder, operation: nn.Module, inputs: list[str], rank: int) -> str:

@@ -8,8 +8,9 @@ counted from the lowest level) on the whole range of ``a``, which pins a line be
 
 for every u, where the weights (and so ``a``) are multiplied by the integer ``spread`` to give ``bias`` a finer
 grid. The width of that window is concave in ``1 / multiplier``; we look for its greatest value, try the integers near
-the middle of the window as the bias, take the one that leaves ``1 / multiplier`` the most room, and check the result in ``float32`` on both sides of every threshold and at both ends of the
-range. The function is monotonic in ``a``, so this checks all accumulators. For three levels a spread of 2 always suffices.
+the middle of the window as the bias, take the one that leaves ``1 / multiplier`` the most room, and check the result
+in ``float32`` on both sides of every threshold and at both ends of the range. The function is monotonic in ``a``, so
+this checks all accumulators. For three levels a spread of 2 always suffices.
 """
 
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def _fit(unit: Integers, half: Reals, low: Integers, high: Integers, spread: int
     centre = np.where(np.isinf(below), above - spread, np.where(np.isinf(above), below + spread, (below + above) / 2))
     if np.abs(centre).max(initial=0) + spread * max(np.abs(low).max(initial=0), np.abs(high).max(initial=0)) > _INT32:
         return None
-    bias = np.rint(centre)[:, None] + np.arange(-_BIASES, _BIASES + 1)
+    bias: Reals = np.rint(centre)[:, None] + np.arange(-_BIASES, _BIASES + 1, dtype=np.float64)
     least, greatest = _inverses(bias, unit, half, low, high, spread)
     best = (greatest / least).argmax(axis=1)[:, None]
     bias, least, greatest = (np.take_along_axis(each, best, axis=1)[:, 0] for each in (bias, least, greatest))
@@ -120,7 +121,8 @@ def evaluate(found: Requantisation, accumulators: Integers, levels: Integers) ->
     total = (found.spread * accumulators + found.bias[:, None].astype(np.int64)).astype(np.float32)
     zero_point = max(0, -int(levels[0]))
     codes = np.clip(np.rint(total * found.multiplier[:, None]) + zero_point, 0, _BYTE) - zero_point
-    return np.clip(codes, levels[0], levels[-1]).astype(np.int64)
+    clipped: Integers = np.clip(codes, levels[0], levels[-1]).astype(np.int64)
+    return clipped
 
 
 def _is_exact(unit: Integers, levels: Integers, low: Integers, high: Integers, found: Requantisation) -> bool:

@@ -4,8 +4,8 @@ On the grid of the stair's thresholds, ``f(a) + scale * s >= t_k`` is ``f(a) >= 
 threshold of the same grid wherever ``scale`` is a whole number of the stair's steps. So ``f(a)`` is cut by one long
 stair into an integer, the shortcut is added, and the sum is cut again: with consecutive levels, clipped.
 
-The network computes the sum in floating point, and where ``f(a)`` is just below a threshold, the sum may be rounded up on
-to it: one accumulator then counts as if it were the next, for some sums and not for others. All such
+The network computes the sum in floating point, and where ``f(a)`` is just below a threshold, the sum may be rounded
+up on to it: one accumulator then counts as if it were the next, for some sums and not for others. All such
 accumulators are found by evaluating the trained modules next to every threshold for every code of the shortcut, and
 corrected: there are none with few levels and a handful in a network of 8 bits.
 """
@@ -95,7 +95,7 @@ def _corrections(
     rounded: dict[tuple[int, int], tuple[set[int], set[int]]] = {}
     looked: list[tuple[Tensor, Tensor]] = []
     count = max(1, _AT_ONCE // (len(least) * len(wanted)))
-    for codes in torch.arange(side.low, side.high + 1).split(count):
+    for codes in torch.split(torch.arange(side.low, side.high + 1), count):
         # The step of the long stair that stands for each threshold of the stair: one row a code.
         columns = long.cuts - long.factor * codes.unsqueeze(1) - int(long.levels[1])
         at = long.thresholds[:, columns.flatten()]
@@ -109,7 +109,7 @@ def _corrections(
         if bool((~reaches(at) & (at <= greatest)).any()) or bool(reaches(at - 2).any()):
             return None
         up = reaches(at - 1)
-        looked += zip(columns, up.split(len(wanted), dim=1), strict=True)
+        looked += zip(columns, torch.split(up, len(wanted), dim=1), strict=True)
         for channel, position in up.nonzero().tolist():
             rounded.setdefault((channel, int(columns.flatten()[position])), (set(), set()))
     if not rounded:
@@ -152,7 +152,9 @@ def _group(
 
 def _jumps(yes: set[int], no: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return where a function that is 1 on ``yes`` and 0 on ``no`` rises and falls; it starts at 0."""
-    rising, falling, now = [], [], False
+    rising: list[int] = []
+    falling: list[int] = []
+    now = False
     for value in sorted(yes | no):
         if (value in yes) != now:
             now = value in yes

@@ -2,8 +2,8 @@
 
 Folding a batch norm algebraically (solving for the accumulator) rounds differently from the network and is wrong
 where an accumulator lands on a threshold. Here the trained modules decide: they are evaluated on integer accumulators
-times their scale, as in the evaluated network, and every jump is found by bisection. The functions are monotonic in each
-channel (products and sums with constants are, rounding included), so that bisection finds the only jump.
+times their scale, as in the evaluated network, and every jump is found by bisection. The functions are monotonic in
+each channel (products and sums with constants are, rounding included), so that bisection finds the only jump.
 """
 
 from collections.abc import Callable

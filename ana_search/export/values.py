@@ -34,8 +34,8 @@ class Real:
 class Pending:
     """The output of an integer map on its way to a quantiser, which will turn all of it into thresholds.
 
-    The accumulators of channel c are the integers ``low[c]`` ... ``high[c]``, worth ``scale`` each; ``emit`` adds the map
-    to the frozen network with the accumulators of the masked channels negated. ``functions`` are what the
+    The accumulators of channel c are the integers ``low[c]`` ... ``high[c]``, worth ``scale`` each; ``emit`` adds the
+    map to the frozen network with the accumulators of the masked channels negated. ``functions`` are what the
     network applies to them, one monotonic function of every channel each; ``pools`` are the max-pools that come after
     the first ``pooled_after`` of them. ``side`` are the codes that are added as function number ``side_at``.
     """

@@ -25,7 +25,7 @@ _BATCH = 64
 @torch.no_grad()
 def frozen_predictions(frozen: FrozenNetwork, pixels: Tensor) -> NDArray[np.int64]:
     """Return the class that the frozen network gives each of the images, int64 [N]."""
-    found = [frozen(batch).argmax(dim=1) for batch in pixels.split(_BATCH)]
+    found = [frozen(batch).argmax(dim=1) for batch in torch.split(pixels, _BATCH)]
     return torch.cat(found).numpy()
 
 
@@ -50,12 +50,13 @@ def verify(
         file_format: gives the inputs that the file wants.
 
     Raises:
-        ExportMismatchError: codes of a quantised layer or predictions differ anywhere, or logits differ by more than 1e-5.
+        ExportMismatchError: codes of a quantised layer or predictions differ anywhere, or logits differ by more than
+            1e-5.
     """
     trained = Difference("the frozen network", "the trained network")
     in_file = Difference("the file", "the frozen network")
     predictions = []
-    for batch in pixels.split(_BATCH):
+    for batch in torch.split(pixels, _BATCH):
         tensor, codes = frozen.logits_and_codes(batch)
         logits = tensor.numpy()
         predictions.append(logits.argmax(axis=1))
