@@ -46,8 +46,8 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     with styled():
         figure, (axes,) = new_figure(1.6 + 0.62 * len(order[0]), width=max(4.6, 2.4 + 1.15 * len(order[1])))
         sns.heatmap(
-            table["mean"], ax=axes, annot=np.reshape(notes, table["mean"].shape), fmt="", cmap=SEQUENTIAL, linewidths=1.0,
-            annot_kws={"fontsize": 8}, cbar_kws={"label": given.outcome_axis},
+            table["mean"], ax=axes, annot=np.reshape(notes, table["mean"].shape), fmt="", cmap=SEQUENTIAL,
+            linewidths=1.0, annot_kws={"fontsize": 8}, cbar_kws={"label": given.outcome_axis},
         )  # fmt: skip
         axes.set_xticklabels([wrapped(name, 14) for name in order[1]], rotation=0)
         axes.set_yticklabels([wrapped(name, 16) for name in order[0]], rotation=0)
