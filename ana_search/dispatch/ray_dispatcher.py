@@ -63,7 +63,8 @@ class RayDispatcher:
         if not ray.is_initialized():
             self.check()
             self._connect()
-        check_request(self._request, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it without types
+        check_request(self._request, [node["Resources"] for node in nodes if node["Alive"]])
         self._slots = [self._open_slot(number) for number in range(self._request.workers)]
         return len(self._slots)
 
@@ -143,7 +144,7 @@ class RayDispatcher:
     def _open_slot(self, number: int) -> _Slot:
         threads = max(1, math.floor(self._request.cpus))
         actor_class = ray.remote(Worker)
-        actor = actor_class.options(
+        actor: Any = actor_class.options(
             num_cpus=self._request.cpus,
             num_gpus=self._request.gpus,
             max_concurrency=2,

@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, SlotRequest
@@ -134,7 +135,9 @@ def _ray(request: SlotRequest, address: str | None) -> Dispatcher:
 def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
     """Return the stored study, made if it does not exist. Raises `StudyChangedError` if it is another one."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = ["maximize" if name == "val_accuracy" else "minimize" for name in spec.study.objective]
+    directions = [
+        StudyDirection.MAXIMIZE if name == "val_accuracy" else StudyDirection.MINIMIZE for name in spec.study.objective
+    ]
     study = optuna.create_study(
         study_name=spec.study.name, storage=open_storage(url), directions=directions, load_if_exists=True
     )
@@ -150,7 +153,8 @@ def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
             raise StudyChangedError(
                 f"study {spec.study.name!r} was started with another study file:\n  "
                 + "\n  ".join(changes)
-                + "\nallowed: changing study.trials and [resources], more study.seeds, wider numeric ranges; or a new study.name"
+                + "\nallowed: changing study.trials and [resources], more study.seeds, wider numeric ranges; "
+                "or a new study.name"
             )
     if stored != spec.to_json():
         study.set_user_attr(SPEC_ATTRIBUTE, spec.to_json())

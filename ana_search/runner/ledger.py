@@ -7,7 +7,7 @@ every change is written through to the storage, a trial's start in one transacti
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -17,6 +17,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ana_search.errors import LeaseError, RunError
 from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
+from ana_search.space.draw import Suggester
 from ana_search.storage import hide_password
 from ana_search.study_file import StudySpec
 
@@ -77,7 +78,7 @@ class Ledger:
         """
         before = dict(self._memory._storage.get_study_system_attrs(self._memory._study_id))
         trial = self._draw() if params is None else self._give(params)
-        drawn = suggest(trial, self._spec)
+        drawn = _suggest(trial, self._spec)
         attrs = dict(attributes(drawn))
         for key, value in attrs.items():
             trial.set_user_attr(key, value)
@@ -129,7 +130,7 @@ class Ledger:
     def _give(self, params: TrialParams) -> Trial:
         """Return a new trial that has these parameters already."""
         fixed = FixedTrial(params)
-        suggest(fixed, self._spec)
+        _suggest(fixed, self._spec)
         template = create_trial(state=TrialState.RUNNING, params=fixed.params, distributions=fixed.distributions)
         return Trial(self._memory, self._memory._storage.create_new_trial(self._memory._study_id, template))
 
@@ -183,6 +184,11 @@ class Ledger:
                     self._notice(f"the storage does not answer ({_brief(error)}); trying again")
                 time.sleep(pause)
                 pause = min(_LONGEST_PAUSE, 2 * pause)
+
+
+def _suggest(trial: Trial | FixedTrial, spec: StudySpec) -> TrialParams:
+    # Optuna's types give a choice among values of several kinds back as one that may be None.
+    return suggest(cast(Suggester, trial), spec)
 
 
 def _belongs_to_sampler(key: str) -> bool:
