@@ -38,7 +38,7 @@ def blockwise(
     if torch.compiler.is_compiling() or x.device.type != "cpu":
         return function(x, other, 0).to(x.dtype)
     block = BLOCK * torch.get_num_threads()
-    if x.numel() <= block:
+    if x.numel() <= block and x.is_contiguous() and (other is None or other.is_contiguous()):
         return function(x, other, 0).to(x.dtype)
     result = torch.empty_like(x)
     if result.stride() != x.stride():

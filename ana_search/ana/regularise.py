@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ana_search.ana.counter import Key, draw_key
 from ana_search.ana.elementwise import blockwise, working
@@ -70,9 +69,10 @@ class _Resolved(NamedTuple):
 
     @classmethod
     def of(cls, noise: Noise, device: torch.device) -> "_Resolved":
-        family, mean, scale = noise.distribution, noise.mean, noise.scale
+        family, mean, spread = noise.distribution, noise.mean, noise.spread
         if not torch.compiler.is_compiling() and device.type == "cpu":
-            mean, scale = float(mean), float(scale)
+            mean, spread = float(mean), float(spread)
+        scale = family.scale(spread, noise.width)
         if not isinstance(scale, Tensor):
             return cls(family, mean, scale, scale)
         most = None if noise.most is None else noise.most * family.factor(noise.width)
@@ -97,10 +97,24 @@ class _Regularise(torch.autograd.Function):
         return _value(x, stair, front, strategy, key)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        return _gradient(x, gradient, ctx.stair, ctx.back), None, None, None, None, None
+        # With grad mode on, the gradient is part of a graph (`create_graph=True`).
+        again = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        slope = _Last.apply if again else _gradient
+        return slope(x, gradient, ctx.stair, ctx.back), None, None, None, None, None
+
+
+class _Last(torch.autograd.Function):
+    """The gradient, where it could be differentiated again: an error then, instead of a zero that is wrong."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:
+        return _gradient(x, gradient, stair, noise)
+
+    @staticmethod
+    def backward(ctx: Any, _gradient: Tensor) -> tuple[Tensor | None, ...]:
+        raise RuntimeError("the gradient of `regularise` cannot be differentiated again")
 
 
 def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy, key: Key | None) -> Tensor:

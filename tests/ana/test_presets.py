@@ -83,5 +83,5 @@ def test_presets_cannot_be_changed() -> None:
 
 
 def test_an_unknown_preset_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be one of ste_clipped, .*, but got 'ste'"):
+    with pytest.raises(ValueError, match=r"must be one of ste_clipped, .*, but got 'ste'"):
         straight_through("ste", StairFunction.binary())

@@ -129,6 +129,9 @@ def test_random_levels_have_the_probabilities_of_the_noise(name: str, family: st
         expected = n * reference.probabilities(x[:1].double().numpy(), stair, noise)[:, 0]
         likely = expected > 5.0
         assert seen[~likely].sum() < 50
+        if likely.sum() == 1:  # bounded noise that crosses no threshold
+            assert seen[likely] == n
+            continue
         ratio = seen[likely].sum() / expected[likely].sum()
         assert stats.chisquare(seen[likely], expected[likely] * ratio).pvalue > 1e-4
 
@@ -291,7 +294,7 @@ def test_a_second_derivative_is_refused() -> None:
     (slope,) = torch.autograd.grad(
         regularise(x, StairFunction.ternary(), Noise("normal", 0.0, 0.5)), x, create_graph=True
     )
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="cannot be differentiated again"):
         slope.backward()
 
 
@@ -299,5 +302,5 @@ def test_wrong_requests_are_refused() -> None:
     stair, noise = StairFunction.ternary(), Noise("uniform")
     with pytest.raises(ValueError, match="`strategy` must be one of expectation, mode, random, but got 'mean'"):
         regularise(torch.zeros(1), stair, noise, strategy="mean")  # type: ignore[arg-type]  # wrong on purpose
-    with pytest.raises(TypeError, match="must be floating-point, but its dtype is torch.int64"):
+    with pytest.raises(TypeError, match=r"must be floating-point, but its dtype is torch\.int64"):
         regularise(torch.zeros(1, dtype=torch.int64), stair, noise)

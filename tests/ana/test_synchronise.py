@@ -59,7 +59,7 @@ def test_an_offset_is_clipped_to_the_budget() -> None:
 
 
 def test_wrong_requests_say_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match="must be one of overlapped, same_start.*got 'sideways'"):
+    with pytest.raises(ValueError, match=r"must be one of overlapped, same_start.*got 'sideways'"):
         decay_intervals("sideways", layers=3)
     with pytest.raises(ValueError, match=f"must be one of {', '.join(POWER_LAWS)}"):
         decay_powers("cubic", layers=3)

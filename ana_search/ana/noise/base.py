@@ -155,7 +155,18 @@ def _sum(function: Callable[[Tensor], Tensor], unit: float, y: Tensor, ladder: L
     """Return the sum of ``function(unit * (y - shift - j) / scale)`` over ``count`` rungs."""
     # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
     inverse = unit / ladder.scale
-    total = function((y - ladder.shift).mul_(inverse))
-    for j in range(1, count):
-        total.add_(function((y - (ladder.shift + j)).mul_(inverse)))
+
+    def part(first: int) -> Tensor:
+        total = function((y - (ladder.shift + first) if first else y - ladder.shift).mul_(inverse))
+        for j in range(first + 1, min(first + _GROUP, count)):
+            total.add_(function((y - (ladder.shift + j)).mul_(inverse)))
+        return total
+
+    total = part(0)
+    for first in range(_GROUP, count, _GROUP):
+        total.add_(part(first))
     return total
+
+
+# Rungs are summed in groups: the rounding errors of one long sum of single precision would exceed a millionth.
+_GROUP = 16
