@@ -1,7 +1,7 @@
 """The study as the driver keeps it: in memory for the sampler, in the storage for everyone else.
 
 A sampler reads all trials at every draw. It reads them from an in-memory study, filled from the storage once;
-every change is written through to the storage, a trial's start in one transaction and its end in a few.
+every change is written through to the storage: a trial's start in one transaction, each report and its end in one.
 """
 
 import time
@@ -19,6 +19,7 @@ from ana_search.errors import LeaseError, RunError
 from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
 from ana_search.space.draw import Suggester
 from ana_search.storage import hide_password
+from ana_search.storage.writing import trial_writer
 from ana_search.study_file import StudySpec
 
 __all__ = ["Ledger"]
@@ -42,6 +43,7 @@ class Ledger:
         self._stored = study
         self._storage = study._storage
         self._study_id = study._study_id
+        self._writer = trial_writer(study._storage, study._study_id)
         self._notice = notice
         self._memory = optuna.create_study(
             study_name=study.study_name,
@@ -100,25 +102,23 @@ class Ledger:
         known = dict(self.trials()[number].system_attrs)
         trial.report(value, step)
         pruned = trial.should_prune()
-        self._write(self._storage.set_trial_intermediate_value, self._ids[number], step, value)
-        for key, mark in self.trials()[number].system_attrs.items():
-            if mark != known.get(key):
-                self._write(self._storage.set_trial_system_attr, self._ids[number], key, mark)
+        marks = self.trials()[number].system_attrs.items()
+        marks_made = {key: mark for key, mark in marks if mark != known.get(key)}
+        self._write(self._writer.report, self._ids[number], step, value, marks_made)
         return pruned
 
     def finish(
         self, number: int, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
     ) -> None:
-        """End a trial: its attributes first, because a finished trial takes none."""
+        """End a trial, with its values and attributes."""
         memory_id = self.trials()[number]._trial_id
         if values is None and state == TrialState.PRUNED and len(self._memory.directions) == 1:
             reported = self.trials()[number].intermediate_values
             values = [reported[max(reported)]] if reported else None
         for key, value in attributes.items():
             self._memory._storage.set_trial_user_attr(memory_id, key, value)
-            self._write(self._storage.set_trial_user_attr, self._ids[number], key, value)
         self._memory._storage.set_trial_state_values(memory_id, state, values)
-        self._write(self._storage.set_trial_state_values, self._ids[number], state, values)
+        self._write(self._writer.finish, self._ids[number], state, values, attributes)
         self._open.pop(number, None)
 
     def _draw(self) -> Trial:
@@ -136,7 +136,7 @@ class Ledger:
 
     def _create(self, frozen: FrozenTrial) -> int:
         """Write the start of a trial in one transaction; a repeated try finds what an earlier one wrote."""
-        existing = self._storage.get_n_trials(self._study_id)
+        existing = self._writer.count()
         if existing == frozen.number + 1 == len(self._ids) + 1:
             newest = self._stored.get_trials(deepcopy=False)[-1]
             if newest.params == frozen.params and newest.user_attrs == frozen.user_attrs:
@@ -154,7 +154,7 @@ class Ledger:
             system_attrs=frozen.system_attrs,
         )
         template.datetime_start = datetime.now()
-        return int(self._storage.create_new_trial(self._study_id, template_trial=template))
+        return self._writer.create(template)
 
     def _fill_waiting(self, trial_id: int, frozen: FrozenTrial) -> None:
         """Give a stored trial that waited its parameters and attributes, and set it to RUNNING."""
