@@ -68,6 +68,8 @@ class Queue:
             for replicate in range(self._replicates)
             if (_key(params), replicate) not in have
         )
+        for request in self._missing:  # its number is taken, should the sampler draw the same set meanwhile
+            self._met[_key(request.params or {})] = max(self._met[_key(request.params or {})], self._replicates)
 
     def repeat(self, request: Request) -> None:
         """Put a repeated attempt at the front."""

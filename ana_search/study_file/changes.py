@@ -13,17 +13,22 @@ _FREE = {("study", "trials"), ("study", "storage")}
 def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
     """Return one line for each difference that a study cannot take over, with the key and both values.
 
-    Free to change are ``study.trials``, more ``study.seeds``, the storage that keeps the study, ``[resources]``,
-    and a numeric range that becomes wider. An empty list: the study can go on.
+    Free to change are ``study.trials``, more ``study.seeds`` (what has been run keeps its replicate numbers and the
+    new ones follow), the storage that keeps the study, ``[resources]``, and a numeric range that becomes wider. An
+    empty list: the study can go on.
     """
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     changes = []
     for section in ("study", "data", "network", "quantiser", "training"):
         for key in before[section]:
             was, now = before[section][key], after[section][key]
-            more_seeds = (section, key) == ("study", "seeds") and now > was
-            if was != now and not more_seeds and (section, key) not in _FREE:
-                changes.append(f"{section}.{key}: was {_worded(was)}, is {_worded(now)}")
+            if was == now or (section, key) in _FREE:
+                continue
+            change = f"{section}.{key}: was {_worded(was)}, is {_worded(now)}"
+            if (section, key) != ("study", "seeds"):
+                changes.append(change)
+            elif now < was:
+                changes.append(f"{change}; allowed: {was} or more")
     was_space, now_space = old.space.parameters, new.space.parameters
     for name in [*was_space, *(name for name in now_space if name not in was_space)]:
         one, other = was_space.get(name), now_space.get(name)

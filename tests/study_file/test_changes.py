@@ -17,6 +17,7 @@ def _load(folder: Path, text: str) -> StudySpec:
     [
         ("trials = 10", "trials = 1000"),
         ("trials = 10", 'storage = "sqlite:///elsewhere.db"'),
+        ("seeds = 1", "seeds = 2"),
         ("workers = 1", "workers = 8\ngpus_per_trial = 0.5"),
         ("low = -0.2, high = 0.2", "low = -0.4, high = 0.2"),
         ("low = -0.2, high = 0.2", "low = -0.25, high = 0.5"),
@@ -31,7 +32,6 @@ def test_free_to_change(old: str, new: str, tmp_path: Path) -> None:
     ("old", "new", "named"),
     [
         ('name = "good"', 'name = "other"', "study.name: was 'good', is 'other'"),
-        ("seeds = 1", "seeds = 2", "study.seeds: was 1, is 2"),
         ('sampler = "tpe"', 'sampler = "random"', "study.sampler"),
         ("validation = 0.25", "validation = { folds = 4 }", "data.validation"),
         ("width = 8", "", "network.width: was 8, is not given"),
@@ -53,6 +53,12 @@ def test_not_free_to_change(old: str, new: str, named: str, tmp_path: Path) -> N
     changes = spec_changes(_load(tmp_path, GOOD), _load(tmp_path, GOOD.replace(old, new, 1)))
     assert len(changes) == 1
     assert changes[0].startswith(named)
+
+
+def test_replicates_may_be_added_but_not_taken_away(tmp_path: Path) -> None:
+    two, three = (_load(tmp_path, GOOD.replace("seeds = 1", f"seeds = {seeds}")) for seeds in (2, 3))
+    assert spec_changes(two, three) == []
+    assert spec_changes(three, two) == ["study.seeds: was 3, is 2; allowed: 3 or more"]
 
 
 def test_a_stepped_range_widens_by_whole_steps(tmp_path: Path) -> None:
