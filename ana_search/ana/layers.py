@@ -16,7 +16,8 @@ class QuantMap(nn.Module):
     """What every quantised linear map has; a bias, if there is one, stays in floating point.
 
     The float ``weight`` is trained; the map computes with its regularised stair (training) or its stair
-    (evaluation).
+    (evaluation). The bias is added to the finished sum: a kernel that starts its sum from the bias rounds every
+    partial sum, in an order that depends on the memory format, where the sum of integers alone is exact.
     """
 
     weight: Tensor
@@ -60,6 +61,13 @@ class QuantMap(nn.Module):
         return self.train(module.training)
 
 
+def _with_bias(total: Tensor, bias: Tensor | None, dimensions: int) -> Tensor:
+    """Return ``total`` [N, out, ...] plus the bias of every output, with so many dimensions after the outputs."""
+    if bias is None:
+        return total
+    return total + bias.to(total.dtype).reshape(-1, *[1] * dimensions)
+
+
 class QuantLinear(QuantMap, nn.Linear):
     """`torch.nn.Linear` with quantised weights."""
 
@@ -72,7 +80,7 @@ class QuantLinear(QuantMap, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return ``input @ weight.T + bias`` with the quantised weight."""
-        return functional.linear(input, self.weight_quantiser(self.weight), self.bias)
+        return _with_bias(functional.linear(input, self.weight_quantiser(self.weight)), self.bias, 0)
 
 
 def _arguments(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> dict[str, Any]:
@@ -96,8 +104,7 @@ class QuantConv1d(QuantMap, nn.Conv1d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of ``input`` with the quantised weight."""
-        result: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), self.bias)
-        return result
+        return _with_bias(self._conv_forward(input, self.weight_quantiser(self.weight), None), self.bias, 1)
 
 
 class QuantConv2d(QuantMap, nn.Conv2d):
@@ -110,8 +117,7 @@ class QuantConv2d(QuantMap, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of ``input`` with the quantised weight."""
-        result: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), self.bias)
-        return result
+        return _with_bias(self._conv_forward(input, self.weight_quantiser(self.weight), None), self.bias, 2)
 
 
 class QuantConv3d(QuantMap, nn.Conv3d):
@@ -124,8 +130,7 @@ class QuantConv3d(QuantMap, nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of ``input`` with the quantised weight."""
-        result: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), self.bias)
-        return result
+        return _with_bias(self._conv_forward(input, self.weight_quantiser(self.weight), None), self.bias, 3)
 
 
 class QuantActivation(nn.Module):

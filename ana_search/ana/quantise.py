@@ -141,7 +141,7 @@ def _replace(network: nn.Module, replaced: dict[nn.Module, nn.Module]) -> nn.Mod
     if network in replaced:
         return replaced[network]
     for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if child in replaced:
+        for name, child in list(parent._modules.items()):  # `named_children` leaves out repetitions
+            if child is not None and child in replaced:
                 setattr(parent, name, replaced[child])
     return network

@@ -1,0 +1,114 @@
+"""Compiled code: the same numbers, and nothing compiled anew while the noise is annealed."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ana_search.ana import NOISE_FAMILIES, Annealer, LayerSchedule, Noise, StairFunction, quantise, regularise
+
+STRATEGIES = ["expectation", "mode", "random"]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+class Counter:
+    """A compiler that runs what it is given as it is, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.graphs = 0
+
+    def __call__(self, graph: torch.fx.GraphModule, _inputs: list[Any]) -> Callable[..., Any]:
+        self.graphs += 1
+        return graph.forward
+
+
+def everything(x: Tensor, stair: StairFunction, mean: Tensor, spread: Tensor) -> list[Tensor]:
+    """Return the results of all families under all strategies."""
+    return [
+        regularise(x, stair, Noise(family, mean, spread, most=0.5), strategy=strategy)  # type: ignore[arg-type]  # one of three
+        for family in NOISE_FAMILIES
+        for strategy in STRATEGIES
+    ]
+
+
+def test_other_means_and_spreads_compile_nothing() -> None:
+    counter = Counter()
+    stair = StairFunction.ternary()
+    mean, spread = torch.tensor(0.1), torch.tensor(0.5)
+    compiled = torch.compile(everything, backend=counter, fullgraph=True)
+    x = torch.randn(50)
+    for moment in range(6):
+        mean.fill_(0.1 - 0.02 * moment)
+        spread.fill_(0.5 - 0.1 * moment)
+        leaf = x.clone().requires_grad_()
+        values = compiled(leaf, stair, mean, spread)
+        torch.autograd.backward(sum(y.sum() for y in values))
+        for i, (y, eager) in enumerate(zip(values, everything(x, stair, mean, spread), strict=True)):
+            if STRATEGIES[i % 3] == "random":
+                assert torch.isin(y, torch.tensor(stair.levels)).all()
+            else:
+                assert torch.allclose(y, eager, atol=1e-6)
+    assert all(torch.equal(y, stair(x)) for y in values)
+    assert counter.graphs == 1
+
+
+@pytest.mark.parametrize("method", ["noise", pytest.param("freezing", marks=pytest.mark.slow)])
+def test_annealing_a_network_compiles_nothing(method: str) -> None:
+    counter = Counter()
+    network = quantise(nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Hardtanh(), nn.Linear(6, 2)))
+    annealer = Annealer(network, [LayerSchedule(noise="logistic", mean=-0.5, method=method)])  # type: ignore[arg-type]  # one of two
+    compiled = torch.compile(network, backend=counter)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+    x = torch.randn(16, 6)
+    counts = []
+    for step in range(8):
+        annealer.set(step / 6)
+        optimiser.zero_grad()
+        torch.autograd.backward(compiled(x).square().sum())
+        optimiser.step()
+        counts.append(counter.graphs)
+    assert counts[0] > 0
+    assert counts == counts[:1] * 8
+
+
+@pytest.mark.slow
+def test_inductor_agrees_with_eager() -> None:
+    stair = StairFunction.for_network(4)
+    x = torch.randn(4, 3, 16, 16).to(memory_format=torch.channels_last)
+    mean, spread = torch.tensor(0.1), torch.tensor(0.5)
+
+    def some(x: Tensor) -> list[Tensor]:
+        return [
+            regularise(x, stair, Noise("uniform", mean, spread, most=0.5)),
+            regularise(x, stair, Noise("normal", mean, spread, most=0.5)),
+            regularise(x, stair, Noise("triangular", mean, spread, most=0.5), strategy="mode"),
+            regularise(x, stair, Noise("logistic", mean, spread, most=0.5), strategy="random"),
+        ]
+
+    compiled = torch.compile(some, fullgraph=True)
+    for value in (0.5, 0.03, 0.0):
+        spread.fill_(value)
+        results = []
+        for function in (some, compiled):
+            leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
+            values = function(leaf)
+            torch.autograd.backward(sum((k + 1) * y.sum() for k, y in enumerate(values)))
+            results.append((values, leaf.grad))
+        (eager, eager_gradient), (fast, fast_gradient) = results
+        assert all(y.stride() == x.stride() for y in fast)
+        for a, b in zip(eager[:3], fast[:3], strict=True):
+            assert torch.allclose(a, b, atol=2e-6)
+        assert torch.isin(fast[3], torch.tensor(stair.scaled_levels)).all()
+        assert (eager[3] - fast[3]).mean().abs() < 0.05
+        assert eager_gradient is not None
+        assert fast_gradient is not None
+        off = (eager_gradient - fast_gradient).abs() > 1e-3 * (1.0 + eager_gradient.abs())
+        assert off.double().mean() < 0.002  # uniform noise has a density that jumps
