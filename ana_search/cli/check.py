@@ -31,9 +31,9 @@ def run(
     from ana_search.study_file import load_study_file
 
     spec = load_study_file(find_study_file(study))
-    summary = estimate(spec, timed=timing, workers=workers)
     if plans is not None:
         write_plans(spec, plans)
+    summary = estimate(spec, timed=timing, workers=workers)
     if plot is not None:
         from ana_search.plots import draw_plan
 
