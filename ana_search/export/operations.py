@@ -41,6 +41,11 @@ def over_channels(values: Tensor, dimensions: int) -> Tensor:
     return values.reshape(1, -1, *[1] * (dimensions - 2))
 
 
+def _own(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a contiguous copy of ``values`` with memory of its own: no view of a larger tensor ends up in a file."""
+    return values.detach().to(dtype).clone(memory_format=torch.contiguous_format)
+
+
 class InputTable(nn.Module):
     """Look pixels up: uint8 [N, C, H, W] → codes [N, C, H, W]; ``table`` is int8 [C, 256]."""
 
@@ -48,7 +53,7 @@ class InputTable(nn.Module):
 
     def __init__(self, table: Tensor) -> None:
         super().__init__()
-        self.register_buffer("table", table.to(torch.int8))
+        self.register_buffer("table", _own(table, torch.int8))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the codes as integers in ``float32``."""
@@ -76,7 +81,7 @@ class IntegerMap(nn.Module):
         groups: int = 1,
     ) -> None:
         super().__init__()
-        self.register_buffer("weight", weight.to(torch.int8))
+        self.register_buffer("weight", _own(weight, torch.int8))
         self.limit = limit
         self.dimensions = weight.dim() - 2
         self.stride, self.padding, self.dilation = tuple(stride), tuple(padding), tuple(dilation)
@@ -107,8 +112,8 @@ class Thresholds(nn.Module):
 
     def __init__(self, thresholds: Tensor, levels: Tensor) -> None:
         super().__init__()
-        self.register_buffer("thresholds", thresholds.to(torch.int64))
-        self.register_buffer("levels", levels.to(torch.int64))
+        self.register_buffer("thresholds", _own(thresholds, torch.int64))
+        self.register_buffer("levels", _own(levels, torch.int64))
 
     def forward(self, integers: Tensor) -> Tensor:
         """Return the codes, in ``float32`` and in the shape of ``integers``."""
@@ -137,8 +142,8 @@ class SideThresholds(nn.Module):
 
     def __init__(self, thresholds: Tensor, levels: Tensor, side_low: int) -> None:
         super().__init__()
-        self.register_buffer("thresholds", thresholds.to(torch.int64))
-        self.register_buffer("levels", levels.to(torch.int64))
+        self.register_buffer("thresholds", _own(thresholds, torch.int64))
+        self.register_buffer("levels", _own(levels, torch.int64))
         self.side_low = side_low
 
     def forward(self, integers: Tensor, side: Tensor) -> Tensor:
@@ -160,7 +165,7 @@ class Reflect(nn.Module):
 
     def __init__(self, mask: Tensor, total: int) -> None:
         super().__init__()
-        self.register_buffer("mask", mask)
+        self.register_buffer("mask", _own(mask, torch.bool))
         self.total = total
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -273,8 +278,8 @@ class Rescale(nn.Module):
 
     def __init__(self, scale: Tensor, offset: Tensor) -> None:
         super().__init__()
-        self.register_buffer("scale", scale.to(torch.float64))
-        self.register_buffer("offset", offset.to(torch.float64))
+        self.register_buffer("scale", _own(scale, torch.float64))
+        self.register_buffer("offset", _own(offset, torch.float64))
 
     def forward(self, integers: Tensor) -> Tensor:
         """Return ``float32`` numbers in the shape of ``integers``."""
@@ -294,8 +299,8 @@ class Classifier(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scale: float) -> None:
         super().__init__()
-        self.register_buffer("weight", weight.detach().to(torch.float32))
-        self.register_buffer("bias", torch.zeros(weight.shape[0]) if bias is None else bias.detach().float())
+        self.register_buffer("weight", _own(weight, torch.float32))
+        self.register_buffer("bias", _own(torch.zeros(weight.shape[0]) if bias is None else bias, torch.float32))
         self.scale = scale
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -88,10 +88,13 @@ class Pending:
         return x.T.contiguous() if self.dimensions == 2 else x.reshape(x.shape[1], -1)
 
     def _lay_out(self, x: Tensor) -> Tensor:
-        """Reshape [C, P] as the network's layers want it: [P, C] or [1, C, 1, ..., P]."""
+        """Reshape [C, P] as the network's layers want it: [P, C] or [1, C, 1, ..., P].
+
+        Contiguous, as what a map gives is: PyTorch's batch norm rounds tensors with gaps in another way.
+        """
         if self.dimensions == 2:
             return x.T.contiguous()
-        return x.reshape(1, x.shape[0], *[1] * (self.dimensions - 3), x.shape[1])
+        return x.contiguous().reshape(1, x.shape[0], *[1] * (self.dimensions - 3), x.shape[1])
 
 
 def is_function(module: nn.Module) -> bool:
