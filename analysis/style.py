@@ -25,6 +25,7 @@ COLOURS: Mapping[str, str] = {
     "interaction": "#8A5A83",
     "noise": "#595959",
     "seed": "#595959",
+    "unexplained": "#595959",
 }
 SEQUENTIAL = "viridis"
 WIDTH = 7.2

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.attribution import Attribution
 
-__all__ = ["FigureInput", "FigureSpec", "wrapped"]
+__all__ = ["FigureInput", "FigureSpec", "named_parts", "wrapped"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,12 @@ class FigureInput:
             return {}
         found = {"best": int(rows["number"].iloc[-1])}
         return found if len(rows) == 1 else {**found, "worst": int(rows["number"].iloc[0])}
+
+
+def named_parts(found: Attribution) -> dict[str, Mapping[str, Any]]:
+    """The shares by the name to show: the noise is the seed's where replicates tell, else what is unexplained."""
+    noise = "seed" if found.noise_floor["source"] == "replicates" else "unexplained"
+    return {**found.groups, "interaction": found.interaction, noise: found.noise_floor}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.base import FigureInput, FigureSpec, wrapped
+from analysis.figures.base import FigureInput, FigureSpec, named_parts, wrapped
 from analysis.style import colour_of, new_figure, styled
 from analysis.verdict import DELTA
 
@@ -17,8 +17,7 @@ def compute(given: FigureInput) -> pd.DataFrame:
     for study, found in given.others.items():
         if found.draws.empty:
             continue
-        parts = {**found.groups, "interaction": found.interaction, "seed": found.noise_floor}
-        for part, entry in parts.items():
+        for part, entry in named_parts(found).items():
             keys = ("share", "ci_low", "ci_high")
             rows.append({"study": study, "verdict": found.verdict, "part": part, **{key: entry[key] for key in keys}})
     return pd.DataFrame(rows) if len(given.others) > 1 else pd.DataFrame()
@@ -44,7 +43,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         axes.set_yticks(ticks, labels)
         axes.set_ylim(place + 1.2, 0.6)
         axes.set_xlim(-3, 103)
-        axes.set_xlabel("share of one run's variance (%)")
+        axes.set_xlabel(f"share of one run's variance (%); dotted: {100 * DELTA:.0f} %")
         axes.set_ylabel("study (verdict)")
         axes.grid(visible=False, axis="y")
         handles = [axes.plot([], [], "o", color=colour_of(p, parts), label=wrapped(p, 24))[0] for p in parts]

@@ -5,6 +5,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.base import FigureInput, FigureSpec, wrapped
 from analysis.style import PALETTE, grid_figure, styled
@@ -64,6 +65,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
             if np.isfinite(end):
                 axis.axvspan(0, end, color="#F0F0F0", zorder=0, linewidth=0)
             axis.set_xlim(0, data["epoch"].max())
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axis.set_xlabel("epoch (count)")
             axis.set_ylabel("accuracy (%)" if given.scale == 100.0 else f"{given.outcome} (as recorded)")
             axis.set_title(wrapped(panel, 36))

@@ -27,7 +27,7 @@ def compute(given: FigureInput) -> pd.DataFrame:
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw a dot per trial; dots of one dose are moved apart a little."""
     policies = list(data.groupby("policy")["accuracy"].mean().sort_values(ascending=False).index)[: len(PALETTE)]
-    shift = np.random.default_rng(0).uniform(-0.008, 0.008, len(data))
+    shift = np.random.default_rng(0).uniform(-0.015, 0.015, len(data))
     with styled():
         figure, (axes,) = new_figure(3.7)
         sns.scatterplot(

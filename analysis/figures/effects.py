@@ -53,6 +53,9 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
             place -= 0.8
         axes.set_yticks(ticks, labels)
         axes.set_ylim(place + 1.2, 0.6)
+        if given.scale == 100.0:  # an interval from two or three runs can reach beyond what an accuracy can be
+            low, high = axes.get_xlim()
+            axes.set_xlim(max(low, -1.0), min(high, 101.0))
         axes.set_xlabel(f"mean {given.outcome_axis}, {given.attribution.level:.0%} interval")
         axes.set_ylabel("factor = level")
         shown = list(data["group"].unique())

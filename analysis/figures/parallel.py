@@ -53,18 +53,22 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         axes.plot(shown[rest].T, color="#B5B5B5", linewidth=0.5, alpha=0.5)
         axes.plot(shown[top.to_numpy()].T, color=PALETTE[1], linewidth=1.3, alpha=0.85)
         axes.set_xticks(range(len(factors)), [wrapped(name, 12) for name in factors])
-        axes.set_xlim(-0.45, len(factors) - 0.55)
+        axes.set_xlim(-0.45, len(factors) - 0.4)
         axes.set_ylim(-0.08, 1.08)
         for place, factor in enumerate(factors):
             _mark(axes, place, data[data["factor"] == factor])
         axes.set_xlabel("factor (levels from bottom to top as written)")
         axes.set_ylabel("place in the factor's range (fraction)")
         handles = [
-            Line2D([], [], color=PALETTE[1], label=f"best tenth ({int(top.sum())} trials)"),
+            Line2D([], [], color=PALETTE[1], label=f"best tenth ({_trials(int(top.sum()))})"),
             Line2D([], [], color="#B5B5B5", label="the rest"),
         ]
         axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
     return figure
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial" if count == 1 else f"{count} trials"
 
 
 def _mark(axes: Axes, place: int, part: pd.DataFrame) -> None:
@@ -91,7 +95,9 @@ def describe(data: pd.DataFrame, given: FigureInput) -> str:
         if part["label"].nunique() > 1 or part["place"].nunique() == 1
     ]
     return (
-        f"Parallel coordinates of the best {best['trial'].nunique()} trials; commonest levels: " + ", ".join(said) + "."
+        f"Parallel coordinates of the best tenth ({_trials(best['trial'].nunique())}); commonest levels: "
+        + ", ".join(said)
+        + "."
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from analysis.factors import SHAPE, SYNCHRONISATION
-from analysis.figures.base import FigureInput, FigureSpec, wrapped
+from analysis.figures.base import FigureInput, FigureSpec, named_parts, wrapped
 from analysis.style import colour_of, new_figure, styled
 from analysis.verdict import DELTA, REGIONS, RHO
 
@@ -22,9 +22,10 @@ def compute(given: FigureInput) -> pd.DataFrame:
     found = given.attribution
     if found.draws.empty:
         return pd.DataFrame()
-    parts = {**found.groups, "interaction": found.interaction, "seed": found.noise_floor}
     keys = ("share", "ci_low", "ci_high")
-    return pd.DataFrame([{"part": name, **{key: entry[key] for key in keys}} for name, entry in parts.items()])
+    return pd.DataFrame(
+        {"part": name, **{key: entry[key] for key in keys}} for name, entry in named_parts(found).items()
+    )
 
 
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
@@ -50,7 +51,7 @@ def draw_shares(data: pd.DataFrame, axes: Axes) -> None:
     axes.set_xlim(-3, 103)
     axes.set_xlabel("share of one run's variance (%)")
     axes.set_ylabel("source of variance (group)")
-    axes.set_title("Shares with intervals; dotted: 10 %")
+    axes.set_title(f"Shares with intervals; dotted: {100 * DELTA:.0f} %")
 
 
 def _draw_map(given: FigureInput, axes: Axes) -> None:
