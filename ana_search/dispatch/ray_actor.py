@@ -2,20 +2,24 @@
 
 import os
 import threading
-from collections.abc import Iterator
-from queue import SimpleQueue
+import time
+from queue import Empty, SimpleQueue
 
 import torch
 
-from ana_search.dispatch.protocol import Done, Event, Failed, Job, Started, Stopped, Trained
+from ana_search.dispatch.protocol import Done, Ended, Event, Failed, Job, Started, Stopped, Trained
 from ana_search.dispatch.work import StopWork, Workbench, describe, failure
 from ana_search.training import EpochReport
 
 __all__ = ["Worker"]
 
+_GATHER_SECONDS = 0.01
+
 
 class Worker:
-    """One slot. ``work`` and ``stop`` run in two threads of the actor.
+    """One slot. The driver asks for what happens, one call at a time; ``stop`` comes in a second thread.
+
+    Plain calls and not a generator of Ray's: those do not exist behind a ``ray://`` address.
 
     Args:
         slot: number of the slot.
@@ -30,6 +34,7 @@ class Worker:
         self._threads = threads
         self._bench = Workbench(describe(slot))
         self._stop = threading.Event()
+        self._events: SimpleQueue[Event] = SimpleQueue()
 
     def name(self) -> str:
         """Return the worker's name: the slot is then known to be there."""
@@ -39,35 +44,38 @@ class Worker:
         """Ask the running job, and every later one, to stop after its epoch."""
         self._stop.set()
 
-    def visible_devices(self) -> str:
-        """Return what this process may see of CUDA's devices."""
-        return os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    def visible_devices(self) -> str | None:
+        """Return what this process may see of CUDA's devices; ``None`` is all."""
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
 
-    def work(self, job: Job) -> Iterator[Event]:
-        """Train the job, yielding what happens; the last event says how it ended."""
-        worker = self._bench.name
-        yield Started(job.trial, worker)
-        events: SimpleQueue[Event] = SimpleQueue()
-        trainer = threading.Thread(target=self._train, args=(job, events), name="trainer", daemon=True)
-        trainer.start()
-        while True:
-            event = events.get()
-            yield event
-            if not isinstance(event, Trained):
+    def begin(self, job: Job) -> list[Event]:
+        """Start to train a job; return the first events."""
+        self._events.put(Started(job.trial, self._bench.name))
+        threading.Thread(target=self._train, args=(job,), name="trainer", daemon=True).start()
+        return self.events()
+
+    def events(self) -> list[Event]:
+        """Return what happened since the last call, once something has. The last event of a job says how it ended."""
+        events = [self._events.get()]
+        until = time.monotonic() + _GATHER_SECONDS
+        while not isinstance(events[-1], Ended):
+            try:
+                events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
+            except Empty:
                 break
-        trainer.join()
+        return events
 
-    def _train(self, job: Job, events: "SimpleQueue[Event]") -> None:
+    def _train(self, job: Job) -> None:
         worker, epochs = self._bench.name, job.plan.training.epochs
         # The number of threads belongs to the thread that asks for it.
         torch.set_num_threads(self._threads)
 
         def report(epoch: EpochReport) -> None:
-            events.put(Trained(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
+            self._events.put(Trained(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
 
         try:
-            events.put(Done(job.trial, worker, self._bench.do(job, report, self._stop)))
+            self._events.put(Done(job.trial, worker, self._bench.do(job, report, self._stop)))
         except StopWork:
-            events.put(Stopped(job.trial, worker))
-        except Exception as error:
-            events.put(Failed(job.trial, worker, *failure(error)))
+            self._events.put(Stopped(job.trial, worker))
+        except BaseException as error:  # whatever a user's network raises, the driver must hear of it
+            self._events.put(Failed(job.trial, worker, *failure(error)))

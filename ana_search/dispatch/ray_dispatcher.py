@@ -1,36 +1,42 @@
 """Slots on a Ray cluster: one actor each, replaced when it dies."""
 
 import contextlib
-import logging
 import math
-import os
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import OutOfMemoryError, RayError
 
-from ana_search.dispatch.protocol import Done, Event, Failed, Job, Stopped
+from ana_search.dispatch.protocol import Ended, Event, Failed, Job
 from ana_search.dispatch.ray_actor import Worker
+from ana_search.dispatch.ray_connect import connect
 from ana_search.dispatch.resources import SlotRequest, check_request, local_resources
-from ana_search.errors import ResourceError
+from ana_search.errors import RunError
 
 __all__ = ["RayDispatcher"]
 
-_LOCAL_ADDRESS = "127.0.0.1"
+_START_TRIES = 10
+_IDLE_SECONDS = 0.05
 
 
 @dataclass
 class _Slot:
-    """One slot: its actor, and either the reference that tells when the actor is there or the job's events."""
+    """One slot: its actor and its job; ``pending`` tells when the actor is there, or what happens to the job."""
 
     number: int
     actor: Any
-    ready: Any
+    pending: Any
     name: str
+    started: bool = False
     job: Job | None = None
-    stream: Any = None
+
+    def is_free(self) -> bool:
+        """Return whether the slot can take a job."""
+        return self.started and self.job is None
 
 
 class RayDispatcher:
@@ -48,6 +54,7 @@ class RayDispatcher:
         self._slots: list[_Slot] = []
         self._owns_ray = False
         self._stopping = False
+        self._failed_starts = 0
 
     def check(self) -> None:
         """Raise `ResourceError` if this machine alone can never meet the request; starts nothing."""
@@ -62,7 +69,8 @@ class RayDispatcher:
         """
         if not ray.is_initialized():
             self.check()
-            self._connect()
+            connect(self._address)
+            self._owns_ray = True
         nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it without types
         check_request(self._request, [node["Resources"] for node in nodes if node["Alive"]])
         self._slots = [self._open_slot(number) for number in range(self._request.workers)]
@@ -70,32 +78,28 @@ class RayDispatcher:
 
     def free(self) -> int:
         """Return how many slots have an actor and no job."""
-        return sum(slot.ready is None and slot.job is None for slot in self._slots)
+        return sum(slot.is_free() for slot in self._slots)
 
     def submit(self, job: Job) -> None:
         """Start a job in the first free slot."""
-        slot = next((slot for slot in self._slots if slot.ready is None and slot.job is None), None)
+        slot = next((slot for slot in self._slots if slot.is_free()), None)
         if slot is None:
             raise ValueError("no slot is free")
         slot.job = job
-        slot.stream = slot.actor.work.remote(job)
+        slot.pending = slot.actor.begin.remote(job)
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """Return what happened since the last call; wait up to ``timeout`` seconds if nothing has."""
-        waiting = {self._pending(slot): slot for slot in self._slots if self._pending(slot) is not None}
+        """Return what happened since the last call; wait up to ``timeout`` seconds if nothing has.
+
+        Raises `RunError` when the workers fail to start time and again.
+        """
+        waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
         if not waiting:
+            time.sleep(min(timeout, _IDLE_SECONDS))  # nothing can happen: whoever asks in a loop shall not spin
             return []
-        ready, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout, fetch_local=False)
-        events: list[Event] = []
-        while ready:
-            for reference in ready:
-                event = self._read(waiting[reference])
-                events += [] if event is None else [event]
-            waiting = {self._pending(slot): slot for slot in self._slots if self._pending(slot) is not None}
-            if not waiting:
-                break
-            ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=0, fetch_local=False)
-        return events
+        ray.wait(list(waiting), num_returns=1, timeout=timeout, fetch_local=False)
+        ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=0, fetch_local=False)
+        return [event for reference in ready for event in self._read(waiting[reference])]
 
     def stop(self) -> None:
         """Ask all running jobs to stop after the epoch that they are in."""
@@ -113,34 +117,6 @@ class RayDispatcher:
             self._owns_ray = False
             ray.shutdown()
 
-    @staticmethod
-    def _pending(slot: _Slot) -> Any:
-        return slot.ready if slot.ready is not None else slot.stream
-
-    def _connect(self) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        try:
-            if self._address is not None:
-                ray.init(address=self._address, **common)
-            else:
-                have = local_resources()
-                ray.init(
-                    address="local",
-                    num_cpus=int(have["CPU"]),
-                    num_gpus=int(have["GPU"]),
-                    include_dashboard=False,
-                    # Without an address Ray asks the network which of the machine's addresses is public.
-                    _node_ip_address=_LOCAL_ADDRESS,
-                    **common,
-                )
-        except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-            text = " ".join(str(error).split())[:300]
-            where = self._address or "on this machine"
-            raise ResourceError(f"Ray {where}: {text}; allowed: ray://HOST:PORT or auto of a running cluster") from None
-        self._owns_ray = True
-
     def _open_slot(self, number: int) -> _Slot:
         threads = max(1, math.floor(self._request.cpus))
         actor_class = ray.remote(Worker)
@@ -154,29 +130,51 @@ class RayDispatcher:
             actor.stop.remote()
         return _Slot(number, actor, actor.name.remote(), f"{number}@?")
 
-    def _read(self, slot: _Slot) -> Event | None:
-        """Take what is ready in a slot; a lost actor is replaced."""
+    def _read(self, slot: _Slot) -> list[Event]:
+        """Take what is ready in a slot. A lost actor is replaced; so is one whose job failed, with all it held."""
         try:
-            if slot.ready is not None:
-                slot.name = ray.get(slot.ready)
-                slot.ready = None
-                return None
-            event: Event = ray.get(next(slot.stream))
-        except StopIteration:
-            slot.job = slot.stream = None
-            return None
+            result = ray.get(slot.pending)
         except (RayError, OSError) as error:
-            return self._replace(slot, error)
-        if isinstance(event, Done | Failed | Stopped):
-            slot.job = slot.stream = None
-        return event
+            return self._lost(slot, error)
+        if not slot.started:
+            slot.name, slot.started, slot.pending = result, True, None
+            self._failed_starts = 0
+            return []
+        events: list[Event] = result
+        last = events[-1]
+        if not isinstance(last, Ended):
+            slot.pending = slot.actor.events.remote()
+        elif isinstance(last, Failed) and last.kind == "error":
+            self._replace(slot)
+        else:
+            slot.job = slot.pending = None
+        return events
 
-    def _replace(self, slot: _Slot, error: Exception) -> Event | None:
-        job, name = slot.job, slot.name
+    def _lost(self, slot: _Slot, error: Exception) -> list[Event]:
+        self._replace(slot)
+        reason = _reason(error)
+        if slot.job is not None:
+            return [Failed(slot.job.trial, slot.name, "lost", f"the worker was lost: {reason}")]
+        self._failed_starts += 1
+        if self._failed_starts >= _START_TRIES:
+            raise RunError(f"workers do not start ({self._failed_starts} times running): {reason}")
+        return []
+
+    def _replace(self, slot: _Slot) -> None:
+        """Give a slot a new actor; the resources of the old one are free at once."""
         with contextlib.suppress(Exception):
             ray.kill(slot.actor)
         self._slots[self._slots.index(slot)] = self._open_slot(slot.number)
-        if job is None:
-            return None
-        text = " ".join(str(error).split())[:300]
-        return Failed(job.trial, name, "lost", f"worker {name} was lost: {type(error).__name__}: {text}")
+
+
+def _reason(error: Exception) -> str:
+    """Return in one line what a lost worker died of; without names of processes, so that equal causes count as one."""
+    text = " ".join(str(error).split())
+    if "OUT_OF_MEMORY" in text or "running low on memory" in text or isinstance(error, OutOfMemoryError):
+        return "out of memory: Ray ended it to save its node"
+    if "node has died" in text or "node was terminated" in text or "node died" in text.lower():
+        return "its node was lost"
+    detail = re.search(r"Worker exit type: (\S+) Worker exit detail: (.*?)(?: Some common causes|$)", text)
+    if detail is not None:
+        return f"its process died ({detail[1]}: {detail[2][:200]})"
+    return f"{type(error).__name__}: {text[:300]}"

@@ -52,6 +52,11 @@ def slots_on(node: Mapping[str, Any], request: SlotRequest) -> int:
 
 def check_request(request: SlotRequest, nodes: Sequence[Mapping[str, Any]]) -> None:
     """Raise `ResourceError` unless the nodes have room for all slots; the message says what there is."""
+    if request.gpus > 1 and request.gpus != int(request.gpus):
+        raise ResourceError(
+            f"resources.gpus_per_trial = {request.gpus:g} (--gpus-per-trial); allowed: a fraction of one GPU, or "
+            "whole GPUs"
+        )
     fitting = sum(slots_on(node, request) for node in nodes)
     if fitting >= request.workers:
         return

@@ -21,6 +21,7 @@ from ana_search.training import EpochReport, TrainingResult, train
 __all__ = ["StopWork", "Workbench", "describe", "failure"]
 
 _KEPT_DATASETS = 2
+_REASON_LENGTH = 1000
 
 
 class StopWork(Exception):
@@ -64,10 +65,10 @@ def failure(error: BaseException) -> tuple[str, str]:
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, DivergedError):
         return "diverged", text
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "error", f"out of memory: {text}"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
+        return "error", f"out of memory: {text}"[:_REASON_LENGTH]
     name = "" if isinstance(error, AnaSearchError) else f"{type(error).__name__}: "
-    return "error", f"{name}{text}"[:1000]
+    return "error", f"{name}{text}"[:_REASON_LENGTH]
 
 
 def _outcome(plan: TrainingPlan, result: TrainingResult, worker: str) -> Outcome:

@@ -2,18 +2,19 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, Done, Event, Failed, Job, Outcome, Started, Stopped, Trained
-from ana_search.errors import ResourceError
+from ana_search.errors import RunError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
-from ana_search.runner.files import keep, write_patiently
+from ana_search.runner.files import keep
 from ana_search.runner.ledger import Ledger
+from ana_search.runner.patience import Patience
 from ana_search.runner.progress import Progress
 from ana_search.runner.requests import Queue, Request, retry_of
 from ana_search.space import TrialParams, replicate_seed, rungs
@@ -57,6 +58,15 @@ class Driver:
 
     It holds the study's lease and is the only writer of its storage. ``stop`` may be called at any time, from a
     signal handler too.
+
+    Args:
+        requested: finished trials wanted in all.
+        replicates: replicates of every set of parameters (default: the study's).
+        slots: trials at a time.
+        deterministic: ask and tell in an order that does not depend on timing.
+        timeout: seconds after which no more trials are started.
+        patience: what to do while the run directory cannot be written.
+        check: called a few times a second; what it raises ends the run (a lease that is lost).
     """
 
     def __init__(
@@ -72,10 +82,14 @@ class Driver:
         slots: int = 1,
         deterministic: bool = False,
         timeout: float | None = None,
+        patience: Patience | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self._spec, self._ledger, self._dispatcher = spec, ledger, dispatcher
         self._folder, self._progress, self._requested = folder, progress, requested
         self._slots, self._deterministic = slots, deterministic
+        self._patience = patience or Patience(progress.message)
+        self._check = check
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._queue = Queue(spec, ledger.trials(), replicates)
         self._running: dict[int, _Running] = {}
@@ -103,6 +117,10 @@ class Driver:
         nothing_left = not self._queue.has_more() and not self._ledger.has_waiting()
         return self.finished >= self._requested or nothing_left
 
+    def is_drained(self) -> bool:
+        """Return whether the time to stop in is up."""
+        return self._stopping_since is not None and time.monotonic() - self._stopping_since > _DRAIN_SECONDS
+
     def abandon(self) -> None:
         """Record that the running trials were interrupted, without waiting for them."""
         for running in list(self._running.values()):
@@ -122,12 +140,14 @@ class Driver:
             busy = [running for running in self._running.values() if running.busy]
             if not busy and (self._stopping_since is not None or not self._can_go_on()):
                 break
-            if self._stopping_since is not None and time.monotonic() - self._stopping_since > _DRAIN_SECONDS:
+            if self.is_drained():
                 break
             self._handle_all(self._dispatcher.events(_POLL_SECONDS))
         self.abandon()
 
     def _check_clock(self) -> None:
+        if self._check is not None:
+            self._check()
         if self._deadline is not None and time.monotonic() > self._deadline and self._stopping_since is None:
             self._progress.message("the time is up: stopping after the epochs that are running")
             self.stop()
@@ -143,15 +163,17 @@ class Driver:
         return True
 
     def _check_slots(self) -> None:
-        if self._dispatcher.free() or any(running.busy for running in self._running.values()):
+        enough = self._slots if self._deterministic else 1
+        if self._dispatcher.free() >= enough or any(running.busy for running in self._running.values()):
             self._without_slot_since = None
             return
         now = time.monotonic()
         self._without_slot_since = self._without_slot_since or now
         if now - self._without_slot_since > _NO_SLOT_SECONDS:
-            raise ResourceError(
-                f"no worker has been available for {_NO_SLOT_SECONDS:.0f} s; the cluster has lost its resources; "
-                "everything finished is safe; the same command goes on"
+            raise RunError(
+                f"{'not all workers have' if self._deterministic else 'no worker has'} been available for "
+                f"{_NO_SLOT_SECONDS:.0f} s; the cluster has lost its resources; everything finished is safe; the "
+                "same command goes on"
             )
 
     def _fill(self) -> None:
@@ -252,7 +274,7 @@ class Driver:
             attrs["reason"] = f"pruned at the rung of {running.rungs[running.rung]} epochs"
             self._finish(running, TrialState.PRUNED, None, attrs, outcome.worker)
         elif last:
-            write_patiently(lambda: keep(self._folder, running.number, running.plan, outcome), self._progress.message)
+            self._patience(lambda: keep(self._folder, running.number, running.plan, outcome), "the run directory")
             values = [outcome.accuracy] if single else [outcome.accuracy, outcome.weight_bits]
             self._finish(running, TrialState.COMPLETE, values, attrs, outcome.worker)
         else:

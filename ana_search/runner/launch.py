@@ -1,5 +1,6 @@
 """Launching a study: storage, lease, orphans of a dead driver, workers, and the loop."""
 
+import contextlib
 import signal
 import threading
 import warnings
@@ -11,14 +12,15 @@ from types import FrameType
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, SlotRequest
-from ana_search.errors import StudyChangedError
+from ana_search.errors import AnaSearchError, RunError, StudyChangedError
 from ana_search.runner.driver import Driver
 from ana_search.runner.ledger import Ledger
+from ana_search.runner.patience import Patience
 from ana_search.runner.progress import Progress, Silent
 from ana_search.space import requested_trials, spec_changes
 from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, hide_password, open_storage, storage_url
@@ -90,13 +92,14 @@ def launch(
     url = storage_url(folder, storage, spec.study.storage)
     study = _stored_study(asked, url)
     stopper = _Stopper(progress)
-    with Lease(study), _signals(stopper.interrupt):
-        study.set_user_attr(REQUESTED_ATTRIBUTE, requested)
-        _end_orphans(study)
-        ledger = Ledger(asked, study, progress.message)
+    patience = Patience(progress.message, stopper.is_over)
+    with _signals(stopper.interrupt), Lease(study) as lease:
+        patience(lambda: study.set_user_attr(REQUESTED_ATTRIBUTE, requested))
+        patience(lambda: _end_orphans(study))
+        ledger = Ledger(asked, study, patience)
         driver = Driver(
             asked, ledger, dispatcher, folder, progress, requested=requested, replicates=replicates,
-            slots=request.workers, deterministic=deterministic, timeout=timeout,
+            slots=request.workers, deterministic=deterministic, timeout=timeout, patience=patience, check=lease.check,
         )  # fmt: skip
         try:
             if driver.is_done():
@@ -106,8 +109,13 @@ def launch(
                 stopper.driver = driver
                 driver.run()
         except KeyboardInterrupt:
-            stopper.stopped = True
-            driver.abandon()
+            stopper.ended = True
+            # Where the storage is away too, the next launch finds these trials running and ends them itself.
+            with contextlib.suppress(AnaSearchError, OptunaError, ValueError):
+                driver.abandon()
+        except RunError:
+            if not stopper.is_over():
+                raise
         finally:
             dispatcher.close()
         complete = sum(trial.state == TrialState.COMPLETE for trial in ledger.trials())
@@ -180,13 +188,18 @@ class _Stopper:
 
     def __init__(self, progress: Progress) -> None:
         self.driver: Driver | None = None
-        self.stopped = False
+        self.ended = False
         self._progress = progress
+        self._stopped = False
+
+    def is_over(self) -> bool:
+        """Return whether nothing is to be waited for any more."""
+        return self.ended or (self.driver is not None and self.driver.is_drained())
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> Any:
-        if self.driver is None or self.stopped:
+        if self.driver is None or self._stopped:
             raise KeyboardInterrupt
-        self.stopped = True
+        self._stopped = True
         self.driver.stop()
         self._progress.message("stopping after the epochs that are running; again to stop at once")
 

@@ -4,29 +4,22 @@ A sampler reads all trials at every draw. It reads them from an in-memory study,
 every change is written through to the storage: a trial's start in one transaction, each report and its end in one.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import optuna
-from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
-from sqlalchemy.exc import InterfaceError, OperationalError
 
-from ana_search.errors import LeaseError, RunError
+from ana_search.errors import LeaseError
+from ana_search.runner.patience import Patience
 from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
 from ana_search.space.draw import Suggester
-from ana_search.storage import hide_password
 from ana_search.storage.writing import trial_writer
 from ana_search.study_file import StudySpec
 
 __all__ = ["Ledger"]
-
-Result = TypeVar("Result")
-_PATIENCE_SECONDS = 600.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
 class Ledger:
@@ -35,16 +28,16 @@ class Ledger:
     Args:
         spec: the study.
         study: the stored study.
-        notice: told in one line when the storage is away.
+        patience: what to do while the storage is away.
     """
 
-    def __init__(self, spec: StudySpec, study: optuna.Study, notice: Callable[[str], None]) -> None:
+    def __init__(self, spec: StudySpec, study: optuna.Study, patience: Patience) -> None:
         self._spec = spec
         self._stored = study
         self._storage = study._storage
         self._study_id = study._study_id
         self._writer = trial_writer(study._storage, study._study_id)
-        self._notice = notice
+        self._patience = patience
         self._memory = optuna.create_study(
             study_name=study.study_name,
             storage=InMemoryStorage(),
@@ -53,10 +46,10 @@ class Ledger:
         )
         self._open: dict[int, Trial] = {}
         self._ids: list[int] = []
-        for trial in self._patiently(lambda: study.get_trials(deepcopy=False)):
+        for trial in self._patience(lambda: study.get_trials(deepcopy=False)):
             self._ids.append(trial._trial_id)
             self._memory._storage.create_new_trial(self._memory._study_id, template_trial=trial)
-        for key, value in self._patiently(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
+        for key, value in self._patience(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
             if _belongs_to_sampler(key):
                 self._memory._storage.set_study_system_attr(self._memory._study_id, key, value)
 
@@ -88,7 +81,7 @@ class Ledger:
         if trial.number < len(self._ids):  # it was waiting in the storage, put there by its user
             self._fill_waiting(self._ids[trial.number], frozen)
         else:
-            self._ids.append(self._patiently(lambda: self._create(frozen)))
+            self._ids.append(self._patience(lambda: self._create(frozen)))
         after = self._memory._storage.get_study_system_attrs(self._memory._study_id)
         for key in after:
             if _belongs_to_sampler(key) and after[key] != before.get(key):
@@ -166,24 +159,7 @@ class Ledger:
             self._write(self._storage.set_trial_user_attr, trial_id, key, value)
 
     def _write(self, write: Callable[..., Any], *arguments: Any) -> None:
-        self._patiently(lambda: write(*arguments))
-
-    def _patiently(self, action: Callable[[], Result]) -> Result:
-        """Return what ``action`` returns; while the storage is away or full, try again for ten minutes."""
-        began, pause = time.monotonic(), _FIRST_PAUSE
-        while True:
-            try:
-                return action()
-            except (StorageInternalError, OperationalError, InterfaceError, OSError) as error:
-                if time.monotonic() - began > _PATIENCE_SECONDS:
-                    raise RunError(
-                        f"the storage did not answer for {_PATIENCE_SECONDS:.0f} s ({_brief(error)}); "
-                        "everything finished is safe; the same command goes on"
-                    ) from error
-                if pause == _FIRST_PAUSE:
-                    self._notice(f"the storage does not answer ({_brief(error)}); trying again")
-                time.sleep(pause)
-                pause = min(_LONGEST_PAUSE, 2 * pause)
+        self._patience(lambda: write(*arguments))
 
 
 def _suggest(trial: Trial | FixedTrial, spec: StudySpec) -> TrialParams:
@@ -194,8 +170,3 @@ def _suggest(trial: Trial | FixedTrial, spec: StudySpec) -> TrialParams:
 def _belongs_to_sampler(key: str) -> bool:
     """Return whether a study's system attribute is the place that a quasi-random sequence has come to."""
     return "qmc" in key.lower()
-
-
-def _brief(error: Exception) -> str:
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    return hide_password(" ".join(str(cause).split())[:200])

@@ -6,7 +6,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 __all__ = [
-    "MOST_ATTEMPTS",
+    "MOST_RETRIES",
     "attempt_of",
     "awaits_retry",
     "is_finished",
@@ -14,8 +14,8 @@ __all__ = [
     "retried",
 ]
 
-MOST_ATTEMPTS = 3
-"""How often one training run is tried when workers or drivers die under it."""
+MOST_RETRIES = 3
+"""How often one training run is tried again when workers or drivers die under it."""
 
 
 def attempt_of(attributes: Mapping[str, Any]) -> int:
@@ -41,7 +41,7 @@ def awaits_retry(trial: FrozenTrial) -> bool:
     if trial.state != TrialState.FAIL:
         return False
     kind = trial.user_attrs.get("retry")
-    return kind == "interrupted" or (kind == "lost" and attempt_of(trial.user_attrs) < MOST_ATTEMPTS)
+    return kind == "interrupted" or (kind == "lost" and attempt_of(trial.user_attrs) <= MOST_RETRIES)
 
 
 def is_finished(trial: FrozenTrial) -> bool:

@@ -56,3 +56,7 @@ class RunFolder:
     def network(self, number: int) -> Path:
         """The trained weights of a finished trial."""
         return self.trial(number) / "network.pt"
+
+    def frozen(self, number: int) -> Path:
+        """What was measured of a trial's integer network when it was exported: ``{"accuracy": ...}``."""
+        return self.trial(number) / "frozen.json"

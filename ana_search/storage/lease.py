@@ -61,6 +61,8 @@ def holder_of(study: Study) -> Holder | None:
 class Lease:
     """The right to drive a study, held while the block runs and renewed every few seconds.
 
+    A driver that slept or was cut off for longer than a lease lasts may have lost it: `check` then says so.
+
     Raises:
         LeaseError: another driver holds the study; the message says which.
     """
@@ -71,6 +73,7 @@ class Lease:
         now = time.time()
         started = psutil.Process().create_time()
         self._holder = Holder(uuid.uuid4().hex, socket.gethostname(), os.getpid(), started, now, now)
+        self._taken_by: Holder | None = None
         self._renewer = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -88,9 +91,15 @@ class Lease:
         self._stop.set()
         self._renewer.join(timeout=_RENEW_SECONDS)
         try:
-            self._study.set_user_attr(LEASE_ATTRIBUTE, "")
+            holder = holder_of(self._study)
+            if holder is None or holder.token == self._holder.token:
+                self._study.set_user_attr(LEASE_ATTRIBUTE, "")
         except Exception:  # the storage may be what failed; the lease then lapses by itself
             return
+
+    def check(self) -> None:
+        """Raise `LeaseError` if another driver has taken the study over."""
+        self._refuse(self._taken_by)
 
     def _refuse(self, holder: Holder | None) -> None:
         if holder is not None and holder.token != self._holder.token:
@@ -105,6 +114,10 @@ class Lease:
     def _renew(self) -> None:
         while not self._stop.wait(_RENEW_SECONDS):
             try:
+                holder = holder_of(self._study)
+                if holder is not None and holder.token != self._holder.token:
+                    self._taken_by = holder
+                    return
                 self._write(Holder(**asdict(self._holder) | {"renewed": time.time()}))
             except Exception:  # a storage that is away for a while is the driver's business, not the lease's
                 continue

@@ -8,14 +8,15 @@ import psutil
 import sqlalchemy
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 
 from ana_search.errors import StorageError
+from ana_search.storage.journal import JournalFile
 from ana_search.storage.urls import hide_password, sqlite_path
 
 __all__ = ["open_storage"]
 
 _BUSY_SECONDS = 60
+_CONNECT_SECONDS = 10
 _JOURNAL = "journal://"
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "lustre", "beegfs",
                          "gpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph"}  # fmt: skip
@@ -35,6 +36,8 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
     if url.startswith(_JOURNAL):
         return _open_journal(Path(url.removeprefix(_JOURNAL)), create)
     path = sqlite_path(url)
+    if path is None and url.partition("?")[0].count("@") > 1:
+        raise StorageError(f"storage {hide_password(url)}: more than one '@'; allowed: %40 for an '@' in a password")
     if path is not None:
         _check_sqlite(path, create)
     try:
@@ -51,14 +54,20 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
 def _open_journal(path: Path, create: bool) -> BaseStorage:
     if not create and not path.is_file():
         raise StorageError(f"storage journal://{path}: there is no such file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"storage journal://{path}: {error}") from None
+    return JournalStorage(JournalFile(path))
 
 
 def _engine_options(url: str, sqlite: bool) -> dict[str, Any]:
     if sqlite:
         return {"connect_args": {"timeout": _BUSY_SECONDS}}
-    return {"pool_pre_ping": True, "pool_recycle": 300}
+    options: dict[str, Any] = {"pool_pre_ping": True, "pool_recycle": 300}
+    if url.startswith(("postgresql", "mysql")):
+        options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
+    return options
 
 
 def _check_sqlite(path: Path, create: bool) -> None:

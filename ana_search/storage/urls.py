@@ -9,7 +9,8 @@ from ana_search.storage.folders import RunFolder
 __all__ = ["STORAGE_VARIABLE", "hide_password", "storage_url"]
 
 STORAGE_VARIABLE = "ANA_SEARCH_STORAGE"
-_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@\s]*):[^@\s]*@")
+# Up to the last @: a password may hold one itself.
+_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@\s]*):\S*@")
 _PASSWORD_OPTION = re.compile(r"(?P<head>[?&](?:password|passwd|pwd)=)[^&\s]*", re.IGNORECASE)
 
 

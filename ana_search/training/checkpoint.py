@@ -1,6 +1,8 @@
 """A training run on disk: enough to go on after any epoch as if it had never stopped."""
 
+import contextlib
 import dataclasses
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -26,7 +28,10 @@ def save_checkpoint(
     history: list[EpochReport],
     random_states: dict[str, Tensor],
 ) -> None:
-    """Write the state after an epoch, under a temporary name that is then renamed."""
+    """Write the state after an epoch, under a temporary name that is then renamed.
+
+    A disk that is full or away costs the checkpoint and not the run: nothing is raised, the last one stays.
+    """
     state = {
         "version": _VERSION,
         "plan": plan.hash,
@@ -35,15 +40,10 @@ def save_checkpoint(
         "history": [dataclasses.asdict(report) for report in history],
         "random_states": random_states,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    buffer = io.BytesIO()  # in memory first: torch reports a full disk by an error of no particular kind
+    torch.save(state, buffer)
+    with contextlib.suppress(OSError):
+        _write(path, buffer.getbuffer())
 
 
 def load_checkpoint(
@@ -66,6 +66,18 @@ def load_checkpoint(
     optimiser.load_state_dict(state["optimiser"])
     history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
     return history, state["random_states"]
+
+
+def _write(path: Path, content: memoryview) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

@@ -1,0 +1,79 @@
+"""Getting a Ray cluster: one of this machine alone, or one that runs already."""
+
+import contextlib
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+import ray._private.worker
+from ray._private import ray_constants
+from ray.exceptions import RayError
+
+from ana_search.dispatch.resources import local_resources
+from ana_search.errors import ResourceError
+
+__all__ = ["connect"]
+
+_LOOPBACK = "127.0.0.1"
+_ANSWER_SECONDS = 10.0
+_HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/\s]+):(?P<port>\d+)/?")
+_ALLOWED = "ray://HOST:PORT or auto of a running cluster"
+
+
+def connect(address: str | None) -> None:
+    """Connect to the cluster at ``address``, or start one of this machine alone, on the loopback interface.
+
+    Raises:
+        ResourceError: nothing answers there, or Ray cannot start.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        if address is not None:
+            _probe(address)
+            ray.init(address=address, **common)
+        else:
+            with _loopback_only():
+                have = local_resources()
+                ray.init(
+                    address="local",
+                    num_cpus=int(have["CPU"]),
+                    num_gpus=int(have["GPU"]),
+                    include_dashboard=False,
+                    # Without an address Ray asks the network which of the machine's addresses is public.
+                    _node_ip_address=_LOOPBACK,
+                    **common,
+                )
+    except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        text = " ".join(str(error).split())[:300]
+        raise ResourceError(f"Ray {address or 'on this machine'}: {text}; allowed: {_ALLOWED}") from None
+    # Ray prints what it has to say about lost workers on stdout, which belongs to the data of a command; the
+    # driver records it with the trial.
+    ray._private.worker._worker_logs_enabled = False
+
+
+def _probe(address: str) -> None:
+    """Raise `OSError` at once where nothing listens: Ray itself goes on trying for minutes."""
+    match = _HOST_AND_PORT.fullmatch(address)
+    if match is not None:
+        socket.create_connection((match["host"].strip("[]"), int(match["port"])), _ANSWER_SECONDS).close()
+
+
+@contextlib.contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Let Ray keep the loopback address that it is given.
+
+    Where clusters of several machines can be made, Ray puts an address of the network in its place, listens on
+    every interface, and asks a public address for the way.
+    """
+    before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
