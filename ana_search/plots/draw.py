@@ -1,5 +1,6 @@
 """Drawing one plan: PNG and SVG files of its schedules and its stairs."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from ana_search.ana import NOISE_FAMILIES, StairFunction
 from ana_search.plan import LayerPlan, TrainingPlan
@@ -17,9 +20,14 @@ from ana_search.plots.schedules import schedule_frame
 from ana_search.plots.stairs import EXACT, stair_frame
 from ana_search.space import replicate_seed
 from ana_search.study_file import StudySpec
-from analysis.style import PALETTE, SEQUENTIAL, save_figure, styled
+from analysis.style import SEQUENTIAL, save_figure, styled
 
-__all__ = ["draw_plan", "draw_schedules", "draw_stairs"]
+__all__ = ["describe_params", "draw_plan", "draw_schedules", "draw_stairs"]
+
+
+_DASHED = (0, (4, 2))
+_TITLE_WIDTH = 84  # characters of a title's line that fit above one column of axes
+_MOST_PARAMETERS = 12
 
 
 def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = None) -> list[Path]:
@@ -32,9 +40,8 @@ def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = 
     chosen = example_params(spec) if params is None else dict(params)
     plan = make_plan(spec, chosen, replicate_seed(spec, 0))
     folder.mkdir(parents=True, exist_ok=True)
-    said = ", ".join(f"{name} = {value}" for name, value in list(chosen.items())[:6])
-    more = f" and {len(chosen) - 6} more" if len(chosen) > 6 else ""
-    drawn = {"schedules": draw_schedules(plan, f"{spec.study.name}: {said or 'as given'}{more}")}
+    kind = "an example plan" if params is None else "the plan"
+    drawn = {"schedules": draw_schedules(plan, f"{spec.study.name}, {kind}: {describe_params(chosen)}")}
     for number, bits in enumerate(_kinds(plan.layers)):
         spreads = sorted({layer.weights.spread for layer in plan.layers if layer.weights.spread > 0}) or [0.5]
         name = "stairs" if number == 0 else f"stairs_{number + 1}"
@@ -42,12 +49,36 @@ def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = 
     return [file for name, figure in drawn.items() for file in save_figure(figure, folder, name)]
 
 
+def describe_params(params: Mapping[str, Any]) -> str:
+    """Return parameters in words; one that is the same in every layer is said once.
+
+    >>> describe_params({"noise.0": "normal", "noise.1": "normal", "offset.0": 0.1, "offset.1": 0.25, "alpha": 1})
+    'noise = normal in every layer, offset = 0.1 | 0.25 by layer, alpha = 1'
+    >>> describe_params({})
+    'every parameter is fixed'
+    """
+    layers: dict[str, list[str]] = {}
+    for name, value in params.items():
+        layers.setdefault(name.split(".")[0], []).append(f"{value:.4g}" if isinstance(value, float) else str(value))
+    said = []
+    for name, values in layers.items():
+        if name in params:
+            said.append(f"{name} = {values[0]}")
+        elif len(set(values)) == 1:
+            said.append(f"{name} = {values[0]} in every layer")
+        else:
+            said.append(f"{name} = {' | '.join(values)} by layer")
+    more = [f"and {len(said) - _MOST_PARAMETERS} more"] if len(said) > _MOST_PARAMETERS else []
+    return ", ".join(said[:_MOST_PARAMETERS] + more) or "every parameter is fixed"
+
+
 def draw_schedules(plan: TrainingPlan, title: str) -> Figure:
     """Return a figure of every layer's mean and spread over training, forward solid and backward dashed."""
     frame = schedule_frame(plan)
     parts = ["weights"] if _tied(plan) else ["weights", "activations"]
+    lines = textwrap.wrap(title, _TITLE_WIDTH * len(parts))
     with styled():
-        figure = Figure(figsize=(4.6 * len(parts) + 1.6, 5.2))
+        figure = Figure(figsize=(4.6 * len(parts) + 1.6, 5.0 + 0.16 * len(lines)))
         axes = figure.subplots(2, len(parts), sharex=True, sharey="row", squeeze=False)
         for column, part in enumerate(parts):
             for row, quantity in enumerate(("spread", "mean")):
@@ -55,28 +86,46 @@ def draw_schedules(plan: TrainingPlan, title: str) -> Figure:
                 _draw_layers(ax, frame[frame["part"] == part], quantity, plan)
                 ax.set_ylabel(f"{quantity} [quanta]" if column == 0 else "")
             axes[0][column].set_title("weights and activations" if len(parts) == 1 else part, loc="left")
-            axes[1][column].set_xlabel("epoch")
+            axes[1][column].set_xlabel("epoch (dotted: the anneal ends)")
         handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", frameon=False)
-        figure.suptitle(title, fontsize=9, x=0.01, ha="left")
+        if any(layer.weights.backward != "same" for layer in plan.layers):
+            handles.append(Line2D([], [], color="#4D4D4D", linewidth=1.2, linestyle=_DASHED))
+            labels.append("backward")
+        figure.legend(handles, labels, loc="outside right center", frameon=False)
+        figure.align_ylabels()
+        figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left")
     return figure
 
 
 def draw_stairs(stair: StairFunction, kind: str, spread: float) -> Figure:
-    """Return a figure of the stair with its expectation, and the gradient, under every noise family."""
-    frame = stair_frame(stair, (spread,))
+    """Return a figure of the stair, its expectation and the gradient, one column a noise family.
+
+    The lines are the spread at the start of the anneal, its half and its quarter: the stair that training sees
+    comes closer to the exact one.
+    """
+    spreads = (spread, spread / 2, spread / 4)
+    frame = stair_frame(stair, spreads)
     with styled():
-        figure = Figure(figsize=(8.4, 3.6))
-        value, slope = figure.subplots(1, 2)
+        figure = Figure(figsize=(2.3 * len(NOISE_FAMILIES) + 0.6, 5.0))
+        axes = figure.subplots(2, len(NOISE_FAMILIES), sharex=True, sharey="row", squeeze=False)
         exact = frame[frame["noise"] == EXACT]
-        value.step(exact["x"], exact["value"], where="post", color="#222222", linewidth=1.8, label=EXACT)
-        for number, family in enumerate(NOISE_FAMILIES):
-            lines, colour = frame[frame["noise"] == family], PALETTE[number % len(PALETTE)]
-            value.plot(lines["x"], lines["value"], color=colour, linewidth=1.4, label=family)
-            slope.plot(lines["x"], lines["slope"], color=colour, linewidth=1.4)
-        value.set(xlabel="x", title=f"{kind} stair: E[stair(x - noise)], spread {spread:g}")
-        slope.set(xlabel="x", title="its derivative: what training sees")
-        value.legend(frameon=False)
+        for column, family in enumerate(NOISE_FAMILIES):
+            value, slope = axes[0][column], axes[1][column]
+            value.step(exact["x"], exact["value"], where="post", color="#222222", linewidth=1.0, label=EXACT)
+            for number, one in enumerate(spreads):
+                lines = frame[(frame["noise"] == family) & (frame["spread"] == one)]
+                colour = colormaps[SEQUENTIAL](0.85 * number / (len(spreads) - 1))
+                value.plot(lines["x"], lines["value"], color=colour, linewidth=1.4, label=f"spread {one:g}")
+                slope.plot(lines["x"], lines["slope"], color=colour, linewidth=1.4)
+            value.set_title(family)
+            slope.set_xlabel("x")
+            slope.xaxis.set_major_locator(MaxNLocator(5))
+        axes[0][0].set_ylabel("E[stair(x - noise)]")
+        axes[1][0].set_ylabel("its derivative")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncol=len(handles), frameon=False)
+        figure.align_ylabels()
+        figure.suptitle(f"The {kind} stair and its regularised versions", fontsize=10)
     return figure
 
 
@@ -90,9 +139,11 @@ def _draw_layers(ax: Axes, frame: pd.DataFrame, quantity: str, plan: TrainingPla
         ax.plot(forward["epoch"], forward[quantity], color=colour, linewidth=1.6, label=f"layer {layer}")
         if plan.layers[layer].weights.backward != "same":
             backward = lines[lines["direction"] == "backward"]
-            ax.plot(backward["epoch"], backward[quantity], color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
+            ax.plot(backward["epoch"], backward[quantity], color=colour, linewidth=1.2, linestyle=_DASHED)
     if not frame[quantity].any():
         ax.set_ylim(-0.5, 0.5)
+        ax.text(0.03, 0.56, "0 in every layer", transform=ax.transAxes, fontsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     end = plan.training.anneal * plan.training.epochs
     ax.axvline(end, color="#999999", linewidth=0.8, linestyle=":")
 

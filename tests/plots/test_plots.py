@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ana_search.ana import StairFunction
+from ana_search.ana import NOISE_FAMILIES, StairFunction
 from ana_search.planner import make_plan
 from ana_search.plots import draw_plan, example_params, schedule_frame, stair_frame
+from ana_search.plots.draw import describe_params, draw_schedules, draw_stairs
 from ana_search.study_file import load_study_file
 
 STUDY = """
@@ -92,3 +94,23 @@ def test_every_kind_of_quantiser_has_its_stair(tmp_path: Path):
     path.write_text(STUDY + "\n[quantiser]\nweight_bits = 2\nactivation_bits = 4\n")
     names = [file.name for file in draw_plan(load_study_file(path), tmp_path)]
     assert "stairs_2.png" in names
+
+
+def test_a_long_title_stays_inside_the_figure(spec):
+    params = {f"noise.{layer}": ("normal", "uniform")[layer % 2] for layer in range(5)} | {
+        f"offset.{layer}": 0.1 * layer for layer in range(5)
+    }
+    plan = make_plan(spec, example_params(spec), 1)
+    figure = draw_schedules(plan, f"drawn, the plan: {describe_params(params)}")
+    FigureCanvasAgg(figure).draw()
+    title, legend = figure._suptitle, figure.legends[0]
+    inside, named = title.get_window_extent(), legend.get_window_extent()
+    assert inside.x1 <= figure.bbox.x1
+    assert not inside.overlaps(named)
+    assert [text.get_text() for text in legend.get_texts()][-1] == "backward"
+
+
+def test_stairs_have_a_column_for_each_family():
+    figure = draw_stairs(StairFunction.ternary(), "ternary", 0.5)
+    assert [axes.get_title() for axes in figure.axes[:4]] == list(NOISE_FAMILIES)
+    assert [len(axes.lines) for axes in figure.axes] == [4] * 4 + [3] * 4  # exact and three spreads; no slope of exact
