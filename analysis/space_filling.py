@@ -58,7 +58,8 @@ def fit_space_filling(sample: Sample, draws: int, generator: np.random.Generator
     outcome = (values - values.mean()) / unit
     blocks = _ordered(sample, outcome)
     matrix = np.concatenate([block.columns for block in blocks], axis=1)
-    matrix = matrix - matrix.mean(axis=0)
+    rows = np.lexsort((*matrix.T, outcome))  # with few runs each draws a random number: their order must not matter
+    matrix, outcome = matrix[rows] - matrix.mean(axis=0), outcome[rows]
     sizes = np.array([block.columns.shape[1] for block in blocks])
     families = [(block.groups, len(block.factors)) for block in blocks]
     names = sorted(set(families), key=families.index)
