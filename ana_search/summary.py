@@ -4,6 +4,7 @@ Looking at a study must be quick: what knows networks and data sets (and with th
 load) is imported only where it is used.
 """
 
+import json
 import time
 from collections import Counter
 from pathlib import Path
@@ -53,12 +54,17 @@ def study_status(study: str | Path, storage: str | None = None, runs: str | Path
 def best_trials(
     study: str | Path, *, top: int = 10, storage: str | None = None, runs: str | Path | None = None
 ) -> list[dict[str, Any]]:
-    """Return the best complete trials, best first: ``number, value, params, seed, plan_hash``."""
-    stored = locate(study, storage, runs).open()
+    """Return the best complete trials, best first: ``number, value, params, seed, plan_hash``.
+
+    Those that were exported have ``frozen``, the validation accuracy of their integer network, too.
+    """
+    place = locate(study, storage, runs)
+    stored = place.open()
     return [
         _brief(trial)
         | {"seed": trial.user_attrs.get("seed"), "plan_hash": trial.user_attrs.get("plan_hash")}
         | ({"values": trial.values} if len(trial.values or []) > 1 else {})
+        | _frozen(place, trial.number)
         for trial in _best(stored, top)
     ]
 
@@ -111,6 +117,12 @@ def _best(study: optuna.Study, top: int) -> list[FrozenTrial]:
 
 def _brief(trial: FrozenTrial) -> dict[str, Any]:
     return {"number": trial.number, "value": trial.values[0], "params": trial.params}
+
+
+def _frozen(place: StudyPlace, number: int) -> dict[str, float]:
+    """Return the accuracy that an export measured of a trial's integer network, if there was one."""
+    file = place.folder.frozen(number)
+    return {"frozen": json.loads(file.read_text())["accuracy"]} if file.is_file() else {}
 
 
 def _seconds_since(trial: FrozenTrial) -> float | None:

@@ -1,10 +1,13 @@
 """Exporting trials of a study: which ones, and their trained networks."""
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
 from ana_search.confirm import confirmed
 from ana_search.errors import ExportRequestError
+from ana_search.export.manifest import write_atomically
 from ana_search.export.models import TrainedModel, export_models
 from ana_search.results import load_trained
 from ana_search.storage import locate
@@ -51,7 +54,13 @@ def export_study(
         row = rows[number]
         test = confirmed(place.folder.path, row["params"])
         models.append(TrainedModel(place.name, number, plan, network, row["value"], row["params"], test))
-    return export_models(models, out, file_format=file_format, verify=verify)
+    manifest = export_models(models, out, file_format=file_format, verify=verify)
+    for entry in manifest["models"]:
+        # For `best`. The files are there already: a run directory that cannot be written to costs this note only.
+        with contextlib.suppress(OSError):
+            note = json.dumps({"accuracy": entry["accuracy"]["frozen"]})
+            write_atomically(place.folder.frozen(entry["trial"]), note.encode())
+    return manifest
 
 
 def _some(numbers: list[int]) -> str:
