@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.gates import SMALLEST_RESIDUAL_DF
 from analysis.layout import Layout
 from analysis.sample import Sample
 
@@ -60,13 +61,19 @@ def _cells(sample: Sample) -> int | None:
     return int(np.prod([float(len(factor.levels)) for factor in sample.factors]))
 
 
+def _enough(cells: int) -> int:
+    """The fewest replicates worth running: three, or more where few cells leave too few residual degrees of freedom."""
+    return max(FRESH_REPLICATES, 1 - (-SMALLEST_RESIDUAL_DF // max(cells - 1, 1)))
+
+
 def _factorial(cells: int) -> dict[str, Any]:
-    trials = cells * FRESH_REPLICATES
+    replicates = _enough(cells)
+    trials = cells * replicates
     text = (
-        f"Run the full factorial: {cells} cells, {FRESH_REPLICATES} replicates, {trials} trials, without pruning (a new"
-        f' study: sampler = "grid", seeds = {FRESH_REPLICATES}, pruner = "none").'
+        f"Run the full factorial: {cells} cells, {replicates} replicates, {trials} trials, without pruning (a new"
+        f' study: sampler = "grid", seeds = {replicates}, pruner = "none").'
     )
-    return {"kind": "factorial", "cells": cells, "replicates": FRESH_REPLICATES, "trials": trials, "text": text}
+    return {"kind": "factorial", "cells": cells, "replicates": replicates, "trials": trials, "text": text}
 
 
 def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,13 +81,13 @@ def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Map
     have = int(layout.counts.max()) if layout.counts.size else 0
     wanted = have
     if "empty_cell" not in reasons:
-        wanted = max(int(power.get("replicates_for_80_percent") or 0), have + 1, FRESH_REPLICATES)
+        wanted = max(int(power.get("replicates_for_80_percent") or 0), have + 1, _enough(layout.cells))
     elif have < 2:
-        wanted = FRESH_REPLICATES
+        wanted = _enough(layout.cells)
     beyond = power.get("probability_decided_with_this_design") is not None and not power.get(
         "replicates_for_80_percent"
     )
-    if beyond and not set(reasons) & {"empty_cell", "no_replicates", "too_few_residual_df", "failed"}:
+    if beyond and not set(reasons) & {"empty_cell", "no_replicates", "too_few_residual_df", "too_few_trials", "failed"}:
         text = (
             "More than 20 replicates of each cell would be needed: the shares lie close to a border between two"
             " verdicts. Report the shares with their intervals rather than a verdict."
