@@ -21,6 +21,7 @@ LEASE_ATTRIBUTE = "lease"
 _RENEW_SECONDS = 5.0
 _LAPSE_SECONDS = 60.0
 _SETTLE_SECONDS = 0.2
+_held_here: set[str] = set()  # the tokens of the leases that this process holds
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Holder:
         """Return whether the driver still runs: looked up on this host, by its last sign of life elsewhere."""
         if self.host != socket.gethostname():
             return time.time() - self.renewed < _LAPSE_SECONDS
+        if self.pid == os.getpid():  # a lease that could not be given back, for want of the storage, is over too
+            return self.token in _held_here
         try:
             return abs(psutil.Process(self.pid).create_time() - self.started) < 2.0
         except psutil.NoSuchProcess:
@@ -78,10 +81,15 @@ class Lease:
 
     def __enter__(self) -> Self:
         self._refuse(holder_of(self._study))
-        self._write(self._holder)
-        # Two drivers that start in the same moment both see no holder: the one that wrote last has it.
-        time.sleep(_SETTLE_SECONDS)
-        self._refuse(holder_of(self._study))
+        _held_here.add(self._holder.token)
+        try:
+            self._write(self._holder)
+            # Two drivers that start in the same moment both see no holder: the one that wrote last has it.
+            time.sleep(_SETTLE_SECONDS)
+            self._refuse(holder_of(self._study))
+        except BaseException:
+            _held_here.discard(self._holder.token)
+            raise
         self._renewer.start()
         return self
 
@@ -96,6 +104,8 @@ class Lease:
                 self._study.set_user_attr(LEASE_ATTRIBUTE, "")
         except Exception:  # the storage may be what failed; the lease then lapses by itself
             return
+        finally:
+            _held_here.discard(self._holder.token)
 
     def check(self) -> None:
         """Raise `LeaseError` if another driver has taken the study over."""

@@ -1,6 +1,7 @@
 """Opening a storage: SQLite in WAL mode, another database by URL, or a journal file."""
 
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         raise StorageError(f"storage {hide_password(url)}: {_reason(error)}; allowed: {_ALLOWED}") from None
     if path is not None:
         _use_wal(storage.engine)
+    weakref.finalize(storage, storage.engine.dispose)  # its connections are closed with it
     return storage
 
 
