@@ -8,6 +8,7 @@ trials after one to warm up.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -54,20 +55,22 @@ def load_spec(sampler: str, conditional: bool) -> StudySpec:
         return load_study_file(path)
 
 
-def fill(study: optuna.Study, spec: StudySpec, finished: int) -> None:
-    """Add ``finished`` trials with made-up values, and the running ones."""
+def draw(spec: StudySpec, count: int) -> list[optuna.trial.FrozenTrial]:
+    """Return ``count`` trials with parameters drawn at random."""
     source = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    templates = []
-    for number in range(finished + RUNNING):
-        trial = source.ask()
-        suggest(trial, spec)
-        frozen = source._storage.get_trial(trial._trial_id)
+    for _ in range(count):
+        suggest(source.ask(), spec)
+    return source.get_trials(deepcopy=False)
+
+
+def fill(study: optuna.Study, drawn: list[optuna.trial.FrozenTrial], finished: int) -> None:
+    """Add ``finished`` trials with made-up values, and the running ones."""
+    trials = []
+    for number, trial in enumerate(drawn[: finished + RUNNING]):
         state = TrialState.COMPLETE if number < finished else TrialState.RUNNING
         value = (number * 0.618) % 1 if number < finished else None
-        templates.append(
-            create_trial(state=state, value=value, params=frozen.params, distributions=frozen.distributions)
-        )
-    study.add_trials(templates)
+        trials.append(create_trial(state=state, value=value, params=trial.params, distributions=trial.distributions))
+    study.add_trials(trials)
 
 
 def time_ask(study: optuna.Study, spec: StudySpec) -> float:
@@ -85,10 +88,13 @@ def time_ask(study: optuna.Study, spec: StudySpec) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--finished", type=int, nargs="+", default=[10, 100, 1000, 3000])
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     print("| sampler | " + " | ".join(f"{count:,} finished" for count in options.finished) + " |")
     print("|---|" + "---|" * len(options.finished))
+    seconds: dict[str, dict[int, float]] = {}
+    drawn: dict[bool, list[optuna.trial.FrozenTrial]] = {}
     for sampler, conditional in (
         ("random", False),
         ("qmc", False),
@@ -96,16 +102,19 @@ def main() -> None:
         ("tpe", False),
         ("tpe", True),
     ):
+        name = f"{sampler}, conditional (group)" if conditional else sampler
         spec = load_spec(sampler, conditional)
-        cells = []
+        if conditional not in drawn:
+            drawn[conditional] = draw(spec, max(options.finished) + RUNNING)
+        seconds[name] = {}
         for finished in options.finished:
             study = optuna.create_study(direction="maximize")
-            fill(study, spec, finished)
-            cells.append(f"{1000 * time_ask(study, spec):.0f} ms")
-        print(
-            f"| {sampler}{', conditional (group)' if conditional else ''} | " + " | ".join(cells) + " |",
-            flush=True,
-        )
+            fill(study, drawn[conditional], finished)
+            seconds[name][finished] = time_ask(study, spec)
+        cells = " | ".join(f"{1000 * value:.0f} ms" for value in seconds[name].values())
+        print(f"| {name} | {cells} |", flush=True)
+    if options.json is not None:
+        options.json.write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Does a compressed plan say more about the final accuracy than the first part of the learning curve?
 
-    python benchmarks/fidelity.py                      # tabulates what is missing (11 s a configuration), then reports
+    python benchmarks/fidelity.py                      # trains what the table lacks (11 s each), then reports
     python benchmarks/fidelity.py --report-only        # reports from the table
+    python benchmarks/fidelity.py --table mine.csv     # a table of one's own; interrupted, it goes on where it was
 
 Every configuration is drawn at random from a wide space on scikit-learn's digits and trained three times: the
 whole plan in 20 epochs, with its learning curve, and the whole plan compressed into 7 and into 2 epochs. The
@@ -15,9 +16,11 @@ table then answers two questions without training again:
 """
 
 import argparse
+import csv
 import json
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +41,7 @@ from ana_search.space import make_sampler, replicate_seed, rungs, suggest
 from ana_search.study_file import StudySpec, load_study_file
 from ana_search.training import train
 
-TABLE = Path(__file__).parents[1] / "docs" / "results" / "fidelity.json"
+TABLE = Path(__file__).parents[1] / "docs" / "results" / "fidelity" / "table.csv"
 STUDY = """\
 [study]
 name = "fidelity"
@@ -64,8 +67,53 @@ spread = { low = 0.25, high = 1.0 }
 offset = { low = -0.2, high = 0.2, scope = "layer" }
 backward = ["same", "static"]
 """
-Row = dict[str, Any]
 Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration: its learning curve, and by epochs the final accuracy of the plan compressed into them."""
+
+    plan: str
+    params: dict[str, Any]
+    compressed: dict[int, float]
+    curve: list[float]
+
+    @property
+    def final(self) -> float:
+        """Validation accuracy after the whole plan."""
+        return self.curve[-1]
+
+
+def read_table(path: Path) -> list[Row]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Row(
+                plan=line["plan"],
+                params=json.loads(line["params"]),
+                compressed={int(k.split()[-1]): float(v) for k, v in line.items() if k.startswith("compressed")},
+                curve=[float(value) for key, value in line.items() if key.startswith("epoch")],
+            )
+            for line in csv.DictReader(file)
+        ]
+
+
+def write_table(path: Path, rows: Iterable[Row]) -> None:
+    lines = [
+        {"plan": row.plan, "params": json.dumps(row.params)}
+        | {f"compressed {epochs}": f"{value:.4f}" for epochs, value in row.compressed.items()}
+        | {f"epoch {epoch}": f"{value:.4f}" for epoch, value in enumerate(row.curve, start=1)}
+        for row in rows
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+    part.replace(path)
 
 
 def load_spec() -> StudySpec:
@@ -93,21 +141,21 @@ def learning_curve(plan: TrainingPlan, dataset: Dataset) -> list[float]:
 def tabulate(spec: StudySpec, count: int, path: Path) -> list[Row]:
     """Return one row a configuration, training those that the table does not hold yet."""
     torch.set_num_threads(1)
-    rows: list[Row] = json.loads(path.read_text()) if path.is_file() else []
-    known = {row["plan"]: row for row in rows}
+    known = {row.plan: row for row in read_table(path)}
     plans = draw_plans(spec, count)
     dataset = load_dataset(plans[0][1].data)
     for number, (params, plan) in enumerate(plans):
         if plan.hash in known:
             continue
         began = time.monotonic()
-        row: Row = {"plan": plan.hash, "params": params}
-        for epochs in rungs(spec):
-            row[str(epochs)] = learning_curve(compress(plan, epochs), dataset)
-        known[plan.hash] = row
-        path.write_text("[\n" + ",\n".join(json.dumps(one) for one in known.values()) + "\n]\n")
-        print(f"{number + 1}/{count}: {time.monotonic() - began:.1f} s, {row[str(plan.training.epochs)][-1]:.3f}")
+        short = {epochs: learning_curve(compress(plan, epochs), dataset)[-1] for epochs in rungs(spec)[:-1]}
+        row = known[plan.hash] = Row(plan.hash, params, short, learning_curve(plan, dataset))
+        write_table(path, known.values())
+        print(f"{number + 1}/{count}: {time.monotonic() - began:.1f} s, {row.final:.3f}", flush=True)
     return [known[plan.hash] for _, plan in plans]
+
+
+MEDIAN = "median pruner, raw curve"
 
 
 @dataclass(frozen=True)
@@ -123,7 +171,7 @@ def strategies(steps: list[int]) -> list[Strategy]:
     low, high = steps[0], steps[-1]
     return [
         Strategy("no pruning", NopPruner(), compressed=False),
-        Strategy("median pruner, raw curve", MedianPruner(), compressed=False),
+        Strategy(MEDIAN, MedianPruner(), compressed=False),
         Strategy(
             "successive halving, raw curve",
             SuccessiveHalvingPruner(min_resource=low, reduction_factor=3),
@@ -151,11 +199,11 @@ def search(rows: list[Row], steps: list[int], strategy: Strategy, budget: int, s
         row = rows[position]
         trial = study.ask()
         tried += 1
-        final: float = row[str(steps[-1])][-1]
         if strategy.compressed:
-            reports = [(epochs, row[str(epochs)][-1], epochs) for epochs in steps]
+            reports = [(epochs, value, epochs) for epochs, value in row.compressed.items()]
+            reports.append((steps[-1], row.final, steps[-1]))
         else:
-            reports = [(epoch, value, 1) for epoch, value in enumerate(row[str(steps[-1])], start=1)]
+            reports = [(epoch, value, 1) for epoch, value in enumerate(row.curve, start=1)]
         for step, value, cost in reports:
             spent += cost
             if spent > budget:
@@ -165,21 +213,19 @@ def search(rows: list[Row], steps: list[int], strategy: Strategy, budget: int, s
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 break
         else:
-            best = max(best, final)
-            study.tell(trial, final)
+            best = max(best, row.final)
+            study.tell(trial, row.final)
     return best, tried
 
 
 def correlations(rows: list[Row], steps: list[int], resamples: int = 4000) -> dict[str, tuple[float, float, float]]:
     """Return Spearman's correlation with the final accuracy and its 95 % interval, for each early figure."""
-    final = np.array([row[str(steps[-1])][-1] for row in rows])
-    third, ninth = steps[1], steps[0]
-    early = {
-        f"compressed into {third} epochs": np.array([row[str(third)][-1] for row in rows]),
-        f"raw curve at epoch {third}": np.array([row[str(steps[-1])][third - 1] for row in rows]),
-        f"compressed into {ninth} epochs": np.array([row[str(ninth)][-1] for row in rows]),
-        f"raw curve at epoch {ninth}": np.array([row[str(steps[-1])][ninth - 1] for row in rows]),
-    }
+    final = np.array([row.final for row in rows])
+    third = steps[1]
+    early = {}
+    for epochs in (third, steps[0]):
+        early[f"compressed into {epochs} epochs"] = np.array([row.compressed[epochs] for row in rows])
+        early[f"raw curve at epoch {epochs}"] = np.array([row.curve[epochs - 1] for row in rows])
     generator = np.random.default_rng(0)
     draws = generator.integers(len(rows), size=(resamples, len(rows)))
     found = {}
@@ -199,7 +245,7 @@ def correlations(rows: list[Row], steps: list[int], resamples: int = 4000) -> di
 
 
 def report(rows: list[Row], steps: list[int], budgets: list[int], seeds: int) -> str:
-    final = np.array([row[str(steps[-1])][-1] for row in rows])
+    final = np.array([row.final for row in rows])
     lines = [
         f"{len(rows)} random configurations; final accuracy {final.mean():.3f} on average, "
         f"{final.min():.3f} to {final.max():.3f}.",
@@ -214,35 +260,35 @@ def report(rows: list[Row], steps: list[int], budgets: list[int], seeds: int) ->
             "",
             f"Best final accuracy found with {budget} epochs, mean over {seeds} orders of the configurations:",
             "",
-            "| strategy | mean | standard error | configurations tried | wins or ties against no pruning |",
+            f"| strategy | mean | standard error | configurations tried | better, equal, worse than {MEDIAN} |",
             "|---|---|---|---|---|",
         ]
-        base: Values | None = None
-        for strategy in strategies(steps):
-            runs = [search(rows, steps, strategy, budget, seed) for seed in range(seeds)]
-            best = np.array([found for found, _ in runs])
-            tried = float(np.mean([count for _, count in runs]))
-            base = best if base is None else base
+        runs = {
+            strategy.name: [search(rows, steps, strategy, budget, seed) for seed in range(seeds)]
+            for strategy in strategies(steps)
+        }
+        rival = np.array([best for best, _ in runs[MEDIAN]])
+        for name, found in runs.items():
+            best = np.array([value for value, _ in found])
+            tried = float(np.mean([count for _, count in found]))
             error = best.std(ddof=1) / np.sqrt(seeds)
-            wins = float((best >= base).mean())
-            lines.append(f"| {strategy.name} | {best.mean():.4f} | {error:.4f} | {tried:.1f} | {wins:.0%} |")
+            shares = [float(np.mean(one)) for one in (best > rival, best == rival, best < rival)]
+            compared = "" if name == MEDIAN else ", ".join(f"{share:.0%}" for share in shares)
+            lines.append(f"| {name} | {best.mean():.4f} | {error:.4f} | {tried:.1f} | {compared} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configurations", type=int, default=120)
+    parser.add_argument("--configurations", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=200)
-    parser.add_argument("--budgets", type=int, nargs="+", default=[120, 200, 400])
+    parser.add_argument("--budgets", type=int, nargs="+", default=[100, 200, 300])
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--report-only", action="store_true")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spec = load_spec()
-    if options.report_only:
-        rows: list[Row] = json.loads(options.table.read_text())
-    else:
-        rows = tabulate(spec, options.configurations, options.table)
+    rows = read_table(options.table) if options.report_only else tabulate(spec, options.configurations, options.table)
     print(report(rows, rungs(spec), options.budgets, options.seeds))
 
 

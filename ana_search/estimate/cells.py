@@ -2,8 +2,8 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from ana_search.study_file import StudySpec
 
 __all__ = ["plan_lines", "write_plans"]
 
-_SCHEDULE = ("noise", "strategy", "mean", "spread", "start", "end", "mean_alpha", "spread_alpha", "shape")
+_SCHEDULE = (
+    "noise", "strategy", "mean", "spread", "start", "end", "mean_alpha", "spread_alpha", "shape", "width", "method",
+)  # fmt: skip
 _BACKWARD = ("backward_noise", "backward_spread", "backward_start", "backward_end", "backward_alpha")
 
 
@@ -65,9 +67,11 @@ def write_plans(spec: StudySpec, path: Path) -> None:
     Raises `RequestError` where the file cannot be written, or the study has no cells to list.
     """
     lines = [json.dumps(line) for line in plan_lines(spec)]
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # not `tempfile`: readable to whom the umask allows
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-            file.write("\n".join(lines) + "\n")
-        os.replace(file.name, path)
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        os.replace(part, path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise RequestError(f"--plans {path}: cannot be written: {error.strerror}") from None

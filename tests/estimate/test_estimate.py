@@ -89,3 +89,7 @@ def test_only_cells_can_be_listed(make_study: MakeStudy, tmp_path: Path) -> None
     assert len(list(plan_lines(make_study('noise = "normal"', 'sampler = "random"')))) == 1
     with pytest.raises(RequestError, match="cannot be written"):
         write_plans(make_study(GRID, 'sampler = "grid"'), tmp_path / "no" / "plans.jsonl")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RequestError, match="cannot be written"):
+        write_plans(make_study(GRID, 'sampler = "grid"'), tmp_path / "folder")
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "made.toml"}
