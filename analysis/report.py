@@ -1,11 +1,15 @@
 """The report: report.html, verdict.json, trials.csv and every figure as PNG and SVG."""
 
 import base64
+import contextlib
 import dataclasses
 import json
 import os
+import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,8 @@ from analysis.figures import FIGURES, FigureInput
 from analysis.style import DPI, save_figure
 
 __all__ = ["Report", "report"]
+
+_NUMBER = re.compile(r"(-?[\d.]+(e[+-]?\d+)?( ?%)?|not known|-?inf|nan)$")
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ def report(
         loader=jinja2.PackageLoader("analysis"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
     html = environment.get_template("report.html.j2").render(
-        title=title, question=QUESTION, studies=studies, comparison=comparison, refresh=refresh
+        title=title, question=QUESTION, studies=studies, comparison=comparison, refresh=refresh, numeric=_numeric
     )
     _write(folder / "report.html", html)
     files |= {name: folder / name for name in ("verdict.json", "report.html")}
@@ -215,10 +221,25 @@ def _page(
         "seeds": ", ".join(replicates[:20]) + (f" and {len(replicates) - 20} more" if len(replicates) > 20 else "")
         or "none given",
         "seed": seed,
-        "versions": {**versions(), **(facts.get("versions") or {})},
+        "versions": {**versions(), **_environment(), **(facts.get("versions") or {})},
         "created": found.created,
         "spec": json.dumps(spec, indent=2, ensure_ascii=False) if spec else "",
     }
+
+
+def _numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
+    """Return for every column of a table whether it holds numbers (with units), which are set to the right."""
+    columns = zip(*rows, strict=True)
+    return [any(column) and all(not cell or _NUMBER.match(cell) for cell in column) for column in columns]
+
+
+def _environment() -> dict[str, str]:
+    """Return the versions of what trains networks, where the report is written."""
+    found = {"python": platform.python_version()}
+    for package in ("torch", "torchvision", "ray"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _write_next(path: Path | str | None, facts: Mapping[str, Any], found: Attribution) -> Path | None:

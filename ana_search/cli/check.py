@@ -20,7 +20,10 @@ def run(
         Path | None,
         typer.Option(help="Write every cell of the grid, with its layers, to this JSON-lines file."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the first plan's schedules into this folder.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw one plan of the study into this folder: each layer's mean and spread, and the stairs."),
+    ] = None,
     timing: Annotated[bool, typer.Option(help="Time a few steps of the real network to estimate the cost.")] = True,
     workers: Annotated[int | None, typer.Option(min=1, help="Estimate the wall time for so many workers.")] = None,
 ) -> None:

@@ -1,12 +1,17 @@
 """The arguments and options that several commands share."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Format", "FormatOption", "RunsOption", "StorageOption", "Study", "StudyFile"]
+__all__ = ["DEFAULT_RUNS", "Format", "FormatOption", "RunsOption", "StorageOption", "Study", "StudyFile"]
+
+
+DEFAULT_RUNS = Path("runs")
+_RUNS_VARIABLE = "ANA_SEARCH_RUNS"
 
 
 class Format(StrEnum):
@@ -16,8 +21,36 @@ class Format(StrEnum):
     json = "json"
 
 
-StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the name of a shipped study.")]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study in the storage.")]
+def _names(incomplete: str, *folders: Path) -> list[str]:
+    """Return what a shell may offer: names of shipped studies, of runs, and study files of this folder."""
+    from ana_search.shipped import shipped_studies
+
+    shipped = [row["study"] for row in shipped_studies()]
+    runs = [path.name for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_dir()]
+    files = [str(path) for path in sorted(Path().glob(f"{incomplete}*")) if path.suffix == ".toml"]
+    return [name for name in dict.fromkeys([*runs, *shipped, *files]) if name.startswith(incomplete)]
+
+
+def _study_files(incomplete: str) -> list[str]:
+    return _names(incomplete)
+
+
+def _studies(incomplete: str) -> list[str]:
+    return _names(incomplete, Path(os.environ.get(_RUNS_VARIABLE, DEFAULT_RUNS)))
+
+
+StudyFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A study file (TOML), or the name of a shipped study.", autocompletion=_study_files
+    ),
+]
+Study = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A study file, or the name of a study in the storage.", autocompletion=_studies
+    ),
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="A table to read, or JSON for programs.")]
 StorageOption = Annotated[
     str | None,
@@ -32,9 +65,8 @@ RunsOption = Annotated[
     Path,
     typer.Option(
         "--runs",
-        envvar="ANA_SEARCH_RUNS",
+        envvar=_RUNS_VARIABLE,
         show_envvar=True,
         help="The folder that holds the run directories.",
     ),
 ]
-DEFAULT_RUNS = Path("runs")

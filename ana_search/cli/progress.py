@@ -186,9 +186,12 @@ class ProgressDisplay:
 
     def _draw(self, tally: _Tally) -> RenderableType:
         done = tally.finished + sum(work.fraction for work in tally.work.values())
-        head = Text.assemble((self._name, "bold"), f"  {self._finished()}  ", (self._best(), "green"))
+        head = Text.assemble(
+            (self._name, "bold"), f"  {self._finished()}  ", (self._best(), "green" if tally.best else "dim")
+        )
         tail = Text(", ".join(self._losses() + self._times()), style="dim")
-        bar = ProgressBar(total=max(1, tally.requested), completed=min(done, tally.requested), width=60)
+        bar = Table.grid()  # a bar alone would not end its line
+        bar.add_row(ProgressBar(total=max(1, tally.requested), completed=min(done, tally.requested), width=60))
         parts: list[RenderableType] = [head, bar, tail]
         return Group(*parts, self._workers()) if tally.work else Group(*parts)
 

@@ -29,6 +29,7 @@ __all__ = [
 
 Data = Mapping[str, Any]
 
+_NUMBERS = frozenset({"share", "points"})  # texts that are set like numbers
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "PRUNED": "yellow", "RUNNING": "cyan", "WAITING": "dim"}
 
 
@@ -84,6 +85,7 @@ def print_best(rows: Sequence[Data], output: Format = Format.table, stream: Text
     shown = [name for name in names if name not in shared]
     flat = [
         {"trial": row["number"], "value": row["value"]}
+        | ({"frozen": row.get("frozen")} if any("frozen" in each for each in rows) else {})
         | {name: row["params"].get(name) for name in shown}
         | {"seed": row.get("seed"), "plan": row.get("plan_hash")}
         for row in rows
@@ -132,7 +134,7 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
             "group": name,
             "share": _percent(group["share"]),
             level: _interval(group),
-            "points": group.get("sd_points"),
+            "points": None if group.get("sd_points") is None else f"{group['sd_points']:.2f}",
         }
         for name, group in named.items()
         if group and group.get("share") is not None
@@ -180,8 +182,13 @@ def _print(data: object, parts: Sequence[RenderableType], output: Format, stream
         print_json(data, out)
         return
     console = console_for(out)
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, Text))
+    text = captured.get()
+    if not console.is_terminal:  # cells are padded to their column; a log or a file need not keep that
+        text = "\n".join(line.rstrip() for line in text.splitlines()).strip("\n") + "\n"
+    out.write(text)
 
 
 def _anything(data: Data | Sequence[Data]) -> list[RenderableType]:
@@ -202,7 +209,7 @@ def _rows(rows: Sequence[Data]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
-        number = all(isinstance(row.get(name), (int, float, type(None))) for row in rows)
+        number = all(isinstance(row.get(name), (int, float, type(None))) or name in _NUMBERS for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(format_value(row.get(name))) for name in names))

@@ -17,7 +17,12 @@ WIDTHS = {"wide": 1280, "narrow": 390}
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame = sample_frame()
     folder = tmp_path_factory.mktemp("report")
-    return report(frame, folder, info={"name": "quickstart"}, histories=sample_histories(frame)).files["report.html"]
+    info = {
+        "name": "quickstart",
+        "spec": {"study": {"name": "quickstart", "seeds": 2}, "space": {"noise": sorted(frame["noise"].unique())}},
+        "commands": ["ana-search launch quickstart", f"ana-search analyse quickstart --out {'results/' * 20}"],
+    }
+    return report(frame, folder, info=info, histories=sample_histories(frame)).files["report.html"]
 
 
 def opened(visit: Visit, file: Path, width: int) -> None:
@@ -33,6 +38,9 @@ def test_pictures_load_and_nothing_overflows(page_file, visit, screen):
     assert len(pictures) >= 4
     assert all(width > 0 and complete for width, complete in pictures)
     visit.shoot(f"report-{screen}", whole=True)
+    # Their letters are 9 points on a width of 7.2 inches: narrower than this they could not be read.
+    drawn = visit.page.eval_on_selector_all("img", "all => all.map(one => one.getBoundingClientRect().width)")
+    assert min(drawn) >= 600
     wide = visit.page.evaluate(
         """() => [...document.querySelectorAll("body, body *")]
             .filter(one => one.getBoundingClientRect().right > window.innerWidth + 1 && !scrolls(one))

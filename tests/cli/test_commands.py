@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ana_search.cli.main import COMMANDS
+from ana_search.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,18 +41,58 @@ def test_unknown_command_is_a_wrong_request(tmp_path: Path) -> None:
 
 
 def test_unknown_study_is_a_wrong_request(tmp_path: Path) -> None:
-    for command in (
-        ("status",),
-        ("best",),
-        ("analyse", "--out", "out"),
-        ("export", "--out", "out"),
-        ("rerun", "--trial", "0"),
-    ):
-        done = ana_search(command[0], "nothing-of-this-name", *command[1:], cwd=tmp_path)
+    for command in ("status", "best"):
+        done = ana_search(command, "nothing-of-this-name", cwd=tmp_path)
         assert done.returncode == 2, done.stderr
-        assert "nothing-of-this-name" in done.stderr
+        assert done.stdout == ""
+        assert done.stderr.startswith("error: no study 'nothing-of-this-name'")
+        assert "ana-search launch" in done.stderr  # what to do about it
         assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("analyse", "--out", "out"), ("export", "--out", "out"), ("rerun", "--trial", "0"), ("dashboard",)]
+)
+def test_unknown_study_is_a_wrong_request_of_slow_commands_too(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: each of these commands would load torch again."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([words[0], "nothing-of-this-name", *words[1:]])
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "nothing-of-this-name" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:
+    for words in (("--debug", "status", "nothing"), ("status", "nothing", "--debug")):
+        done = ana_search(*words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "Traceback (most recent call last)" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("error: no study 'nothing'")
+
+
+def completions(words: str, cwd: Path) -> list[str]:
+    """Return what bash would offer for the last of these words, as it asks the installed program."""
+    asked = {"_ANA_SEARCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    program = Path(sys.executable).with_name("ana-search")
+    done = subprocess.run([program], cwd=cwd, env=os.environ | asked, capture_output=True, text=True, timeout=60)
+    return done.stdout.split()
+
+
+def test_the_shell_completes_commands_options_and_studies(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine-of-last-week").mkdir(parents=True)
+    (tmp_path / "mine.toml").touch()
+    assert completions("ana-search la", tmp_path) == ["launch"]
+    assert completions("ana-search launch --wor", tmp_path) == ["--workers"]
+    assert completions("ana-search launch q", tmp_path) == ["quickstart"]
+    assert completions("ana-search launch mi", tmp_path) == ["mine.toml"]
+    assert completions("ana-search status mi", tmp_path) == ["mine-of-last-week", "mine.toml"]
+    assert "--show-completion" in ana_search("--help", cwd=tmp_path).stdout
 
 
 FIVE_MISTAKES = """

@@ -91,6 +91,8 @@ def test_no_colours_and_no_cuts_outside_a_terminal():
     text = printed(tables.print_studies, rows)
     assert "n" * 300 in text
     assert "\x1b" not in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+    assert text.strip("\n") == text[:-1]
 
 
 def test_colours_on_a_terminal(monkeypatch):
@@ -131,6 +133,7 @@ def test_verdict_names_groups_with_their_intervals():
         "40.0 % to 65.0 %",
         "seed alone",
         "64 used",
+        "4.21",
     ):
         assert piece in text
     assert "report: results/report.html" in text
