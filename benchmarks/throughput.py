@@ -1,7 +1,7 @@
 """What do two workers gain over one process?
 
     python benchmarks/throughput.py                 # about three minutes a round on two quiet cores
-    python benchmarks/throughput.py --json FILE     # speed_up, start_up_seconds
+    python benchmarks/throughput.py --json FILE     # speed_up, ceiling, start_up_seconds, quiet
 
 The first 24 trials of `studies/quickstart.toml`, twice: launched as a study with two workers (the driver, Ray, SQLite,
 everything that a study has), and the same 24 plans trained one after the other by `ana_search.train` in one process,
@@ -9,7 +9,9 @@ one thread each. The study's time counts from the start of its first trial to th
 the first starts (the import of Ray, its processes, the workers' import of PyTorch) is told as start-up.
 
 The machine has to be quiet: two workers cannot share two cores with anything else. The share of the processors that
-other processes took is measured in each part and told; with --rounds the speed-up is the median of the rounds' own.
+other processes took is measured in each part and told, and so is the speed-up that the processor times of our own
+processes allow ("ceiling": twice the bare trainer's over the study's, the driver and Ray counted): it hardly depends on
+what else runs. With --rounds the speed-up is the median of the rounds' own.
 """
 
 import argparse
@@ -20,8 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -32,7 +33,7 @@ import torch
 from ana_search import load_study_file, train
 from ana_search.data import load_dataset
 from ana_search.plan import TrainingPlan
-from ana_search.runner import launch
+from ana_search.runner import Silent, launch
 
 STUDY = Path(__file__).parents[1] / "studies" / "quickstart.toml"
 TRIALS, WORKERS = 24, 2
@@ -41,35 +42,45 @@ QUIET = 0.05
 
 
 @dataclass(frozen=True)
-class Round:
-    """Seconds of both parts, and the share of all processors that other processes took meanwhile."""
+class Part:
+    """Seconds of the trials, processor seconds of our own processes, and the share of the machine others took."""
 
-    study_seconds: float
+    seconds: float
+    own_cpu: float
+    others: float
+
+
+@dataclass(frozen=True)
+class Round:
+    """The study, what passed before its first trial, and the bare trainer."""
+
+    study: Part
     start_up_seconds: float
-    study_others: float
-    bare_seconds: float
-    bare_others: float
+    bare: Part
 
     @property
     def speed_up(self) -> float:
-        return self.bare_seconds / self.study_seconds
+        return self.bare.seconds / self.study.seconds
+
+    @property
+    def ceiling(self) -> float:
+        """The speed-up that the processor times allow, whatever else the machine did meanwhile."""
+        return WORKERS * self.bare.own_cpu / self.study.own_cpu
 
 
-class Others:
-    """How much of the machine's processor time went to processes that are not ours, while the block ran."""
+class Machine:
+    """Who takes the machine's processor time from now on: our processes, or others."""
 
-    def __enter__(self) -> "Others":
+    def __init__(self) -> None:
         self._began = time.perf_counter()
         self._busy, self._own = self._all(), self._ours()
-        return self
 
-    def measure(self) -> float:
-        """Return the share so far; to be called while the processes still live."""
-        passed = (time.perf_counter() - self._began) * (psutil.cpu_count() or 1)
-        return max(0.0, (self._all() - self._busy) - (self._ours() - self._own)) / passed
-
-    def __exit__(self, *_: object) -> None:
-        return
+    def look(self) -> Part:
+        """Return how it was so far; to be called while all our processes still live."""
+        seconds = time.perf_counter() - self._began
+        own = self._ours() - self._own
+        others = max(0.0, self._all() - self._busy - own) / (seconds * (psutil.cpu_count() or 1))
+        return Part(seconds, own, others)
 
     @staticmethod
     def _all() -> float:
@@ -88,51 +99,53 @@ class Others:
         return total
 
 
-def run_study(folder: Path) -> tuple[float, float, float, list[TrainingPlan]]:
-    """Return seconds, seconds before the first trial, the share that others took, and the plans."""
+def run_study(folder: Path) -> tuple[Part, float, list[TrainingPlan]]:
+    """Return how the trials went, the seconds before the first of them, and their plans."""
     spec = load_study_file(STUDY)
-    began = time.time()
-    with Others() as others:
-        shares: list[float] = []
-        watch = _Watch(lambda: shares.append(others.measure()))
-        launch(spec, trials=TRIALS, workers=WORKERS, runs=folder, progress=watch)
+    began, watch = time.time(), Watch()
+    launch(spec, trials=TRIALS, workers=WORKERS, runs=folder, progress=watch)
     url = f"sqlite:///{folder / spec.study.name / 'study.db'}"
     trials = optuna.load_study(study_name=spec.study.name, storage=url).trials
-    if [trial.state.name for trial in trials] != ["COMPLETE"] * TRIALS:
+    if [trial.state.name for trial in trials] != ["COMPLETE"] * TRIALS or watch.part is None:
         sys.exit(f"the study did not end with {TRIALS} complete trials")
     first = min(trial.datetime_start for trial in trials if trial.datetime_start)
     last = max(trial.datetime_complete for trial in trials if trial.datetime_complete)
     files = (folder / spec.study.name / "trials" / str(number) / "plan.json" for number in range(TRIALS))
     plans = [TrainingPlan.from_json(file.read_text()) for file in files]
-    return (last - first).total_seconds(), first.timestamp() - began, shares[-1], plans
+    return replace(watch.part, seconds=(last - first).total_seconds()), first.timestamp() - began, plans
 
 
-class _Watch:
-    """Progress that looks at the machine after every trial, while the workers are still there."""
+class Watch(Silent):
+    """Looks at the machine from the first trial's start to the last one's end, while the workers still live."""
 
-    def __init__(self, look: Callable[[], None]) -> None:
-        self._look = look
+    def __init__(self) -> None:
+        self._machine: Machine | None = None
+        self.part: Part | None = None
+
+    def trial_started(self, worker: str, trial: int, epochs: int) -> None:
+        self._machine = self._machine or Machine()
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
-        self._look()
+        self.part = None if self._machine is None else self._machine.look()
 
-    def begin(self, *, finished: int, requested: int, best: tuple[int, float] | None = None) -> None: ...
-    def trial_started(self, worker: str, trial: int, epochs: int) -> None: ...
-    def epoch(self, worker: str, trial: int, epoch: int, epochs: int, accuracy: float | None = None) -> None: ...
-    def best(self, trial: int, value: float) -> None: ...
     def message(self, text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def run_bare(plans: list[TrainingPlan]) -> tuple[float, float]:
-    """Return the seconds that training the plans takes in this process, and the share that others took."""
+def run_bare(plans: list[TrainingPlan]) -> Part:
+    """Return how training the plans goes in this process."""
     torch.set_num_threads(1)
     datasets = {plan.data: load_dataset(plan.data) for plan in plans}
-    with Others() as others:
-        began = time.perf_counter()
-        for plan in plans:
-            train(plan, dataset=datasets[plan.data])
-        return time.perf_counter() - began, others.measure()
+    machine = Machine()
+    for plan in plans:
+        train(plan, dataset=datasets[plan.data])
+    return machine.look()
+
+
+def measure_round() -> Round:
+    with tempfile.TemporaryDirectory() as folder:
+        study, start_up, plans = run_study(Path(folder))
+    return Round(study, start_up, run_bare(plans))
 
 
 def main() -> None:
@@ -143,27 +156,26 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     rounds = []
     for number in range(options.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            seconds, start_up, study_others, plans = run_study(Path(folder))
-        bare, bare_others = run_bare(plans)
-        rounds.append(Round(seconds, start_up, study_others, bare, bare_others))
+        rounds.append(measure_round())
         print(f"round {number + 1}: {rounds[-1]}, speed-up {rounds[-1].speed_up:.2f}", file=sys.stderr, flush=True)
     speed_up = statistics.median(one.speed_up for one in rounds)
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, Ray {ray.__version__}"
     print(f"{versions}; {TRIALS} quickstart trials, {WORKERS} workers, {options.rounds} round(s)\n")
-    print("| study | start-up | bare trainer | speed-up | others, study | others, bare |\n|---|---|---|---|---|---|")
+    print("| study | start-up | bare trainer | speed-up | ceiling by processor time | others, study | others, bare |")
+    print("|---" * 7 + "|")
     for one in rounds:
         print(
-            f"| {one.study_seconds:.1f} s | {one.start_up_seconds:.1f} s | {one.bare_seconds:.1f} s "
-            f"| {one.speed_up:.2f} | {one.study_others:.0%} | {one.bare_others:.0%} |"
+            f"| {one.study.seconds:.1f} s | {one.start_up_seconds:.1f} s | {one.bare.seconds:.1f} s "
+            f"| {one.speed_up:.2f} | {one.ceiling:.2f} | {one.study.others:.0%} | {one.bare.others:.0%} |"
         )
-    quiet = all(max(one.study_others, one.bare_others) <= QUIET for one in rounds)
+    quiet = all(max(one.study.others, one.bare.others) <= QUIET for one in rounds)
     if options.json is not None:
         results = {
             "speed_up": speed_up,
             "start_up_seconds": statistics.median(one.start_up_seconds for one in rounds),
+            "ceiling": statistics.median(one.ceiling for one in rounds),
             "quiet": quiet,
-            "rounds": [asdict(one) | {"speed_up": one.speed_up} for one in rounds],
+            "rounds": [asdict(one) | {"speed_up": one.speed_up, "ceiling": one.ceiling} for one in rounds],
             "versions": versions,
         }
         options.json.write_text(json.dumps(results, indent=2) + "\n")
