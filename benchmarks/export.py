@@ -8,7 +8,8 @@ take their statistics from the images, so that all codes occur. Neither size nor
 real ones: the first of every class in --data, a folder with train/<class>/ and test/<class>/.
 
 Size and latency are compared with a float ONNX graph of the same network (float32 convolutions with folded batch norms,
-hard tanh), in the same process on one thread, the two taking turns. Ends with 1 where the ternary file is less than
+hard tanh), in the same process on one thread, the two taking turns; times are the thread's own, so that
+whatever else the machine does counts less. Ends with 1 where the ternary file is less than
 15 times smaller, or less than 2 times faster.
 """
 
@@ -44,7 +45,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass
 class Latency:
-    """Milliseconds a call, medians, and the median ratio of neighbouring calls."""
+    """Milliseconds a call (of the thread that runs it), medians, and the median ratio of neighbouring calls."""
 
     batch: int
     integer: float
@@ -118,10 +119,10 @@ def compare(integer: onnx.ModelProto, floating: onnx.ModelProto, pixels: torch.T
     times: list[list[float]] = [[], []]
     for call in range(calls + 2):
         for which, (session, feed) in enumerate(zip(sessions, feeds, strict=True)):
-            began = time.perf_counter()
+            began = time.thread_time()
             session.run(None, feed)
             if call >= 2:
-                times[which].append(1000 * (time.perf_counter() - began))
+                times[which].append(1000 * (time.thread_time() - began))
     ratios = [b / a for a, b in zip(*times, strict=True)]
     return Latency(len(pixels), *(statistics.median(each) for each in times), statistics.median(ratios))
 

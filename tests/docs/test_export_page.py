@@ -12,6 +12,7 @@ import pytest
 from ana_search.export import FORMATS, TrainedModel, export_models
 from tests.export.training import make_plan, trained
 
+pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
 
 

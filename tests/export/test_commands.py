@@ -112,6 +112,7 @@ def test_confirm_has_mean_and_interval_of_fresh_seeds(confirmed: dict[str, Any],
     assert (row["test"], row["low"], row["high"]) == pytest.approx((mean, mean - half, mean + half))
 
 
+@pytest.mark.slow
 def test_confirming_again_trains_nothing(folder: Path, confirmed: dict[str, Any]) -> None:
     no_training = "import ana_search.confirm as c; c.train = lambda *_, **__: 1 / 0\n"
     again = ana_search(folder, "confirm", "small", "--seeds", "2", "--format", "json", before=no_training)
@@ -184,6 +185,7 @@ def test_check_accepts_and_refuses(folder: Path, exported: dict[str, Any]) -> No
         file.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_one_trial(folder: Path, best: list[dict[str, Any]]) -> None:
     worst = best[-1]["number"]
     manifest = data_of(ana_search(folder, "export", "small", "--trial", str(worst), "--out", "one", "--output", "json"))
@@ -191,6 +193,7 @@ def test_one_trial(folder: Path, best: list[dict[str, Any]]) -> None:
     assert manifest["models"][0]["accuracy"]["test"] is None
 
 
+@pytest.mark.slow
 def test_pareto_front(folder: Path, best: list[dict[str, Any]]) -> None:
     values = {row["number"]: row["values"] for row in best}
 
@@ -224,6 +227,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", WRONG)
 def test_wrong_requests(mistake: str, folder: Path) -> None:
     words, reason = WRONG[mistake]

@@ -14,7 +14,10 @@ from tests.export.on_thresholds import IMAGES, make_case
 GROUPS, EACH = 10, 20
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
+# Half of them in the fast suite: all are alike.
+@pytest.mark.parametrize(
+    "group", [pytest.param(group, marks=[pytest.mark.slow] * (group % 2)) for group in range(GROUPS)]
+)
 def test_no_code_differs(group: int) -> None:
     torch.set_num_threads(1)
     in_qonnx = [check(seed) for seed in range(EACH * group, EACH * (group + 1))]

@@ -20,7 +20,7 @@ DIGITS = DataPlan("digits", train_size=800, validation=0.25)
 BITS = ["ternary", 1, 2, 3, 4, 8]
 
 
-def some_of_cifar(folder: Path, train_images: int, test_images: int) -> DataPlan:
+def some_of_cifar(folder: Path, train_images: int, test_images: int, *, validation: float) -> DataPlan:
     """Copy the first images of every class of CIFAR-10 into ``folder`` and return the plan that reads them."""
     if not CIFAR.is_dir():
         pytest.skip(f"{CIFAR} is missing: `make data/cifar10-jpeg` unpacks it where the archive is at hand")
@@ -29,7 +29,7 @@ def some_of_cifar(folder: Path, train_images: int, test_images: int) -> DataPlan
             (folder / part / kind.name).mkdir(parents=True)
             for file in sorted(kind.iterdir())[:count]:
                 shutil.copy(file, folder / part / kind.name)
-    return DataPlan("image_folder", root=str(folder), validation=0.15)
+    return DataPlan("image_folder", root=str(folder), validation=validation)
 
 
 def make_plan(
