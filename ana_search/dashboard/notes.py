@@ -48,6 +48,10 @@ def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
         f"Files and figures: see the study's page *History*. The whole report: `{report} --out DIR`; "
         f"the best network as a file: `{export} --out DIR`."
     )
+    parts.append(
+        "*Hyperparameter Importance* on that page is Optuna's: it knows neither the seed's share nor how trials were "
+        "chosen, and is no answer to the question."
+    )
     return "\n\n".join(parts)
 
 

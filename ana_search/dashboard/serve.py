@@ -44,6 +44,7 @@ def serve(
     stored = place.open()
     files = artifact_store(place.folder.artifacts)
     with DashboardServer(read_mostly(wsgi(ShownStorage(stored._storage), files)), host, port) as server:
+        print("writing the study's note and figures ...", file=sys.stderr, flush=True)
         finished = refresh(place, stored)
         stop = threading.Event()
         refresher = threading.Thread(target=_keep_fresh, args=(place, stored, finished, stop), daemon=True)

@@ -21,6 +21,7 @@ def test_the_note_holds_question_answer_and_numbers(study, facts):
     assert "Answer so far: synchronisation" in note
     assert "4 finished of 10, 1 failed, 1 running" in note
     assert "0.9000 in trial 1" in note
+    assert "*Hyperparameter Importance*" in note  # Optuna's bars stand on the same page and say something else
 
 
 def test_the_note_says_why_there_is_no_answer(study):
