@@ -57,7 +57,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
             low, high = axes.get_xlim()
             axes.set_xlim(max(low, -1.0), min(high, 101.0))
         axes.set_xlabel(f"mean {given.outcome_axis}, {given.attribution.level:.0%} interval")
-        axes.set_ylabel("factor = level")
+        axes.set_ylabel("factor = level (name)")
         shown = list(data["group"].unique())
         handles = [axes.plot([], [], "o", color=colour_of(g, groups), label=wrapped(g, 30))[0] for g in shown]
         axes.legend(

@@ -71,7 +71,7 @@ def _draw_map(given: FigureInput, axes: Axes) -> None:
     axes.set_xlabel("share of synchronisation (fraction)")
     axes.set_ylabel("share of shape (fraction)")
     axes.set_aspect("equal")
-    axes.set_title("Draws among the verdict's regions")
+    axes.set_title("Draws among the regions")
     fills = dict(zip(REGIONS, ("#D6E6F2", "#F9E2D2", "#E8F4EF", "#CFCFCF"), strict=True))
     handles = [Patch(facecolor=fill, edgecolor="#4D4D4D", linewidth=0.6, label=name) for name, fill in fills.items()]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, fontsize=8.5, handlelength=1.2)
