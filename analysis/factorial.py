@@ -22,7 +22,7 @@ Codes = npt.NDArray[np.int64]
 
 CAUTION = 0.6
 """The scatter of the cells' variances is itself underestimated under skewed noise; with this factor the intervals of
-planted shares cover 92 to 98 % under normal and under skewed, unequal noise (``docs/analysis.md``)."""
+planted shares cover 93 to 99 % under normal and under skewed, unequal noise (``docs/results/calibration``)."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def covered(entry: dict[str, float], truth: float) -> bool:
 
 def measure(make: Make, truth: Planted, replications: int, seed: int, **options: Any) -> dict[str, Any]:
     """Analyse `replications` tables of one truth; return coverage, bias and verdicts."""
-    hits, errors = np.zeros(2), np.zeros(2)
+    hits = np.zeros(2)
+    errors: tuple[list[float], list[float]] = ([], [])
     verdicts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     designs: Counter[str] = Counter()
@@ -63,7 +64,8 @@ def measure(make: Make, truth: Planted, replications: int, seed: int, **options:
         for index, group in enumerate(("synchronisation", "shape")):
             entry, share = found.groups[group], truth.shares[index]
             hits[index] += covered(dict(entry), share)
-            errors[index] += entry["share"] - share
+            if np.isfinite(entry["share"]):  # a table with an empty cell has none, and counts as not covered
+                errors[index].append(entry["share"] - share)
         verdicts[found.verdict] += 1
         reasons.update(found.reasons)
         designs[found.power["next"]["kind"]] += 1
@@ -73,7 +75,7 @@ def measure(make: Make, truth: Planted, replications: int, seed: int, **options:
         "truth": {"synchronisation": truth.shares[0], "shape": truth.shares[1], "verdict": truth.verdict},
         "replications": replications,
         "coverage": {"synchronisation": hits[0] / replications, "shape": hits[1] / replications},
-        "bias": {"synchronisation": errors[0] / replications, "shape": errors[1] / replications},
+        "bias": {"synchronisation": float(np.mean(errors[0])), "shape": float(np.mean(errors[1]))},
         "right": right,
         "wrong": (replications - verdicts[truth.verdict] - verdicts["inconclusive"]) / replications,
         "inconclusive": undecided,

@@ -1,0 +1,20 @@
+"""The Python of docs/analysis.md, and what the page says of reasons and groups."""
+
+import re
+from pathlib import Path
+
+from analysis.factors import DEFAULT_GROUPS
+from analysis.verdict import REASONS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "analysis.md").read_text(encoding="utf-8")
+
+
+def test_the_snippet_runs(capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(compile(block, "analysis.md", "exec"), {"__name__": "page"})
+    assert capsys.readouterr().out.startswith("synchronisation 0.9")
+
+
+def test_every_reason_and_group_is_explained():
+    for name in (*REASONS, *DEFAULT_GROUPS):
+        assert f"`{name}`" in PAGE
