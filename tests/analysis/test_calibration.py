@@ -1,4 +1,4 @@
-"""A short calibration: coverage and wrong verdicts on forty tables a case. The long one is benchmarks/calibration.py."""
+"""A short calibration: coverage and wrong verdicts on forty tables a case; benchmarks/calibration.py is the long one."""
 
 import numpy as np
 import pytest
