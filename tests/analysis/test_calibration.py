@@ -1,4 +1,4 @@
-"""A short calibration: coverage and wrong verdicts on forty tables a case; benchmarks/calibration.py is the long one."""
+"""A short calibration: coverage and wrong verdicts on forty tables a case. The long one: benchmarks/calibration.py."""
 
 import numpy as np
 import pytest
