@@ -15,10 +15,12 @@ Utilisation "while asking" counts up to the start of the last trial; after it wo
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import platform
+import sqlite3
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -100,7 +102,7 @@ def simulate(workers: int, trials: int, transport: Transport) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         launch(spec, trials=trials, workers=workers, runs=folder, dispatcher=dispatcher, progress=watch)
         path = Path(folder) / spec.study.name
-        database = sum(file.stat().st_size for file in path.glob("study.db*") if not file.name.endswith("-shm"))
+        database = database_bytes(path / "study.db")
         files = sum(file.stat().st_size for file in path.glob("trials/*/*"))
     # The driver's time a trial at the study's end: asking grows with the trials there are. At the very end nothing
     # is asked for any more.
@@ -121,6 +123,13 @@ def simulate(workers: int, trials: int, transport: Transport) -> Row:
         folder_bytes=files,
         transport=transport,
     )
+
+
+def database_bytes(path: Path) -> int:
+    """Return the size of the file once its log is written back into it."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.stat().st_size
 
 
 def measure_transport(sizes: list[int], megabytes: float) -> dict[int, Transport]:
