@@ -1,4 +1,4 @@
-"""`analyse` and what `launch --confirm-factors` asks for, on stored studies: the folder, the words, the missing cells."""
+"""`analyse` and what `launch --confirm-factors` asks for, on stored studies: the folder, the words, the cells."""
 
 import json
 from collections import Counter
