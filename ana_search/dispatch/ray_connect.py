@@ -11,7 +11,6 @@ from typing import Any
 import ray
 import ray._private.worker
 from ray._private import ray_constants
-from ray.exceptions import RayError
 
 from ana_search.dispatch.resources import local_resources
 from ana_search.errors import ResourceError
@@ -20,6 +19,8 @@ __all__ = ["connect"]
 
 _LOOPBACK = "127.0.0.1"
 _ANSWER_SECONDS = 10.0
+_START_TRIES = 3
+_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 _HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/\s]+):(?P<port>\d+)/?")
 _ALLOWED = "ray://HOST:PORT or auto of a running cluster"
 
@@ -32,29 +33,38 @@ def connect(address: str | None) -> None:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    try:
-        if address is not None:
-            _probe(address)
-            ray.init(address=address, **common)
-        else:
-            with _loopback_only():
-                have = local_resources()
-                ray.init(
-                    address="local",
-                    num_cpus=int(have["CPU"]),
-                    num_gpus=int(have["GPU"]),
-                    include_dashboard=False,
-                    # Without an address Ray asks the network which of the machine's addresses is public.
-                    _node_ip_address=_LOOPBACK,
-                    **common,
-                )
-    except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-        text = " ".join(str(error).split())[:300]
-        raise ResourceError(f"Ray {address or 'on this machine'}: {text}; allowed: {_ALLOWED}") from None
+    tries = _START_TRIES if address is None else 1
+    for attempt in range(1, tries + 1):
+        try:
+            if address is None:
+                _start_local()
+            else:
+                _probe(address)
+                ray.init(address=address, **_QUIET)
+            break
+        except Exception as error:  # Ray raises many kinds, and a plain Exception where its node took too long
+            ray.shutdown()
+            if attempt == tries:
+                text = " ".join(str(error).split())[:300]
+                raise ResourceError(f"Ray {address or 'on this machine'}: {text}; allowed: {_ALLOWED}") from None
     # Ray prints what it has to say about lost workers on stdout, which belongs to the data of a command; the
     # driver records it with the trial.
     ray._private.worker._worker_logs_enabled = False
+
+
+def _start_local() -> None:
+    """Start a Ray of this machine alone. On a machine that is very busy it may be too slow for itself."""
+    have = local_resources()
+    with _loopback_only():
+        ray.init(
+            address="local",
+            num_cpus=int(have["CPU"]),
+            num_gpus=int(have["GPU"]),
+            include_dashboard=False,
+            # Without an address Ray asks the network which of the machine's addresses is public.
+            _node_ip_address=_LOOPBACK,
+            **_QUIET,
+        )
 
 
 def _probe(address: str) -> None:
