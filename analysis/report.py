@@ -89,6 +89,8 @@ def report(
     if not named:
         raise FrameError("no table of trials was given")
     facts = {name: _facts(info, name, len(named), histories, plans) for name in named}
+    if next_path is not None and not next(iter(facts.values())).get("spec"):
+        raise FrameError("a study file for the next design needs the study's own file: `info` has no `spec`")
     found = {name: _analyse(frame, groups, outcome, seed, options) for name, frame in named.items()}
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -245,8 +247,6 @@ def _environment() -> dict[str, str]:
 def _write_next(path: Path | str | None, facts: Mapping[str, Any], found: Attribution) -> Path | None:
     if path is None:
         return None
-    if not facts.get("spec"):
-        raise FrameError("a study file for the next design needs the study's own file: `info` has no `spec`")
     target = Path(path)
     _write(target, study_toml(facts["spec"], found.power["next"]))
     return target

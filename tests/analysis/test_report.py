@@ -132,7 +132,8 @@ def test_the_next_study_is_a_study_file(tmp_path):
     table = tomllib.loads((tmp_path / "next.toml").read_text())
     assert table["study"]["seeds"] == 3
     with pytest.raises(FrameError, match="spec"):
-        report(trials.frame, tmp_path, next_path=tmp_path / "next.toml")
+        report(trials.frame, tmp_path / "other", next_path=tmp_path / "other.toml")
+    assert not (tmp_path / "other").exists()
 
 
 def test_nothing_is_written_where_the_table_is_wrong(tmp_path):
