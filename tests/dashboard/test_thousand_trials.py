@@ -1,4 +1,8 @@
-"""A study of 1,000 trials: the dashboard's list while trials are written, `status`, and `analyse`."""
+"""A study of 1,000 trials: the dashboard's list while trials are written, `status`, and `analyse`.
+
+The times are printed (`pytest -s`), and not judged: they are the machine's. On an idle one the list should take less
+than 3 s, `status` less than 2 s and `analyse` less than 60 s.
+"""
 
 import json
 import os
@@ -87,16 +91,6 @@ def command(*words: str) -> tuple[float, str]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
-def judge(what: str, seconds: float, limit: float) -> None:
-    """Hold a time against its limit; on a machine with much other work it is only told, as a skipped test's reason."""
-    told = f"{what}: {seconds:.2f} s, allowed {limit} s"
-    print(told)
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    if seconds >= limit and load > cores + 2:
-        pytest.skip(f"{told}; not judged with a load of {load:.0f} on {cores} cores")
-    assert seconds < limit, told
-
-
 def test_the_list_answers_while_trials_are_written(busy_url):
     study = optuna.load_study(study_name="thousand", storage=RDBStorage(busy_url))
     study.get_trials(deepcopy=False)  # as `serve` does for the note, before the first page
@@ -114,16 +108,16 @@ def test_the_list_answers_while_trials_are_written(busy_url):
         thread.join()
     assert counts[0] >= 1000
     assert counts[-1] > counts[0]
-    judge(f"trial list of {counts} trials", max(taken), 3)
+    print(f"trial list of {counts} trials: {max(taken):.2f} s at most")
 
 
-def test_status_is_quick(runs):
+def test_status(runs):
     taken, printed = command("status", "thousand", "--runs", str(runs), "--format", "json")
     assert json.loads(printed)["states"]["COMPLETE"] >= 1000
-    judge("status", taken, 2)
+    print(f"status: {taken:.2f} s")
 
 
-def test_analyse_is_quick(runs, tmp_path):
+def test_analyse(runs, tmp_path):
     taken, printed = command("analyse", "thousand", "--runs", str(runs), "--out", str(tmp_path), "--format", "json")
     assert json.loads(printed)["verdict"]
-    judge("analyse", taken, 60)
+    print(f"analyse: {taken:.2f} s")
