@@ -145,6 +145,8 @@ def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any]) -> str:
             )
             turns = int(folds.get("folds", 1)) if folds.get("fold") is None else 1
             study["seeds"] = max(int(study["seeds"]), -(-int(design["replicates"]) // turns))
+        if study.get("trials"):  # a limit set before must not keep out what is missing
+            study["trials"] = None if study["sampler"] == "grid" else study["trials"] + (design.get("trials") or 0)
     else:
         sampler = "grid" if design["kind"] == "factorial" else "random"
         study |= {"name": f"{name[:55]}-design", "sampler": sampler, "pruner": "none", "seed": int(study["seed"]) + 1}

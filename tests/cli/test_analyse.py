@@ -9,6 +9,7 @@ import pytest
 from ana_search.cli.confirm_factors import deciding_study
 from ana_search.results import load_results
 from ana_search.runner.requests import Queue
+from ana_search.space import requested_trials
 from ana_search.study_file import load_study_file
 from tests.cli.test_commands import ana_search
 from tests.dashboard.stored import stored_study
@@ -86,8 +87,11 @@ def test_what_would_decide_is_what_is_missing(folder: Path, seeds: int, stored: 
     (folder / "tiny.toml").write_text(STUDY.replace("seeds = 2", f"seeds = {seeds}"))
     spec = load_study_file(folder / "tiny.toml")
     study = stored_study(spec, folder / "runs", trials=stored, histories=False)
+    limited = spec.model_copy(update={"study": spec.study.model_copy(update={"trials": stored})})
+    study.set_user_attr("spec", limited.to_json())  # as `launch --trials` leaves it
     decides = deciding_study(spec, storage=None, runs=folder / "runs")
     assert (decides.study.name, decides.study.seeds, decides.space) == ("tiny", wanted, spec.space)
+    assert requested_trials(decides) == 6 * wanted
     queue = Queue(decides, study.get_trials(deepcopy=False))
     asked = []
     while (request := queue.take()) is not None:
