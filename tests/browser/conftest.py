@@ -22,6 +22,9 @@ def leaves(url: str) -> bool:
     return parts.scheme in REMOTE and parts.hostname not in LOCAL
 
 
+PATIENCE = 120_000  # milliseconds; a page takes well under a second where nothing else runs
+
+
 class Visit:
     """One page, with what it asked for and what it complained about."""
 
@@ -49,7 +52,7 @@ class Visit:
         """Open an address and wait until every text is on the page."""
         self.page.goto(url)
         for text in texts:
-            self.page.get_by_text(text).first.wait_for(timeout=30_000)
+            self.page.get_by_text(text).first.wait_for()
 
     def shoot(self, name: str, *, whole: bool = False) -> None:
         """Keep a screenshot as ``test-artifacts/NAME.png``."""
@@ -76,6 +79,8 @@ def chromium() -> Iterator[object]:
 def visit(chromium) -> Iterator[Visit]:
     """A fresh page of 1280 by 900 pixels; a request that would leave the machine is stopped and recorded."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE)
+    context.set_default_navigation_timeout(PATIENCE)
     visit = Visit(context.new_page())
 
     def stop(route) -> None:

@@ -93,7 +93,7 @@ def test_a_running_study_fills_while_one_watches(server, study, visit):
         trial.suggest_categorical("noise", ("uniform", "normal"))
         trial.suggest_float("alpha", 0.5, 2.0)
         study.tell(trial, value)
-    visit.page.get_by_text("8 Trials").first.wait_for(timeout=30_000)
+    visit.page.get_by_text("8 Trials").first.wait_for()
     visit.shoot("dashboard-running")
     assert visit.outside == []
 

@@ -65,7 +65,7 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=120)
         finally:
             process.kill()
             process.communicate()
@@ -121,4 +121,4 @@ def test_a_study_from_its_launch_to_its_model(tmp_path: Path, visit: Visit):
 def status(folder: Path) -> str:
     """Return what `status` prints, or nothing while there is no study yet."""
     words = command("status", "live.toml", "--format", "json")
-    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300).stdout

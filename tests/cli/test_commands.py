@@ -80,7 +80,7 @@ def completions(words: str, cwd: Path) -> list[str]:
     """Return what bash would offer for the last of these words, as it asks the installed program."""
     asked = {"_ANA_SEARCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     program = Path(sys.executable).with_name("ana-search")
-    done = subprocess.run([program], cwd=cwd, env=os.environ | asked, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program], cwd=cwd, env=os.environ | asked, capture_output=True, text=True, timeout=300)
     return done.stdout.split()
 
 

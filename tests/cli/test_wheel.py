@@ -139,12 +139,12 @@ def test_launch_analyse_export_and_dashboard_work_in_an_empty_folder(installed, 
         address = re.search(r"http://\S+", serving.stdout.readline())
         assert address is not None
         base, number = re.fullmatch(r"(http://[^/]+)/dashboard/studies/(\d+)", address[0]).groups()
-        with urllib.request.urlopen(f"{base}/api/studies/{number}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{base}/api/studies/{number}", timeout=120) as answer:
             detail = json.load(answer)
         assert [trial["state"] for trial in detail["trials"]][:2] == ["Complete", "Complete"]
         assert "Question" in detail["note"]["body"]
         serving.send_signal(signal.SIGINT)
-        assert serving.wait(timeout=20) == 0
+        assert serving.wait(timeout=60) == 0
     finally:
         serving.kill()
         serving.wait()
