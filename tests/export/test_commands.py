@@ -45,7 +45,7 @@ from ana_search.export.operations import Thresholds
 freeze = models.freeze_trained
 def one_off(network, dataset):
     frozen = freeze(network, dataset)
-    next(each for each in frozen.operations if isinstance(each, Thresholds)).thresholds[0] += 1
+    next(each for each in frozen.operations if isinstance(each, Thresholds)).thresholds.add_(1)
     return frozen
 models.freeze_trained = one_off
 """
