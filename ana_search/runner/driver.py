@@ -26,7 +26,7 @@ __all__ = ["Driver"]
 
 _POLL_SECONDS = 0.5
 _DRAIN_SECONDS = 8.0
-_NO_SLOT_SECONDS = 120.0
+_NO_SLOT_SECONDS = 600.0  # a cluster that grows by itself, or a machine that is busy, takes minutes to start a worker
 
 
 @dataclass
