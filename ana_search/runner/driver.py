@@ -134,11 +134,12 @@ class Driver:
             self._check_clock()
             if self._stopping_since is None:
                 self._fill()
+                self._check_slots()
             elif not told_to_stop:
                 told_to_stop = True
                 self._dispatcher.stop()
-            busy = [running for running in self._running.values() if running.busy]
-            if not busy and (self._stopping_since is not None or not self._can_go_on()):
+            busy = any(running.busy for running in self._running.values())
+            if not busy and (self._stopping_since is not None or self.is_done()):
                 break
             if self.is_drained():
                 break
@@ -152,17 +153,8 @@ class Driver:
             self._progress.message("the time is up: stopping after the epochs that are running")
             self.stop()
 
-    def _can_go_on(self) -> bool:
-        """Return whether anything is left to run; raise if there has been no slot to run it in for long."""
-        if self._running:
-            self._check_slots()
-            return True
-        if self.is_done():
-            return False
-        self._check_slots()
-        return True
-
     def _check_slots(self) -> None:
+        """Raise `RunError` if for long no job has run and there has been no slot to run one in."""
         enough = self._slots if self._deterministic else 1
         if self._dispatcher.free() >= enough or any(running.busy for running in self._running.values()):
             self._without_slot_since = None
