@@ -189,4 +189,4 @@ def test_cifar10_images() -> None:
     data = load_dataset(DataPlan("image_folder", root=str(CIFAR), validation=0.1))
     assert data.images.shape == (60_000, 3, 32, 32)
     assert (len(data.train), len(data.validation), len(data.test)) == (45_000, 5_000, 10_000)
-    assert data.encode(data.images[data.train[:2000]]).mean().abs() < 0.1
+    assert data.encode(data.images[data.train[::22]]).mean().abs() < 0.1
