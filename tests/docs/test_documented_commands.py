@@ -137,23 +137,22 @@ def test_command_runs(text: str, folder: Path) -> None:
 
 def serve(text: str, folder: Path) -> None:
     """Start the dashboard, wait for its address, and end it as a user would."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-u", "-c", "from ana_search.cli import main; main()", *text.split()[1:]],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    try:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "http://127.0.0.1" in line:
-                break
-        assert "http://127.0.0.1" in "".join(lines), "".join(lines)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) in (0, 130)
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if "http://127.0.0.1" in line:
+                    break
+            assert "http://127.0.0.1" in "".join(lines), "".join(lines)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) in (0, 130)
+        finally:
+            process.kill()
