@@ -45,6 +45,7 @@ CONDITIONAL = 'shape = ["power", "cosine"]\n'
 PARAMETERS = 60
 RUNNING = 64
 REPEATS = 5
+KINDS = ("random", "qmc", "nsga2", "tpe", "tpe-conditional")
 
 
 def load_spec(sampler: str, conditional: bool) -> StudySpec:
@@ -88,6 +89,7 @@ def time_ask(study: optuna.Study, spec: StudySpec) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--finished", type=int, nargs="+", default=[10, 100, 1000, 3000])
+    parser.add_argument("--samplers", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -95,13 +97,9 @@ def main() -> None:
     print("|---|" + "---|" * len(options.finished))
     seconds: dict[str, dict[int, float]] = {}
     drawn: dict[bool, list[optuna.trial.FrozenTrial]] = {}
-    for sampler, conditional in (
-        ("random", False),
-        ("qmc", False),
-        ("nsga2", False),
-        ("tpe", False),
-        ("tpe", True),
-    ):
+    for kind in options.samplers:
+        sampler, _, suffix = kind.partition("-")
+        conditional = bool(suffix)
         name = f"{sampler}, conditional (group)" if conditional else sampler
         spec = load_spec(sampler, conditional)
         if conditional not in drawn:

@@ -10,9 +10,9 @@ table then answers two questions without training again:
 
 1. How well do (a) the compressed plan and (b) the raw curve, at a third of the epochs, rank the final accuracies?
    Spearman's correlation, with an interval from resampling the configurations.
-2. For equal epochs spent, how good is the best network found by successive halving and by Hyperband on compressed
-   plans, by Optuna's median pruner and by successive halving on the raw curve, and without pruning? Optuna's own
-   pruners decide; each seed draws the configurations of the table in another order.
+2. For equal epochs spent, how good is the best network found by the study file's pruners on compressed plans, by
+   Optuna's median pruner and its successive halving on the raw curve, and without pruning? The pruners themselves
+   decide; each seed draws the configurations of the table in another order.
 """
 
 import argparse
@@ -31,13 +31,13 @@ import optuna
 import torch
 from numpy.typing import NDArray
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from ana_search.data import Dataset, load_dataset
 from ana_search.errors import DivergedError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
-from ana_search.space import make_sampler, replicate_seed, rungs, suggest
+from ana_search.space import make_pruner, make_sampler, replicate_seed, rungs, suggest
 from ana_search.study_file import StudySpec, load_study_file
 from ana_search.training import train
 
@@ -167,26 +167,17 @@ class Strategy:
     compressed: bool
 
 
-def strategies(steps: list[int]) -> list[Strategy]:
-    low, high = steps[0], steps[-1]
+def strategies(spec: StudySpec) -> list[Strategy]:
+    low, high = rungs(spec)[0], rungs(spec)[-1]
+    halving = SuccessiveHalvingPruner(min_resource=low, reduction_factor=3)
+    band = HyperbandPruner(min_resource=low, max_resource=high, reduction_factor=3)
     return [
         Strategy("no pruning", NopPruner(), compressed=False),
         Strategy(MEDIAN, MedianPruner(), compressed=False),
-        Strategy(
-            "successive halving, raw curve",
-            SuccessiveHalvingPruner(min_resource=low, reduction_factor=3),
-            compressed=False,
-        ),
-        Strategy(
-            "successive halving, compressed plans",
-            SuccessiveHalvingPruner(min_resource=low, reduction_factor=3),
-            compressed=True,
-        ),
-        Strategy(
-            "Hyperband, compressed plans",
-            HyperbandPruner(min_resource=low, max_resource=high, reduction_factor=3),
-            compressed=True,
-        ),
+        Strategy("Optuna's successive halving, raw curve", halving, compressed=False),
+        Strategy("Optuna's successive halving, compressed plans", halving, compressed=True),
+        Strategy('pruner = "asha", compressed plans', make_pruner(spec), compressed=True),
+        Strategy('pruner = "hyperband", compressed plans', band, compressed=True),
     ]
 
 
@@ -226,25 +217,27 @@ def correlations(rows: list[Row], steps: list[int], resamples: int = 4000) -> di
     for epochs in (third, steps[0]):
         early[f"compressed into {epochs} epochs"] = np.array([row.compressed[epochs] for row in rows])
         early[f"raw curve at epoch {epochs}"] = np.array([row.curve[epochs - 1] for row in rows])
-    generator = np.random.default_rng(0)
-    draws = generator.integers(len(rows), size=(resamples, len(rows)))
+    draws = np.random.default_rng(0).integers(len(rows), size=(resamples, len(rows)))
+    resampled = {name: spearman(values[draws], final[draws]) for name, values in early.items()}
     found = {}
     for name, values in early.items():
-        resampled = [spearmanr(values[draw], final[draw]).statistic for draw in draws]
-        low, high = np.percentile(resampled, [2.5, 97.5])
-        found[name] = (float(spearmanr(values, final).statistic), float(low), float(high))
-    gaps = [
-        spearmanr(early[f"compressed into {third} epochs"][draw], final[draw]).statistic
-        - spearmanr(early[f"raw curve at epoch {third}"][draw], final[draw]).statistic
-        for draw in draws
-    ]
-    low, high = np.percentile(gaps, [2.5, 97.5])
-    a, b = (found[name][0] for name in (f"compressed into {third} epochs", f"raw curve at epoch {third}"))
-    found["difference at a third (paired)"] = (a - b, float(low), float(high))
+        low, high = np.percentile(resampled[name], [2.5, 97.5])
+        found[name] = (float(spearman(values[None], final[None])[0]), float(low), float(high))
+    a, b = f"compressed into {third} epochs", f"raw curve at epoch {third}"
+    low, high = np.percentile(resampled[a] - resampled[b], [2.5, 97.5])
+    found["difference at a third (paired)"] = (found[a][0] - found[b][0], float(low), float(high))
     return found
 
 
-def report(rows: list[Row], steps: list[int], budgets: list[int], seeds: int) -> str:
+def spearman(one: Values, other: Values) -> Values:
+    """Return Spearman's rank correlation of each pair of rows."""
+    a, b = (rankdata(values, axis=1) for values in (one, other))
+    a, b = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (a, b))
+    return np.asarray((a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1)))
+
+
+def report(rows: list[Row], spec: StudySpec, budgets: list[int], seeds: int) -> str:
+    steps = rungs(spec)
     final = np.array([row.final for row in rows])
     lines = [
         f"{len(rows)} random configurations; final accuracy {final.mean():.3f} on average, "
@@ -265,7 +258,7 @@ def report(rows: list[Row], steps: list[int], budgets: list[int], seeds: int) ->
         ]
         runs = {
             strategy.name: [search(rows, steps, strategy, budget, seed) for seed in range(seeds)]
-            for strategy in strategies(steps)
+            for strategy in strategies(spec)
         }
         rival = np.array([best for best, _ in runs[MEDIAN]])
         for name, found in runs.items():
@@ -280,16 +273,20 @@ def report(rows: list[Row], steps: list[int], budgets: list[int], seeds: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configurations", type=int, default=60)
-    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--configurations", type=int, default=120)
+    parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--budgets", type=int, nargs="+", default=[100, 200, 300])
     parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--where", metavar="KEY=VALUE", help="report on the configurations that have this value alone")
     parser.add_argument("--report-only", action="store_true")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spec = load_spec()
     rows = read_table(options.table) if options.report_only else tabulate(spec, options.configurations, options.table)
-    print(report(rows, rungs(spec), options.budgets, options.seeds))
+    if options.where is not None:
+        key, _, value = options.where.partition("=")
+        rows = [row for row in rows if str(row.params.get(key)) == value]
+    print(report(rows, spec, options.budgets, options.seeds))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ana_search.space.requests import requested_trials
 from ana_search.study_file import StudySpec
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["make_pruner", "rungs"]
 
 _FACTOR = 3
+_ENOUGH = 27  # trials: after two rungs that let a third pass, three are left
 
 
 def rungs(spec: StudySpec) -> list[int]:
@@ -25,12 +27,19 @@ def rungs(spec: StudySpec) -> list[int]:
 
 
 def make_pruner(spec: StudySpec) -> "BasePruner":
-    """Return Optuna's pruner for the study; results are reported at step = epochs of the rung."""
-    from optuna.pruners import HyperbandPruner, NopPruner, SuccessiveHalvingPruner
+    """Return Optuna's pruner for the study; results are reported at step = epochs of the rung.
+
+    With successive halving the first trials of a study end at the first rung: they are the standard for the others.
+    A study of few trials has none to spare for that.
+    """
+    from optuna.pruners import HyperbandPruner, NopPruner
 
     lowest, epochs = rungs(spec)[0], spec.training.epochs
     if spec.study.pruner == "asha":
-        return SuccessiveHalvingPruner(min_resource=lowest, reduction_factor=_FACTOR)
+        from ana_search.space.halving import PatientHalving
+
+        alone = _FACTOR if requested_trials(spec) >= _ENOUGH else 0
+        return PatientHalving(lowest, alone, reduction_factor=_FACTOR)
     if spec.study.pruner == "hyperband":
         return HyperbandPruner(min_resource=lowest, max_resource=epochs, reduction_factor=_FACTOR)
     return NopPruner()

@@ -4,6 +4,7 @@ import pytest
 from ana_search.plan import compress
 from ana_search.planner import make_plan
 from ana_search.space import make_pruner, replicate_seed, rungs
+from ana_search.study_file import StudySpec
 from tests.conftest import MakeStudy
 
 ONE = 'noise = ["uniform", "normal"]'
@@ -70,6 +71,39 @@ def test_every_rung_is_one_of_the_pruner(pruner: str, make_study: MakeStudy) -> 
     assert counts[1] < (50 if pruner == "asha" else 75)
     assert counts[2] < counts[1]
     assert max(reached[20]) == 80 / 81
+
+
+def _rungs_reached(spec: StudySpec, qualities: list[float]) -> list[int]:
+    """Return how many rungs each trial reports that the study's pruner lets go on."""
+    study = optuna.create_study(direction="maximize", pruner=make_pruner(spec))
+    for quality in qualities:
+        trial = study.ask()
+        for epochs in rungs(spec):
+            trial.report(quality, epochs)
+            if trial.should_prune():
+                break
+        study.tell(trial, quality)
+    return [len(trial.intermediate_values) for trial in study.trials]
+
+
+def test_the_first_trials_of_a_long_study_are_the_standard_for_the_others(make_study: MakeStudy) -> None:
+    long, short = (make_study(ONE, f'sampler = "random"\npruner = "asha"\ntrials = {trials}') for trials in (27, 26))
+    qualities = [0.5, 0.6, 0.7, 0.65, 0.8, 0.9]
+    assert _rungs_reached(long, qualities) == [1, 1, 1, 1, 3, 3]
+    assert _rungs_reached(short, qualities) == [3, 3, 3, 1, 3, 3]
+
+
+def test_a_study_that_goes_on_has_its_standard_already(make_study: MakeStudy) -> None:
+    spec = make_study(ONE, 'sampler = "random"\npruner = "asha"')
+    study = optuna.create_study(direction="maximize")
+    for quality in (0.2, 0.3, 0.4):
+        trial = study.ask()
+        trial.report(quality, rungs(spec)[0])
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    study.pruner = make_pruner(spec)
+    trial = study.ask()
+    trial.report(0.5, rungs(spec)[0])
+    assert not trial.should_prune()
 
 
 def test_without_pruner_nothing_is_pruned(make_study: MakeStudy) -> None:
