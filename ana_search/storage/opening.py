@@ -1,5 +1,6 @@
 """Opening a storage: SQLite in WAL mode, another database by URL, or a journal file."""
 
+import time
 import warnings
 import weakref
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["open_storage"]
 
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
+_SETUP_SECONDS = 10.0
+_MADE_LAST = "alembic_version"  # of the tables that Optuna makes
 _JOURNAL = "journal://"
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "lustre", "beegfs",
                          "gpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph"}  # fmt: skip
@@ -41,16 +44,53 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         raise StorageError(f"storage {hide_password(url)}: more than one '@'; allowed: %40 for an '@' in a password")
     if path is not None:
         _check_sqlite(path, create)
+    options = _engine_options(url, path is not None)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            storage = RDBStorage(url, engine_kwargs=_engine_options(url, path is not None))
+        if not create and not _is_set_up(url, options):
+            raise StorageError(f"storage {hide_password(url)}: there is no such file or database, or not yet")
+        storage = _database(url, options)
+    except StorageError:
+        raise
     except Exception as error:  # SQLAlchemy, its drivers and Optuna raise many kinds; all mean the same here
         raise StorageError(f"storage {hide_password(url)}: {_reason(error)}; allowed: {_ALLOWED}") from None
     if path is not None:
         _use_wal(storage.engine)
     weakref.finalize(storage, storage.engine.dispose)  # its connections are closed with it
     return storage
+
+
+def _is_set_up(url: str, options: dict[str, Any]) -> bool:
+    """Return whether Optuna's tables are there, to the last that is written when they are made.
+
+    Optuna makes what it misses whenever it opens a database: a reader that comes while the tables are being made would
+    make them too, and one of the two would fail.
+    """
+    engine = sqlalchemy.create_engine(url, **options)
+    try:
+        with engine.connect() as connection:
+            if not sqlalchemy.inspect(connection).has_table(_MADE_LAST):
+                return False
+            return connection.execute(sqlalchemy.text(f"SELECT 1 FROM {_MADE_LAST}")).first() is not None
+    finally:
+        engine.dispose()
+
+
+def _database(url: str, options: dict[str, Any]) -> RDBStorage:
+    """Return Optuna's storage; where another process is making its tables in the same moment, wait for it."""
+    until = time.monotonic() + _SETUP_SECONDS
+    while True:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return RDBStorage(url, engine_kwargs=dict(options))
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            if not _made_by_another(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def _made_by_another(error: sqlalchemy.exc.SQLAlchemyError) -> bool:
+    return isinstance(error, sqlalchemy.exc.IntegrityError) or "already exists" in str(error)
 
 
 def _open_journal(path: Path, create: bool) -> BaseStorage:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.errors import AnaSearchError
 from ana_search.results import load_results
@@ -24,24 +24,34 @@ STOP_SECONDS = 15
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("life")
     study = 'sampler = "grid"\nseeds = 20'  # more than can be finished before what the tests do to it
-    write_study(path, "life", study=study, data="train_size = 600", training="epochs = 40", space=CELLS)
+    write_study(path, "life", study=study, data="train_size = 600", training="epochs = 20", space=CELLS)
     return path
 
 
 def at_work(folder: Path, command: Command, done: int) -> None:
-    """Wait until so many trials are finished and two more run."""
+    """Wait until so many trials are finished and two run that this command started.
+
+    What a killed driver left behind is stored as running until its successor, holding the lease already, ends it.
+    """
+
+    def stored() -> list[FrozenTrial]:
+        try:
+            return trials_of(folder / "runs", "life")
+        except AnaSearchError:
+            return []
+
+    earlier = len(stored())
 
     def ready() -> bool:
         assert command.is_running(), command.output()
-        try:
-            trials = trials_of(folder / "runs", "life")
-        except AnaSearchError:
+        trials = stored()
+        if len(trials) <= earlier:
             return False
-        states = [trial.state for trial in trials]
+        started = [trial.state for trial in trials[earlier:]]
         holder = holder_of(locate("life", runs=folder / "runs").open())
         if holder is None or holder.pid != command.pid:
             return False
-        return len(finished(trials)) >= done and states.count(TrialState.RUNNING) == 2
+        return len(finished(trials)) >= done and started.count(TrialState.RUNNING) == 2
 
     wait_until(ready, f"{done} trials finished, two running", timeout=240)
 

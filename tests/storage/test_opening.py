@@ -1,5 +1,8 @@
 """Opening storages: how SQLite is set, what is refused, and a journal cut short."""
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,3 +124,34 @@ def test_a_journal_is_whole_after_a_write_that_failed(tmp_path: Path, monkeypatc
     assert path.read_bytes() == whole
     study.set_user_attr("kept", 1)
     assert study_in(path).user_attrs == {"kept": 1}
+
+
+OPENERS = """
+import sys, time
+import optuna
+from ana_search.errors import StorageError
+from ana_search.storage import open_storage
+url, role, start = sys.argv[1], sys.argv[2], float(sys.argv[3])
+time.sleep(max(0.0, start - time.time()))
+until = time.time() + (0.0 if role == "make" else 60.0)
+while True:
+    try:
+        storage = open_storage(url, create=role == "make")
+        optuna.create_study(study_name=role + sys.argv[4], storage=storage) if role == "make" else None
+        break
+    except StorageError as error:
+        if role == "make" or "no such file" not in str(error) or time.time() > until:
+            raise
+"""
+
+
+def test_many_may_open_a_database_while_it_is_made(tmp_path: Path) -> None:
+    for attempt in range(3):
+        url, start = f"sqlite:///{tmp_path}/{attempt}/study.db", str(time.time() + 6)
+        processes = [
+            subprocess.Popen([sys.executable, "-c", OPENERS, url, role, start, str(number)], stderr=subprocess.PIPE)
+            for role in ("make", "look")
+            for number in range(2)
+        ]
+        said = [process.communicate(timeout=120)[1].decode() for process in processes]
+        assert [process.returncode for process in processes] == [0] * 4, said
