@@ -9,7 +9,7 @@ from ana_search.ana.counter import Key, draw_key
 from ana_search.ana.elementwise import blockwise, working
 from ana_search.ana.noise import Noise, NoiseFamily
 from ana_search.ana.noise.base import Scalar
-from ana_search.ana.smooth import expectation, expectation_backward
+from ana_search.ana.smooth import expectation, expectation_backward, expectation_with_slope
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.strategies import STRATEGIES, Strategy, mode, random
 
@@ -27,8 +27,8 @@ def regularise(
 ) -> Tensor:
     """Return ``stair`` of ``x`` less noise: its expectation, its mode or one sample an element.
 
-    Whatever the strategy, the gradient is the derivative of the expectation under ``backward``. For it ``x`` is
-    kept and not the derivative, which is cheaper to compute again than to store.
+    Whatever the strategy, the gradient is the derivative of the expectation under ``backward``. For it either
+    ``x`` is kept or, where computing it beside the value saves more than that costs, the derivative.
 
     Args:
         x: floating-point tensor of any shape and memory format.
@@ -92,25 +92,37 @@ class _Regularise(torch.autograd.Function):
         strategy: Strategy,
         key: Key | None,
     ) -> Tensor:
+        ctx.has_slope = strategy == "expectation" and back is front and _has_cheap_slope(x, stair, front)
+        if ctx.has_slope:
+            value, slope = _value_and_slope(x, stair, front)
+            ctx.save_for_backward(slope)
+            return value
         ctx.save_for_backward(x)
         ctx.stair, ctx.back = stair, back
         return _value(x, stair, front, strategy, key)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (x,) = ctx.saved_tensors
-        # With grad mode on, the gradient is part of a graph (`create_graph=True`).
-        again = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        slope = _Last.apply if again else _gradient
-        return slope(x, gradient, ctx.stair, ctx.back), None, None, None, None, None
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # `create_graph=True`
+            with torch.no_grad():
+                result = _Regularise._times_slope(ctx, gradient)
+            result = _Last.apply(result, torch.zeros((), requires_grad=True))
+        else:
+            result = _Regularise._times_slope(ctx, gradient)
+        return result, None, None, None, None, None
+
+    @staticmethod
+    def _times_slope(ctx: Any, gradient: Tensor) -> Tensor:
+        (kept,) = ctx.saved_tensors
+        return gradient * kept if ctx.has_slope else _gradient(kept, gradient, ctx.stair, ctx.back)
 
 
 class _Last(torch.autograd.Function):
     """The gradient, where it could be differentiated again: an error then, instead of a zero that is wrong."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:
-        return _gradient(x, gradient, stair, noise)
+    def forward(ctx: Any, gradient: Tensor, _anything_with_a_gradient: Tensor) -> Tensor:
+        return gradient.clone()
 
     @staticmethod
     def backward(ctx: Any, _gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -139,6 +151,29 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
         return torch.where(scale > _TINY, smooth, exact(part))
 
     return blockwise(block, x)
+
+
+def _has_cheap_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> bool:
+    """Whether the derivative is computed with the value and kept, instead of ``x``.
+
+    Uniform noise has one that costs less than reading it; compiled code decides for itself what to keep.
+    """
+    known = not isinstance(noise.scale, Tensor) and noise.scale > _TINY and stair.step is not None
+    return known and not noise.family.flat and working(x) is x and not torch.compiler.is_compiling()
+
+
+def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple[Tensor, Tensor]:
+    """Return the expectation and its derivative, for a noise that `_has_cheap_slope`."""
+    family, mean, scale, most = noise
+    slope = torch.empty_like(x)
+
+    def block(part: Tensor, slope_of_part: Tensor | None, _start: int) -> Tensor:
+        assert slope_of_part is not None
+        value, derivative = expectation_with_slope(part, stair, family, mean, scale, most)
+        slope_of_part.copy_(derivative)
+        return value
+
+    return blockwise(block, x, slope), slope
 
 
 def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:

@@ -8,7 +8,7 @@ from ana_search.ana.noise import NoiseFamily
 from ana_search.ana.noise.base import Ladder, Scalar
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["expectation", "expectation_backward"]
+__all__ = ["expectation", "expectation_backward", "expectation_with_slope"]
 
 
 def expectation(
@@ -49,6 +49,15 @@ def expectation_backward(
     if unit == 1.0:
         return family.climb_backward(gradient, x, ladder)
     return family.climb_backward(gradient, x * unit, ladder._replace(gain=ladder.gain * unit))
+
+
+def expectation_with_slope(
+    x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar, most: float | None
+) -> tuple[Tensor, Tensor]:
+    """Return `expectation` and its derivative by ``x``, for a uniform stair (one whose ``step`` is known)."""
+    unit, ladder = _ladder(stair, mean, scale, most)
+    value, slope = family.climb_with_slope(x if unit == 1.0 else x * unit, ladder)
+    return value, slope if unit == 1.0 else slope.mul_(unit)
 
 
 def _ladder(stair: StairFunction, mean: Scalar, scale: Scalar, most: float | None) -> tuple[float, Ladder]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Key, symmetric_uniform
@@ -68,6 +69,25 @@ def random(
 
     ``start`` is the index, in memory order, of the first element of ``x``.
     """
-    noise = family.quantile_(symmetric_uniform(x, key, start))
-    noise.mul_(-scale).add_(x)
-    return stair.of(noise.sub_(mean) if isinstance(mean, Tensor) or mean else noise)
+    v = symmetric_uniform(x, key, start)
+    if torch.compiler.is_compiling() and not family.flat and stair.grid is not None and len(stair.thresholds) <= _FEW:
+        return _compared(x, v, stair, family, mean, scale)
+    noise = family.quantile_(v)
+    y = noise.mul_(-scale).add_(x) if isinstance(scale, Tensor) else torch.add(x, noise, alpha=-scale)
+    if isinstance(mean, Tensor) or mean:
+        y.sub_(mean)
+    return stair.of(y) if stair.grid is None else stair.grid.nearest(y, len(stair.thresholds))
+
+
+def _compared(x: Tensor, v: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar) -> Tensor:
+    """Return the level under noise of probability ``(1 + v) / 2``, by comparing instead of inverting.
+
+    Noise is at most ``x - t`` where its probability is at most the distribution function there. Compiled code
+    evaluates that several times faster than a logarithm.
+    """
+    assert stair.grid is not None
+    probability = v * 0.5 + 0.5
+    count = x.clamp(0.0, 0.0)  # keeps NaN
+    for threshold in stair.scaled_thresholds:
+        count = count + reached(family.cdf_((x - (mean + threshold)) * (1.0 / scale)), probability)
+    return stair.grid.level(count)

@@ -73,6 +73,11 @@ class NoiseFamily(ABC):
     def bell_(self, z: Tensor) -> Tensor:
         """Return the density in other units, ``pdf(z / bell_unit) / peak``, perhaps in the memory of ``z``."""
 
+    def cdf_and_density_(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `cdf` and ``pdf / peak``, which may share work, perhaps in the memory of ``z``."""
+        density = self.bell_(z * self.bell_unit)
+        return self.cdf_(z), density
+
     @abstractmethod
     def quantile_(self, v: Tensor) -> Tensor:
         """Return what noise stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
@@ -119,20 +124,20 @@ class NoiseFamily(ABC):
         Only the rungs that noise can reach from ``y`` are evaluated: those below count 1, those above 0.
         """
         lowest, count = window(y, ladder, self.reach)
-        total = _sum(self.cdf_, 1.0, y - lowest, ladder, count)
-        offset = ladder.offset
-        if isinstance(lowest, Tensor):
-            total.add_(lowest)
-            offset -= ladder.gain * ladder.origin
-        if ladder.gain != 1.0:
-            total.mul_(ladder.gain)
-        return total.add_(offset) if offset else total
+        (total,) = _sums(lambda z: (self.cdf_(z),), 1.0, y - lowest, ladder, count)
+        return _height(total, lowest, ladder)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the derivative of `climb` by ``y``."""
         lowest, count = window(y, ladder, self.reach)
-        total = _sum(self.bell_, self.bell_unit, y - lowest, ladder, count)
+        (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, y - lowest, ladder, count)
         return total.mul_(gradient).mul_(ladder.gain * self.peak / ladder.scale)
+
+    def climb_with_slope(self, y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor]:
+        """Return `climb` and its derivative by ``y``, cheaper together than one after the other."""
+        lowest, count = window(y, ladder, self.reach)
+        total, slope = _sums(self.cdf_and_density_, 1.0, y - lowest, ladder, count)
+        return _height(total, lowest, ladder), slope.mul_(ladder.gain * self.peak / ladder.scale)
 
 
 def reachable(ladder: Ladder, reach: float) -> int:
@@ -151,21 +156,39 @@ def window(y: Tensor, ladder: Ladder, reach: float) -> tuple[Scalar, int]:
     return lowest.clamp_(ladder.origin, ladder.origin + (ladder.rungs - count)), count
 
 
-def _sum(function: Callable[[Tensor], Tensor], unit: float, y: Tensor, ladder: Ladder, count: int) -> Tensor:
-    """Return the sum of ``function(unit * (y - shift - j) / scale)`` over ``count`` rungs."""
+def _height(total: Tensor, lowest: Scalar, ladder: Ladder) -> Tensor:
+    """Return the value of a ladder from the sum over the rungs in reach, in its memory."""
+    offset = ladder.offset
+    if isinstance(lowest, Tensor):
+        total.add_(lowest)
+        offset -= ladder.gain * ladder.origin
+    if ladder.gain != 1.0:
+        total.mul_(ladder.gain)
+    return total.add_(offset) if offset else total
+
+
+def _sums(
+    function: Callable[[Tensor], tuple[Tensor, ...]], unit: float, y: Tensor, ladder: Ladder, count: int
+) -> tuple[Tensor, ...]:
+    """Return the sums of the results of ``function(unit * (y - shift - j) / scale)`` over ``count`` rungs."""
     # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
     inverse = unit / ladder.scale
 
-    def part(first: int) -> Tensor:
-        total = function((y - (ladder.shift + first) if first else y - ladder.shift).mul_(inverse))
+    def group(first: int) -> tuple[Tensor, ...]:
+        totals = function((y - (ladder.shift + first) if first else y - ladder.shift).mul_(inverse))
         for j in range(first + 1, min(first + _GROUP, count)):
-            total.add_(function((y - (ladder.shift + j)).mul_(inverse)))
-        return total
+            _add(totals, function((y - (ladder.shift + j)).mul_(inverse)))
+        return totals
 
-    total = part(0)
+    totals = group(0)
     for first in range(_GROUP, count, _GROUP):
-        total.add_(part(first))
-    return total
+        _add(totals, group(first))
+    return totals
+
+
+def _add(totals: tuple[Tensor, ...], terms: tuple[Tensor, ...]) -> None:
+    for total, term in zip(totals, terms, strict=True):
+        total.add_(term)
 
 
 # Rungs are summed in groups: the rounding errors of one long sum of single precision would exceed a millionth.

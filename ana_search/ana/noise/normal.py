@@ -24,7 +24,9 @@ class Normal(NoiseFamily):
 
     def cdf_(self, z: Tensor) -> Tensor:
         """Return ``(1 + erf(z / sqrt(2))) / 2``."""
-        if z.dtype == torch.float32 and z.device.type == "cpu" and not torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() and z.dtype == torch.float32:
+            return rational_cdf(z)
+        if z.dtype == torch.float32 and z.device.type == "cpu":
             # gelu(z) = z cdf(z), and torch's gelu is several times faster than its erf, if exact to 4e-7 only.
             # The offset, lost on any other number, keeps 0 / 0 out.
             z.add_(1e-37)
@@ -36,6 +38,11 @@ class Normal(NoiseFamily):
         # A power of two is several times faster than an exponential.
         return torch.mul(z, z).neg_().exp2_()
 
+    def cdf_and_density_(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both from one argument."""
+        density = torch.square(z).mul_(-(self.bell_unit**2)).exp2_()
+        return self.cdf_(z), density
+
     def quantile_(self, v: Tensor) -> Tensor:
         """Return ``sqrt(2) erfinv(v)``."""
         return (erfinv(v) if torch.compiler.is_compiling() else v.erfinv_()).mul_(math.sqrt(2.0))
@@ -43,6 +50,21 @@ class Normal(NoiseFamily):
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""
         return 0.5 * math.erfc(-z * math.sqrt(0.5))
+
+
+def rational_cdf(z: Tensor) -> Tensor:
+    """Return the distribution function to 2e-7 in single precision, from operations that compile to vector code.
+
+    ``1/2 + z P(z**2) / Q(z**2)``, fitted here for the least largest error on ``|z| <= 5.5``; 2e-8 lies beyond.
+    """
+    z = z.clamp(-5.5, 5.5)
+    s = z * z
+    p, q = torch.full_like(s, _NUMERATOR[0]), torch.full_like(s, _DENOMINATOR[0])
+    for a in _NUMERATOR[1:]:
+        p = a + p * s
+    for a in _DENOMINATOR[1:]:
+        q = a + q * s
+    return (0.5 + z * p / q).clamp(0.0, 1.0)
 
 
 def erfinv(x: Tensor) -> Tensor:
@@ -58,6 +80,23 @@ def erfinv(x: Tensor) -> Tensor:
     return torch.where(w < 5.0, p, q) * x
 
 
+_NUMERATOR = (
+    -7.27670604e-11,
+    5.1786603e-08,
+    8.37997999e-06,
+    0.000169191534,
+    0.0047950864,
+    0.0326476143,
+    0.398942285,
+)
+_DENOMINATOR = (
+    1.9728735e-06,
+    8.14188851e-05,
+    0.001927356,
+    0.0284363128,
+    0.248502194,
+    1.0,
+)
 _NEAR = (
     2.81022636e-08,
     3.43273939e-07,

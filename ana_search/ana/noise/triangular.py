@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from ana_search.ana.noise.base import NoiseFamily
@@ -24,11 +25,16 @@ class Triangular(NoiseFamily):
 
     def bell_(self, z: Tensor) -> Tensor:
         """Return ``max(1 - |z|, 0)``."""
-        return z.abs_().neg_().add_(1.0).clamp_min_(0.0)
+        return torch.rsub(z.abs_(), 1.0).clamp_min_(0.0)
+
+    def cdf_and_density_(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both from one ``|z|``: the distribution function is ``1/2 + z (1 + density) / 2``."""
+        density = torch.rsub(z.clamp_(-1.0, 1.0).abs(), 1.0)
+        return (density + 1.0).mul_(z).mul_(0.5).add_(0.5), density
 
     def quantile_(self, v: Tensor) -> Tensor:
         """Return ``sign(v) (1 - sqrt(1 - |v|)) = v / (1 + sqrt(1 - |v|))``."""
-        return v.div_(v.abs().neg_().add_(1.0).sqrt_().add_(1.0))
+        return v.div_(torch.rsub(v.abs(), 1.0).sqrt_().add_(1.0))
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""
