@@ -15,7 +15,7 @@ quickstart: .venv/.installed
 	$(BIN)/ana-search analyse studies/quickstart.toml --out results/quickstart
 
 test: .venv/.installed-dev data/cifar10-jpeg
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
 test-slow: .venv/.installed-dev data/cifar10-jpeg
 	$(BIN)/pytest -m "slow and not gpu"
@@ -29,13 +29,15 @@ install: .venv/.installed
 install-dev: .venv/.installed-dev
 
 .venv/.installed: pyproject.toml
-	$(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-.venv/.installed-dev: pyproject.toml | .venv/.installed
+# What the tests need holds what a user needs: one installation, whichever is asked for first.
+.venv/.installed-dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
-	touch $@
+	touch .venv/.installed $@
 
 # The CIFAR-10 images that some tests and studies train on; without the archive those tests are skipped.
 data/cifar10-jpeg:

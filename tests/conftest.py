@@ -34,3 +34,12 @@ def make_study(tmp_path: Path) -> MakeStudy:
         return load_study_file(path)
 
     return make
+
+
+# These start Ray, servers or commands: they begin first, so that no process of pytest is left with them at the end.
+_LONG = ("runner", "dispatch", "cli", "studies", "dashboard", "docs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the folders of long tests first; the order is otherwise left alone."""
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
