@@ -6,12 +6,13 @@ An installed package adds its own through the entry point group ``ana_search.dat
 from ana_search.data.augment import augment
 from ana_search.data.coding import InputCoding
 from ana_search.data.dataset import Dataset, Part
-from ana_search.data.load import DATASETS, dataset_info, load_dataset
+from ana_search.data.load import DATASETS, ImagePool, dataset_info, load_dataset, load_images
 from ana_search.data.source import Images, Source
 
 __all__ = [
     "DATASETS",
     "Dataset",
+    "ImagePool",
     "Images",
     "InputCoding",
     "Part",
@@ -19,4 +20,5 @@ __all__ = [
     "augment",
     "dataset_info",
     "load_dataset",
+    "load_images",
 ]

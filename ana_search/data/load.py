@@ -1,8 +1,10 @@
 """Finding a data set by its name and putting its parts together."""
 
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 import torch
+from torch import Tensor
 
 from ana_search.data import cifar10, digits, fashion_mnist, image_folder, svhn
 from ana_search.data.coding import dyadic_coding, float_coding
@@ -12,7 +14,7 @@ from ana_search.data.split import pick, split
 from ana_search.errors import DataError
 from ana_search.plan import DataPlan
 
-__all__ = ["DATASETS", "ENTRY_POINTS", "dataset_info", "load_dataset"]
+__all__ = ["DATASETS", "ENTRY_POINTS", "ImagePool", "dataset_info", "load_dataset", "load_images"]
 
 ENTRY_POINTS = "ana_search.datasets"
 
@@ -25,30 +27,75 @@ DATASETS: dict[str, Source] = {
 }
 
 
-def load_dataset(plan: DataPlan) -> Dataset:
+@dataclass(frozen=True)
+class ImagePool:
+    """All images of a data set, those for search first: what every plan on it shares, whatever its split.
+
+    ``images`` is uint8 [N, C, H, W] and ``labels`` int64 [N]; the first ``search`` of them are for search, the
+    rest for the final test. The tensors are not to be written to: several processes may share their memory.
+    """
+
+    name: str
+    root: str | None
+    images: Tensor
+    labels: Tensor
+    search: int
+    classes: tuple[str, ...]
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+
+    def serves(self, plan: DataPlan) -> bool:
+        """Return whether these are the plan's images."""
+        return (self.name, self.root) == (plan.name, plan.root)
+
+
+def load_images(plan: DataPlan) -> ImagePool:
+    """Read the images of the plan's data set; of the plan only the name and the root count.
+
+    Raises:
+        DataError: an unknown name, or missing or unreadable files.
+    """
+    raw = check_images(_find(plan.name).load(plan), plan.name)
+    return ImagePool(
+        name=plan.name,
+        root=plan.root,
+        images=torch.cat([raw.images, raw.test_images]),
+        labels=torch.cat([raw.labels, raw.test_labels]),
+        search=len(raw.images),
+        classes=raw.classes,
+        means=raw.means,
+        deviations=raw.deviations,
+    )
+
+
+def load_dataset(plan: DataPlan, pool: ImagePool | None = None) -> Dataset:
     """Return the plan's data set, split as the plan says; the same plan gives the same tensors.
+
+    Args:
+        plan: which images, and their split.
+        pool: the images, if they were read before; their memory is shared.
 
     Raises:
         DataError: an unknown name, missing or unreadable files, or more images asked for than there are.
     """
-    source = _find(plan.name)
-    raw = check_images(source.load(plan), plan.name)
-    images, labels = raw.images, raw.labels
+    pool = load_images(plan) if pool is None else pool
+    images, labels, search = pool.images, pool.labels, pool.search
     if plan.train_size is not None:
-        chosen = pick(labels, plan.train_size, f"data set {plan.name!r}")
-        images, labels = images[chosen], labels[chosen]
-    train, validation = split(labels, plan)
+        chosen = pick(labels[:search], plan.train_size, f"data set {plan.name!r}")
+        images, labels = torch.cat([images[chosen], images[search:]]), torch.cat([labels[chosen], labels[search:]])
+        search = len(chosen)
+    train, validation = split(labels[:search], plan)
     coding = float_coding if plan.input_bits == "float" else dyadic_coding
     return Dataset(
         name=plan.name,
-        images=torch.cat([images, raw.test_images]),
-        labels=torch.cat([labels, raw.test_labels]),
+        images=images,
+        labels=labels,
         train=train,
         validation=validation,
-        test=torch.arange(len(images), len(images) + len(raw.test_images)),
-        classes=raw.classes,
-        coding=coding(list(raw.means), list(raw.deviations)),
-        flips=source.flips,
+        test=torch.arange(search, len(images)),
+        classes=pool.classes,
+        coding=coding(list(pool.means), list(pool.deviations)),
+        flips=_find(plan.name).flips,
     )
 
 

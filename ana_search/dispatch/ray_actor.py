@@ -7,6 +7,8 @@ from queue import Empty, SimpleQueue
 
 import torch
 
+from ana_search.data import ImagePool
+from ana_search.dispatch.placement import PlacedImages
 from ana_search.dispatch.protocol import Done, Ended, Event, Failed, Job, Started, Stopped, Trained
 from ana_search.dispatch.work import StopWork, Workbench, describe, failure
 from ana_search.training import EpochReport
@@ -35,6 +37,8 @@ class Worker:
         self._bench = Workbench(describe(slot))
         self._stop = threading.Event()
         self._events: SimpleQueue[Event] = SimpleQueue()
+        # The first optimiser of a process imports PyTorch's compiler, which takes a second or two.
+        torch.optim.SGD([torch.zeros(1)])
 
     def name(self) -> str:
         """Return the worker's name: the slot is then known to be there."""
@@ -48,10 +52,11 @@ class Worker:
         """Return what this process may see of CUDA's devices; ``None`` is all."""
         return os.environ.get("CUDA_VISIBLE_DEVICES")
 
-    def begin(self, job: Job) -> list[Event]:
+    def begin(self, job: Job, placed: PlacedImages | None = None) -> list[Event]:
         """Start to train a job; return the first events."""
         self._events.put(Started(job.trial, self._bench.name))
-        threading.Thread(target=self._train, args=(job,), name="trainer", daemon=True).start()
+        pool = None if placed is None else placed.pool()
+        threading.Thread(target=self._train, args=(job, pool), name="trainer", daemon=True).start()
         return self.events()
 
     def events(self) -> list[Event]:
@@ -65,7 +70,7 @@ class Worker:
                 break
         return events
 
-    def _train(self, job: Job) -> None:
+    def _train(self, job: Job, pool: ImagePool | None) -> None:
         worker, epochs = self._bench.name, job.plan.training.epochs
         # The number of threads belongs to the thread that asks for it.
         torch.set_num_threads(self._threads)
@@ -74,7 +79,7 @@ class Worker:
             self._events.put(Trained(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
 
         try:
-            self._events.put(Done(job.trial, worker, self._bench.do(job, report, self._stop)))
+            self._events.put(Done(job.trial, worker, self._bench.do(job, report, self._stop, pool)))
         except StopWork:
             self._events.put(Stopped(job.trial, worker))
         except BaseException as error:  # whatever a user's network raises, the driver must hear of it

@@ -11,11 +11,13 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
+from ana_search.dispatch.placement import place_images
 from ana_search.dispatch.protocol import Ended, Event, Failed, Job
 from ana_search.dispatch.ray_actor import Worker
 from ana_search.dispatch.ray_connect import connect
 from ana_search.dispatch.resources import SlotRequest, check_request, local_resources
-from ana_search.errors import RunError
+from ana_search.errors import DataError, RunError
+from ana_search.plan import DataPlan
 
 __all__ = ["RayDispatcher"]
 
@@ -46,11 +48,15 @@ class RayDispatcher:
         request: the slots.
         address: of a running cluster (``ray://HOST:PORT``, ``auto``); default: a cluster of this machine alone,
             on the loopback interface, ended by `close`.
+        data: the data set of the jobs, placed once on every node, where its workers share the memory; without
+            it every worker reads its own.
     """
 
-    def __init__(self, request: SlotRequest, address: str | None = None) -> None:
+    def __init__(self, request: SlotRequest, address: str | None = None, data: DataPlan | None = None) -> None:
         self._request = request
         self._address = address
+        self._data = data
+        self._images: Any = None
         self._slots: list[_Slot] = []
         self._owns_ray = False
         self._stopping = False
@@ -66,6 +72,7 @@ class RayDispatcher:
 
         Raises:
             ResourceError: the cluster cannot be reached, or never has room for all slots.
+            DataError: the data set cannot be read on this machine, the only one.
         """
         if not ray.is_initialized():
             self.check()
@@ -74,6 +81,7 @@ class RayDispatcher:
         nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it without types
         check_request(self._request, [node["Resources"] for node in nodes if node["Alive"]])
         self._slots = [self._open_slot(number) for number in range(self._request.workers)]
+        self._images = self._place_images()  # while the actors start
         return len(self._slots)
 
     def free(self) -> int:
@@ -86,7 +94,7 @@ class RayDispatcher:
         if slot is None:
             raise ValueError("no slot is free")
         slot.job = job
-        slot.pending = slot.actor.begin.remote(job)
+        slot.pending = slot.actor.begin.remote(job, self._images)
 
     def events(self, timeout: float) -> Sequence[Event]:
         """Return what happened since the last call; wait up to ``timeout`` seconds if nothing has.
@@ -110,12 +118,24 @@ class RayDispatcher:
     def close(self) -> None:
         """Kill all actors, and the cluster if it was started here."""
         slots, self._slots = self._slots, []
+        self._images = None
         for slot in slots:
             with contextlib.suppress(Exception):
                 ray.kill(slot.actor)
         if self._owns_ray:
             self._owns_ray = False
             ray.shutdown()
+
+    def _place_images(self) -> Any:
+        """Return a reference to the images in Ray's object store, or ``None`` if the workers must read them."""
+        if self._data is None:
+            return None
+        try:
+            return place_images(self._data)
+        except DataError:
+            if self._address is None:
+                raise
+            return None  # they may be where the workers are
 
     def _open_slot(self, number: int) -> _Slot:
         threads = max(1, math.floor(self._request.cpus))

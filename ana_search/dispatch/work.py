@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ana_search.ana import quantised_layers
-from ana_search.data import Dataset, load_dataset
+from ana_search.data import Dataset, ImagePool, load_dataset
 from ana_search.dispatch.protocol import Job, Outcome
 from ana_search.errors import AnaSearchError, DivergedError
 from ana_search.plan import DataPlan, TrainingPlan
@@ -35,8 +35,17 @@ class Workbench:
         self.name = name
         self._datasets: dict[DataPlan, Dataset] = {}
 
-    def do(self, job: Job, report: Callable[[EpochReport], None], stop: threading.Event) -> Outcome:
-        """Train the job and return what is to be kept. Raises `StopWork` once ``stop`` is set."""
+    def do(
+        self,
+        job: Job,
+        report: Callable[[EpochReport], None],
+        stop: threading.Event,
+        pool: ImagePool | None = None,
+    ) -> Outcome:
+        """Train the job and return what is to be kept. Raises `StopWork` once ``stop`` is set.
+
+        ``pool`` holds images that this machine has in memory; if they are others than the job's, those are read.
+        """
 
         def after_epoch(epoch: EpochReport) -> None:
             report(epoch)
@@ -44,14 +53,14 @@ class Workbench:
                 raise StopWork
 
         checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
-        result = train(job.plan, after_epoch, dataset=self._dataset(job.plan.data), checkpoint=checkpoint)
+        result = train(job.plan, after_epoch, dataset=self._dataset(job.plan.data, pool), checkpoint=checkpoint)
         return _outcome(job.plan, result, self.name)
 
-    def _dataset(self, plan: DataPlan) -> Dataset:
+    def _dataset(self, plan: DataPlan, pool: ImagePool | None) -> Dataset:
         if plan not in self._datasets:
             while len(self._datasets) >= _KEPT_DATASETS:
                 del self._datasets[next(iter(self._datasets))]
-            self._datasets[plan] = load_dataset(plan)
+            self._datasets[plan] = load_dataset(plan, pool if pool is not None and pool.serves(plan) else None)
         return self._datasets[plan]
 
 

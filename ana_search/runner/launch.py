@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, SlotRequest
 from ana_search.errors import AnaSearchError, RunError, StudyChangedError
+from ana_search.plan import DataPlan
 from ana_search.runner.driver import Driver
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.patience import Patience
@@ -88,7 +89,7 @@ def launch(
         requested = requested * replicates // spec.replicates
     request = _slot_request(spec, workers, gpus_per_trial)
     progress = progress or Silent()
-    dispatcher = dispatcher if dispatcher is not None else _ray(request, address)
+    dispatcher = dispatcher if dispatcher is not None else _ray(request, address, spec)
     url = storage_url(folder, storage, spec.study.storage)
     study = _stored_study(asked, url)
     stopper = _Stopper(progress)
@@ -131,11 +132,11 @@ def _slot_request(spec: StudySpec, workers: int | None, gpus: float | None) -> S
     )
 
 
-def _ray(request: SlotRequest, address: str | None) -> Dispatcher:
+def _ray(request: SlotRequest, address: str | None, spec: StudySpec) -> Dispatcher:
     # Ray takes a second to import: not where another dispatcher is used.
     from ana_search.dispatch.ray_dispatcher import RayDispatcher
 
-    dispatcher = RayDispatcher(request, address)
+    dispatcher = RayDispatcher(request, address, DataPlan(spec.data.name, spec.data.root))
     dispatcher.check()
     return dispatcher
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -17,7 +17,7 @@ from tests.training.plans import digits_plan
 
 @pytest.fixture(scope="module")
 def four_gpus() -> Iterator[None]:
-    ray.init(num_cpus=4, num_gpus=4, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=4, num_gpus=4, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -27,13 +27,29 @@ def slots(request: SlotRequest, address: str | None = None) -> Iterator[RayDispa
     dispatcher = RayDispatcher(request, address)
     try:
         dispatcher.start()
-        until = time.monotonic() + 240
-        while dispatcher.free() < request.workers:
-            dispatcher.events(0.5)
-            assert time.monotonic() < until
+        until_all_started(dispatcher, request.workers)
         yield dispatcher
     finally:
         dispatcher.close()
+
+
+def until_all_started(dispatcher: Dispatcher, workers: int) -> None:
+    until = time.monotonic() + 240
+    while dispatcher.free() < workers:
+        dispatcher.events(0.5)
+        assert time.monotonic() < until
+
+
+def until_all_end(dispatcher: Dispatcher, jobs: Sequence[Job]) -> dict[int, Event]:
+    """Submit the jobs, for each of which there is a slot, and return how those that finish end."""
+    for job in jobs:
+        dispatcher.submit(job)
+    ended: dict[int, Event] = {}
+    until = time.monotonic() + 240
+    while len(ended) < len(jobs):
+        ended |= {event.trial: event for event in dispatcher.events(0.5) if isinstance(event, Done)}
+        assert time.monotonic() < until
+    return ended
 
 
 def devices(dispatcher: RayDispatcher) -> list[str]:
@@ -41,14 +57,7 @@ def devices(dispatcher: RayDispatcher) -> list[str]:
 
 
 def train_all(dispatcher: Dispatcher, jobs: int) -> dict[int, Event]:
-    for number in range(jobs):
-        dispatcher.submit(Job(number, digits_plan(epochs=1)))
-    ended: dict[int, Event] = {}
-    until = time.monotonic() + 240
-    while len(ended) < jobs:
-        ended |= {event.trial: event for event in dispatcher.events(0.5) if isinstance(event, Done)}
-        assert time.monotonic() < until
-    return ended
+    return until_all_end(dispatcher, [Job(number, digits_plan(epochs=1)) for number in range(jobs)])
 
 
 def test_two_half_gpu_trials_share_each_device(four_gpus: None) -> None:

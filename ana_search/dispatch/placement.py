@@ -1,0 +1,47 @@
+"""The images of a data set in Ray's object store: one copy a node, in memory that its workers share."""
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ray
+import torch
+from ray.exceptions import RayError
+
+from ana_search.data import ImagePool, load_images
+from ana_search.plan import DataPlan
+
+__all__ = ["PlacedImages", "place_images"]
+
+_NONE = torch.empty(0)
+
+
+@dataclass(frozen=True)
+class PlacedImages:
+    """An `ImagePool` whose tensors are arrays: those Ray maps into the memory of a worker, tensors it would copy."""
+
+    rest: ImagePool
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def pool(self) -> ImagePool:
+        """Return the images as tensors on the same memory, which is read-only: writing to them ends the process."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            return replace(self.rest, images=torch.from_numpy(self.images), labels=torch.from_numpy(self.labels))
+
+
+def place_images(plan: DataPlan) -> Any:
+    """Read the plan's images and return a reference to them, or ``None`` if the object store cannot take them.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    pool = load_images(plan)
+    placed = PlacedImages(replace(pool, images=_NONE, labels=_NONE), pool.images.numpy(), pool.labels.numpy())
+    try:
+        return ray.put(placed)
+    except (RayError, OSError):
+        return None
