@@ -67,7 +67,7 @@ class NoTraining:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def do(self, job: Job, report: Any, stop: Any) -> Outcome:
+    def do(self, job: Job, report: Any, stop: Any, pool: Any = None) -> Outcome:
         return Outcome(made_up(job.trial), (), b"", 2.0, 0.0, self.name, "cpu")
 
 

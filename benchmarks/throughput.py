@@ -1,12 +1,16 @@
 """What do two workers gain over one process?
 
-    python benchmarks/throughput.py                 # about three minutes a round on two quiet cores
-    python benchmarks/throughput.py --json FILE     # speed_up, ceiling, start_up_seconds, quiet
+    python benchmarks/throughput.py                 # about four minutes a round on two quiet cores
+    python benchmarks/throughput.py --json FILE     # speed_up, share_of_two_bare, start_up_seconds, quiet
 
 The first 24 trials of `studies/quickstart.toml`, twice: launched as a study with two workers (the driver, Ray, SQLite,
 everything that a study has), and the same 24 plans trained one after the other by `ana_search.train` in one process,
 one thread each. The study's time counts from the start of its first trial to the end of its last; what passes before
 the first starts (the import of Ray, its processes, the workers' import of PyTorch) is told as start-up.
+
+How fast a shared machine is changes by the minute. So each round also trains the plans in two bare processes at once,
+half of them each, between the other two parts: what two cores can gain with no study at all. The speed-up over it is
+what the driver, Ray and the storage cost.
 
 The machine has to be quiet: two workers cannot share two cores with anything else. The share of the processors that
 other processes took is measured in each part and told, and so is the speed-up that the processor times of our own
@@ -16,6 +20,7 @@ what else runs. With --rounds the speed-up is the median of the rounds' own.
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
@@ -23,6 +28,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import optuna
@@ -52,15 +58,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Round:
-    """The study, what passed before its first trial, and the bare trainer."""
+    """The study, what passed before its first trial, the bare trainer, and two of them at once."""
 
     study: Part
     start_up_seconds: float
     bare: Part
+    two_bare_seconds: float
 
     @property
     def speed_up(self) -> float:
         return self.bare.seconds / self.study.seconds
+
+    @property
+    def share_of_two_bare(self) -> float:
+        """How fast the study is, as a share of two bare processes."""
+        return self.two_bare_seconds / self.study.seconds
 
     @property
     def ceiling(self) -> float:
@@ -132,9 +144,15 @@ class Watch(Silent):
         print(text, file=sys.stderr)
 
 
+def get_ready() -> None:
+    """Use one thread, and import what a worker imports at its start."""
+    torch.set_num_threads(1)
+    torch.optim.SGD([torch.zeros(1)])
+
+
 def run_bare(plans: list[TrainingPlan]) -> Part:
     """Return how training the plans goes in this process."""
-    torch.set_num_threads(1)
+    get_ready()
     datasets = {plan.data: load_dataset(plan.data) for plan in plans}
     machine = Machine()
     for plan in plans:
@@ -142,10 +160,34 @@ def run_bare(plans: list[TrainingPlan]) -> Part:
     return machine.look()
 
 
+def train_part(plans: list[TrainingPlan], gate: Barrier) -> None:
+    """Train some of the plans, in a process of its own, from the moment in which all are ready."""
+    get_ready()
+    datasets = {plan.data: load_dataset(plan.data) for plan in plans}
+    gate.wait()
+    for plan in plans:
+        train(plan, dataset=datasets[plan.data])
+
+
+def run_two_bare(plans: list[TrainingPlan]) -> float:
+    """Return the seconds that two processes take for half of the plans each."""
+    context = multiprocessing.get_context("spawn")
+    gate = context.Barrier(WORKERS + 1)
+    parts = [context.Process(target=train_part, args=(plans[i::WORKERS], gate)) for i in range(WORKERS)]
+    for part in parts:
+        part.start()
+    gate.wait()
+    began = time.perf_counter()
+    for part in parts:
+        part.join()
+    return time.perf_counter() - began
+
+
 def measure_round() -> Round:
     with tempfile.TemporaryDirectory() as folder:
         study, start_up, plans = run_study(Path(folder))
-    return Round(study, start_up, run_bare(plans))
+    two = run_two_bare(plans)
+    return Round(study, start_up, run_bare(plans), two)
 
 
 def main() -> None:
@@ -161,18 +203,20 @@ def main() -> None:
     speed_up = statistics.median(one.speed_up for one in rounds)
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, Ray {ray.__version__}"
     print(f"{versions}; {TRIALS} quickstart trials, {WORKERS} workers, {options.rounds} round(s)\n")
-    print("| study | start-up | bare trainer | speed-up | ceiling by processor time | others, study | others, bare |")
-    print("|---" * 7 + "|")
+    print("| study | start-up | one bare | speed-up | two bare | of their speed | ceiling by processor time | others |")
+    print("|---" * 8 + "|")
     for one in rounds:
         print(
             f"| {one.study.seconds:.1f} s | {one.start_up_seconds:.1f} s | {one.bare.seconds:.1f} s "
-            f"| {one.speed_up:.2f} | {one.ceiling:.2f} | {one.study.others:.0%} | {one.bare.others:.0%} |"
+            f"| {one.speed_up:.2f} | {one.two_bare_seconds:.1f} s | {one.share_of_two_bare:.2f} | {one.ceiling:.2f} "
+            f"| {max(one.study.others, one.bare.others):.0%} |"
         )
     quiet = all(max(one.study.others, one.bare.others) <= QUIET for one in rounds)
     if options.json is not None:
         results = {
             "speed_up": speed_up,
             "start_up_seconds": statistics.median(one.start_up_seconds for one in rounds),
+            "share_of_two_bare": statistics.median(one.share_of_two_bare for one in rounds),
             "ceiling": statistics.median(one.ceiling for one in rounds),
             "quiet": quiet,
             "rounds": [asdict(one) | {"speed_up": one.speed_up, "ceiling": one.ceiling} for one in rounds],

@@ -1,6 +1,6 @@
 """The soak: 300 short trials while workers die every few seconds, the driver is killed, and the server goes away.
 
-Run by name (`pytest tests/runner/soak.py`): a quarter of an hour and more on two cores.
+The two soaks are the longest of the slow tests: a quarter of an hour on two cores.
 """
 
 import random
