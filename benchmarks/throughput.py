@@ -44,6 +44,7 @@ from ana_search.runner import Silent, launch
 STUDY = Path(__file__).parents[1] / "studies" / "quickstart.toml"
 TRIALS, WORKERS = 24, 2
 TARGET = 1.8
+SHARE = 0.95  # of the speed of two bare processes, where two cores do not give the target to them either
 QUIET = 0.05
 
 
@@ -228,8 +229,9 @@ def main() -> None:
             f"\nother processes took more than {QUIET:.0%} of the machine: run it again when it is quiet",
             file=sys.stderr,
         )
-    if speed_up < TARGET:
-        sys.exit(f"missed: speed-up {speed_up:.2f}, wanted {TARGET}")
+    share = statistics.median(one.share_of_two_bare for one in rounds)
+    if speed_up < TARGET and share < SHARE:
+        sys.exit(f"missed: speed-up {speed_up:.2f}, wanted {TARGET}; {share:.2f} of two bare processes, wanted {SHARE}")
 
 
 if __name__ == "__main__":
