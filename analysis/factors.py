@@ -79,7 +79,11 @@ def check_groups(
     mistakes: list[str] = []
     owner: dict[str, str] = {}
     if not groups:
-        mistakes.append("no groups: none of the columns is a known factor; name them with `groups`")
+        known = "; ".join(f"{group}: {', '.join(parameters)}" for group, parameters in DEFAULT_GROUPS.items())
+        mistakes.append(
+            f"no groups: none of the parameters that vary belongs to one ({known}); "
+            "in Python, `attribute(frame, groups=...)` takes others"
+        )
     for group, members in groups.items():
         if isinstance(members, str):
             mistakes.append(f"group {group!r}: a list of columns is needed, got the text {members!r}")

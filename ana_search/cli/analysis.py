@@ -69,12 +69,18 @@ def watch_studies(
     storage: str | None = None,
     runs: Path | None = None,
 ) -> dict[str, Any]:
-    """Analyse again every so many seconds until all studies are finished, or until Ctrl-C."""
+    """Analyse again every so many seconds until all studies are finished, or until Ctrl-C.
+
+    It waits for the first finished trial of each.
+    """
     from ana_search.summary import study_status
 
     while True:
         states = [study_status(study, storage=storage, runs=runs) for study in studies]
         over = all(state["finished"] >= state["requested"] for state in states)
+        if not all(state["finished"] for state in states):
+            time.sleep(every)
+            continue
         result = analyse_studies(
             studies,
             out,

@@ -66,7 +66,7 @@ def soak(folder: Path, storage: str | None, at_half: Callable[[], None] | None) 
     """Launch again and again until the study is done; check after every kill that nothing finished was lost."""
     space = "alpha = {low = 0.5, high = 4.0}"
     study = f'sampler = "random"\ntrials = {TRIALS}'
-    write_study(folder, "soak", study=study, data="train_size = 600", training="epochs = 6", space=space)
+    write_study(folder, "soak", study=study, data="train_size = 600", training="epochs = 3", space=space)
     words = ["launch", "soak.toml", "--workers", "2", *(["--storage", storage] if storage else [])]
     until = time.monotonic() + LIMIT_SECONDS
     before: dict[int, float | None] = {}
