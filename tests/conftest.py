@@ -1,5 +1,6 @@
 """Studies on the digits network, made from a few lines of TOML."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,9 @@ def make_study(tmp_path: Path) -> MakeStudy:
 
     return make
 
+
+# A shell that runs the tests in the background makes them ignore Ctrl-C, and every command that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # These start Ray, servers or commands: they begin first, so that no process of pytest is left with them at the end.
 _LONG = ("runner", "dispatch", "cli", "studies", "dashboard", "docs")
