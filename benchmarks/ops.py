@@ -92,7 +92,7 @@ def cases(mode: str, spread: float) -> list[Case]:
 def brevitas() -> list[Case]:
     """Return Brevitas's ternary activation, if it can be imported."""
     try:
-        from brevitas.core.quant import ClampedBinaryQuant, TernaryQuant  # noqa: F401
+        from brevitas.core.quant import TernaryQuant
         from brevitas.core.scaling import ConstScaling
     except ImportError:
         return []

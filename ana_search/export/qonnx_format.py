@@ -7,6 +7,7 @@ layer ends in a MultiThreshold with the frozen network's integer thresholds. The
 
 import json
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -281,13 +282,11 @@ class QonnxFormat:
 
     def open(self, path: Path) -> QonnxRunner:
         """Open the file in ``qonnx``."""
-        try:
-            import qonnx  # noqa: F401 (asks whether it is there)
-        except ImportError as error:
+        if find_spec("qonnx") is None:
             raise ExportRequestError(
                 "QONNX files are checked with the package qonnx, which is not installed: "
                 "pip install 'ana-search[qonnx]', or export with --no-verify"
-            ) from error
+            )
         try:
             return QonnxRunner(path)
         except Exception as error:  # qonnx raises classes of its own

@@ -19,7 +19,7 @@ from ana_search.ana import (
     quantise,
     quantised_layers,
 )
-from ana_search.ana.annealer import noise_state
+from ana_search.ana.annealer import Backward, noise_state
 from ana_search.ana.quantiser import Quantiser
 from ana_search.errors import NetworkError
 from tests.ana.reference import CHECKS
@@ -72,10 +72,10 @@ def test_spreads_too_small_for_single_precision_are_none() -> None:
 
 
 def test_the_backward_noise_is_the_same_static_or_annealed() -> None:
-    def backward(t: float, kind: str) -> float:
+    def backward(t: float, kind: Backward) -> float:
         schedule = LayerSchedule(
             spread_alpha=1.0,
-            backward=kind,  # type: ignore[arg-type]  # one of three
+            backward=kind,
             backward_spread=0.8,
             backward_start=0.5,
             backward_end=1.5,

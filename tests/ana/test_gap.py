@@ -36,7 +36,8 @@ def test_without_noise_there_is_no_gap() -> None:
 def test_it_is_the_mean_difference_of_the_layers_outputs() -> None:
     module = quantise(nn.Sequential(nn.Linear(8, 16), nn.Hardtanh(), nn.Linear(16, 3)))
     Annealer(module, [LayerSchedule(noise="normal", spread=0.7)])
-    hidden = module[:2]  # type: ignore[index]  # a Sequential
+    assert isinstance(module, nn.Sequential)
+    hidden = module[:2]
     noisy = hidden.train()(BATCH)
     exact = hidden.eval()(BATCH)
     assert regularisation_gap(module, BATCH) == [pytest.approx((noisy - exact).abs().mean().item())]
@@ -67,7 +68,8 @@ def test_more_noise_is_a_wider_gap() -> None:
 def test_nothing_is_changed(training: bool) -> None:
     module = network().train(training)
     Annealer(module, [LayerSchedule(strategy="random")] * 2)
-    module[1].eval()  # type: ignore[index]  # a Sequential
+    assert isinstance(module, nn.Sequential)
+    module[1].eval()
     modes = [part.training for part in module.modules()]
     tensors = {name: value.clone() for name, value in [*module.named_parameters(), *module.named_buffers()]}
     state = torch.random.get_rng_state()

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, regularise
+from ana_search.ana.noise import Width
+from ana_search.ana.strategies import Strategy
 from tests.ana import reference
 from tests.ana.reference import STAIRS, Array
 
@@ -20,8 +22,8 @@ DRAWS = 20_000
 EXAMPLES = settings(max_examples=12, deadline=None, derandomize=True)
 
 
-def noise_of(family: str, width: str, mean: float, spread: float) -> Noise:
-    return Noise(family, mean, spread, width)  # type: ignore[arg-type]  # one of two
+def noise_of(family: str, width: Width, mean: float, spread: float) -> Noise:
+    return Noise(family, mean, spread, width)
 
 
 def integrated(x: float, stair: StairFunction, noise: Noise) -> Array:
@@ -54,7 +56,7 @@ def drawn_levels(x: float, stair: StairFunction, noise: Noise, seed: int) -> Arr
 @EXAMPLES
 @given(FEW_LEVELS, st.floats(-0.6, 0.6), st.floats(0.1, 1.5), st.floats(-1.5, 1.5), st.integers(0, 99))
 def test_every_strategy_agrees_with_the_integral_of_the_density(
-    family: str, width: str, stair: StairFunction, mean: float, spread: float, x: float, seed: int
+    family: str, width: Width, stair: StairFunction, mean: float, spread: float, x: float, seed: int
 ) -> None:
     noise = noise_of(family, width, mean, spread)
     probability = integrated(x, stair, noise)
@@ -77,7 +79,7 @@ def test_every_strategy_agrees_with_the_integral_of_the_density(
 @EXAMPLES
 @given(FEW_LEVELS, st.floats(-0.6, 0.6), st.floats(0.1, 1.5), st.floats(-1.5, 1.5), st.integers(0, 99))
 def test_every_strategy_agrees_with_samples_of_the_noise(
-    family: str, width: str, stair: StairFunction, mean: float, spread: float, x: float, seed: int
+    family: str, width: Width, stair: StairFunction, mean: float, spread: float, x: float, seed: int
 ) -> None:
     noise = noise_of(family, width, mean, spread)
     samples = reference.distribution(noise).rvs(DRAWS, random_state=seed)
@@ -102,12 +104,12 @@ def test_every_strategy_agrees_with_samples_of_the_noise(
 @widths
 @pytest.mark.parametrize("strategy", ["expectation", "mode", "random"])
 @pytest.mark.parametrize("name", ["ternary", "any", "4 bits"])
-def test_the_gradient_integrates_to_the_expectation(name: str, strategy: str, width: str, family: str) -> None:
+def test_the_gradient_integrates_to_the_expectation(name: str, strategy: Strategy, width: Width, family: str) -> None:
     stair = STAIRS[name]
     noise = noise_of(family, width, 0.1 * stair.quantum, 0.6 * stair.quantum)
     low, high = (t + sign * 6.0 * stair.quantum for t, sign in ((stair.scaled_thresholds[0], -1), (1.7, 1)))
     x = torch.linspace(low, high, 200_001, dtype=torch.float64, requires_grad=True)
-    regularise(x, stair, noise, strategy=strategy).sum().backward()  # type: ignore[arg-type]  # one of three
+    regularise(x, stair, noise, strategy=strategy).sum().backward()
     assert x.grad is not None
     risen = torch.cumulative_trapezoid(x.grad, x.detach())
     expected = regularise(x.detach(), stair, noise)

@@ -26,7 +26,9 @@ class Mine(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         x = self.activation(self.stem(input))
-        convolution, gelu = self.blocks["a"]  # type: ignore[misc]  # a ModuleList
+        pair = self.blocks["a"]
+        assert isinstance(pair, nn.ModuleList)
+        convolution, gelu = pair
         x = self.activation(x + gelu(convolution(x)))
         out: Tensor = self.head(self.blocks["b"](x)).mean(1)
         return out
@@ -94,8 +96,9 @@ def test_a_module_in_several_places_stays_one_module() -> None:
     shared_map, shared = nn.Linear(4, 4), nn.ReLU()
     network = nn.Sequential(shared_map, shared, shared_map, shared, nn.Linear(4, 2))
     quantised = quantise(network)
-    assert quantised[0] is quantised[2]  # type: ignore[index]  # a Sequential
-    assert quantised[1] is quantised[3]  # type: ignore[index]  # a Sequential
+    assert isinstance(quantised, nn.Sequential)
+    assert quantised[0] is quantised[2]
+    assert quantised[1] is quantised[3]
     assert len(quantised_layers(quantised)) == 1
 
 
@@ -175,16 +178,16 @@ def test_states_go_from_one_network_to_another() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "options"),
+    ("network", "keep_first"),
     [
-        (nn.Sequential(nn.ReLU()), {}),
-        (nn.Sequential(nn.Linear(2, 2)), {}),
-        (nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)), {"keep_first": True}),
+        (nn.Sequential(nn.ReLU()), False),
+        (nn.Sequential(nn.Linear(2, 2)), False),
+        (nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)), True),
     ],
 )
-def test_nothing_to_quantise_is_an_error(network: nn.Module, options: dict[str, bool]) -> None:
+def test_nothing_to_quantise_is_an_error(network: nn.Module, keep_first: bool) -> None:
     with pytest.raises(NetworkError, match="no linear map to quantise in Sequential"):
-        quantise(network, **options)  # type: ignore[arg-type]  # only flags
+        quantise(network, keep_first=keep_first)
 
 
 def test_pairs_that_do_not_match_the_layers_are_refused() -> None:
