@@ -60,6 +60,38 @@ def test_other_means_and_spreads_compile_nothing() -> None:
     assert counter.graphs == 1
 
 
+@pytest.mark.parametrize("family", NOISE_FAMILIES)
+def test_gradients_are_those_of_eager_code(family: str) -> None:
+    stair, mean, spread = StairFunction.ternary(), torch.tensor(0.1), torch.tensor(0.5)
+    x = torch.linspace(-1.995, 1.995, 400)  # never on a threshold or on the edge of noise
+
+    def slope(function: Callable[..., Tensor], at: Tensor) -> Tensor:
+        leaf = at.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(function(leaf).sum(), leaf)
+        return gradient
+
+    def smooth(leaf: Tensor) -> Tensor:
+        return regularise(leaf, stair, Noise(family, mean, spread))
+
+    compiled = torch.compile(smooth, backend=Counter(), fullgraph=True)
+    for width in (3.0, 0.5, 0.05, 1e-3, 1e-14):
+        spread.fill_(width)
+        wanted = slope(smooth, x.double()).float()  # in single precision eager sigmoids lose small slopes
+        assert torch.allclose(slope(compiled, x), wanted, rtol=1e-3, atol=2e-6)
+
+
+@pytest.mark.parametrize("family", NOISE_FAMILIES)
+def test_random_levels_have_the_expectation_as_their_mean(family: str) -> None:
+    stair, noise = StairFunction.ternary(), Noise(family, torch.tensor(0.1), torch.tensor(0.7))
+    compiled = torch.compile(
+        lambda x: regularise(x, stair, noise, strategy="random"), backend=Counter(), fullgraph=True
+    )
+    x = torch.linspace(-1.0, 1.0, 9)
+    torch.manual_seed(0)
+    drawn = compiled(x.repeat(40_000, 1)).mean(0)
+    assert torch.allclose(drawn, regularise(x, stair, noise), atol=0.02)
+
+
 @pytest.mark.parametrize("method", ["noise", pytest.param("freezing", marks=pytest.mark.slow)])
 def test_annealing_a_network_compiles_nothing(method: Method) -> None:
     counter = Counter()

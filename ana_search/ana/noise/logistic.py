@@ -58,10 +58,14 @@ class Logistic(NoiseFamily):
             return super().climb_backward(gradient, y, ladder)
         _, near, far = _pair(y, ladder)
         slope = (4.0 * far + near * (1.0 + far)) / (1.0 + near + far).square()
+        # Where the power was cut off the slope is less than 1e-17: none, or a tiny scale would make it large.
+        slope = torch.where(near < _CUT_OFF, slope, 0.0)
         return gradient * slope * (ladder.gain / ladder.scale)
 
 
 _LOG2_E = math.log2(math.e)
+_MOST_POWER = 60.0
+_CUT_OFF = 2.0**_MOST_POWER
 
 
 def _pair(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
@@ -74,6 +78,6 @@ def _pair(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
     distance = (y - (ladder.origin + 0.5)) - ladder.shift
     inverse = 1.0 / ladder.scale
     # Where the power is cut off both sigmoids are flat to 1e-18, and its square does not overflow.
-    v = torch.exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp_max(60.0))
+    v = torch.exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp_max(_MOST_POWER))
     e = torch.exp(-inverse) if isinstance(inverse, Tensor) else math.exp(-inverse)
     return distance, v * (1.0 + e), v * v * e
