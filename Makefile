@@ -15,7 +15,7 @@ quickstart: .venv/.installed
 	$(BIN)/ana-search analyse studies/quickstart.toml --out results/quickstart
 
 test: .venv/.installed-dev data/cifar10-jpeg
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
 test-slow: .venv/.installed-dev data/cifar10-jpeg
 	$(BIN)/pytest -m "slow and not gpu"

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ana_search.ana.counter import symmetric_uniform
+from ana_search.ana.counter import hashed_uniform
 
 __all__ = ["REFRESHES", "frozen_mask"]
 
@@ -28,9 +28,9 @@ def frozen_mask(like: Tensor, fraction: Tensor, time: Tensor, seed: int) -> Tens
     """
     shape = torch.empty_like(like, dtype=torch.float32, requires_grad=False)
     first, second = _key(seed, like.device)
-    phase = symmetric_uniform(shape, (first, second)) * 0.5 + 0.5
+    phase = hashed_uniform(shape, (first, second)) * 0.5 + 0.5
     draw = torch.floor(time * REFRESHES + phase).to(torch.int32)
-    lot = symmetric_uniform(shape, (second, (draw + 1) * _STRIDE)) * 0.5 + 0.5
+    lot = hashed_uniform(shape, (second, (draw + 1) * _STRIDE)) * 0.5 + 0.5
     return lot < fraction
 
 

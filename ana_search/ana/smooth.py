@@ -8,7 +8,7 @@ from ana_search.ana.noise import NoiseFamily
 from ana_search.ana.noise.base import Ladder, Scalar
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["expectation", "expectation_backward", "expectation_with_slope"]
+__all__ = ["expectation", "expectation_backward", "expectation_with_slope", "ladder_of"]
 
 
 def expectation(
@@ -28,7 +28,7 @@ def expectation(
     """
     if stair.step is None:
         return _weighted(family.cdf_, 1.0 / scale, x, stair, mean).add_(stair.scaled_levels[0])
-    unit, ladder = _ladder(stair, mean, scale, most)
+    unit, ladder = ladder_of(stair, mean, scale, most)
     return family.climb(x if unit == 1.0 else x * unit, ladder)
 
 
@@ -45,7 +45,7 @@ def expectation_backward(
     if stair.step is None:
         density = _weighted(family.bell_, family.bell_unit / scale, x, stair, mean)
         return density.mul_(gradient).mul_(family.peak / scale)
-    unit, ladder = _ladder(stair, mean, scale, most)
+    unit, ladder = ladder_of(stair, mean, scale, most)
     if unit == 1.0:
         return family.climb_backward(gradient, x, ladder)
     return family.climb_backward(gradient, x * unit, ladder._replace(gain=ladder.gain * unit))
@@ -55,12 +55,12 @@ def expectation_with_slope(
     x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar, most: float | None
 ) -> tuple[Tensor, Tensor]:
     """Return `expectation` and its derivative by ``x``, for a uniform stair (one whose ``step`` is known)."""
-    unit, ladder = _ladder(stair, mean, scale, most)
+    unit, ladder = ladder_of(stair, mean, scale, most)
     value, slope = family.climb_with_slope(x if unit == 1.0 else x * unit, ladder)
     return value, slope if unit == 1.0 else slope.mul_(unit)
 
 
-def _ladder(stair: StairFunction, mean: Scalar, scale: Scalar, most: float | None) -> tuple[float, Ladder]:
+def ladder_of(stair: StairFunction, mean: Scalar, scale: Scalar, most: float | None) -> tuple[float, Ladder]:
     """Return the inverse of the distance between thresholds, and the ladder that they are in its units."""
     assert stair.step is not None
     unit = 1.0 / (stair.step[0] * stair.quantum)

@@ -16,6 +16,9 @@ __all__ = ["Grid", "StairFunction", "cut"]
 # Above this many thresholds, comparing with each in turn costs more than a search.
 _FEW = 8
 
+# Compiled code compares with up to this many faster than it takes a floor.
+_FEW_COMPILED = 3
+
 
 @dataclass(frozen=True, init=False)
 class StairFunction:
@@ -135,6 +138,11 @@ class StairFunction:
     def of(self, x: Tensor) -> Tensor:
         """Return the stair of one block, in the precision of ``x`` or in float32 if that is lower."""
         x = working(x)
+        if torch.compiler.is_compiling() and self.grid is not None and len(self.thresholds) <= _FEW_COMPILED:
+            count = x.clamp(0.0, 0.0)  # keeps NaN
+            for threshold in self.scaled_thresholds:
+                count = count + reached(x, threshold)
+            return self.grid.level(count)
         if self.grid is None:
             return cut(x, self.scaled_thresholds, self.scaled_levels)
         return self.grid.level(self.grid.passed(x).clamp_(0.0, float(len(self.thresholds))))

@@ -6,11 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ana_search.ana.counter import Key, symmetric_uniform
+from ana_search.ana.counter import Key, random_uniform
 from ana_search.ana.elementwise import reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import NoiseFamily
 from ana_search.ana.noise.base import Scalar
+from ana_search.ana.smooth import ladder_of
 from ana_search.ana.stairs import StairFunction, cut
 
 __all__ = ["STRATEGIES", "Strategy", "mode", "random"]
@@ -67,27 +68,18 @@ def random(
 ) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
 
+    Noise is the quantile of a random number. Compiled code compares probabilities where the thresholds are few: it
+    evaluates distribution functions several times faster than a logarithm.
+
     ``start`` is the index, in memory order, of the first element of ``x``.
     """
-    v = symmetric_uniform(x, key, start)
-    if torch.compiler.is_compiling() and not family.flat and stair.grid is not None and len(stair.thresholds) <= _FEW:
-        return _compared(x, v, stair, family, mean, scale)
+    v = random_uniform(x, key, start)
+    few = stair.grid is not None and len(stair.thresholds) <= _FEW
+    if torch.compiler.is_compiling() and few and not family.flat:
+        unit, ladder = ladder_of(stair, mean, scale, None)
+        return family.draw(x if unit == 1.0 else x * unit, v, ladder)
     noise = family.quantile_(v)
     y = noise.mul_(-scale).add_(x) if isinstance(scale, Tensor) else torch.add(x, noise, alpha=-scale)
     if isinstance(mean, Tensor) or mean:
         y.sub_(mean)
     return stair.of(y) if stair.grid is None else stair.grid.nearest(y, len(stair.thresholds))
-
-
-def _compared(x: Tensor, v: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar) -> Tensor:
-    """Return the level under noise of probability ``(1 + v) / 2``, by comparing instead of inverting.
-
-    Noise is at most ``x - t`` where its probability is at most the distribution function there. Compiled code
-    evaluates that several times faster than a logarithm.
-    """
-    assert stair.grid is not None
-    probability = v * 0.5 + 0.5
-    count = x.clamp(0.0, 0.0)  # keeps NaN
-    for threshold in stair.scaled_thresholds:
-        count = count + reached(family.cdf_((x - (mean + threshold)) * (1.0 / scale)), probability)
-    return stair.grid.level(count)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -86,10 +86,9 @@ def running(folder: Path, *words: str) -> Iterator[Command]:
     try:
         yield command
     finally:
-        left = command.kill() if command.is_running() else []
-        _, alive = psutil.wait_procs(left, timeout=30)
-        for process in alive:
-            process.kill()
+        for process in command.kill() if command.is_running() else []:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout: float = 120) -> None:

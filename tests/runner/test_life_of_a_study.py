@@ -111,8 +111,9 @@ def test_a_study_outlives_all_that_happens_to_its_driver(folder: Path) -> None:
     with running(folder, *LAUNCH) as launch:
         at_work(folder, launch, len(after_interrupt) + 1)
         after_kill = values(folder)
+        workers = launch.workers()
         left = launch.kill()
-        assert psutil.wait_procs(left, timeout=120)[1] == []
+        assert psutil.wait_procs(workers, timeout=60)[1] == []
     assert values(folder).items() >= after_kill.items() >= after_interrupt.items()
 
     # One driver a study; two Ctrl-C end it at once.
@@ -140,6 +141,8 @@ def test_a_study_outlives_all_that_happens_to_its_driver(folder: Path) -> None:
     assert any("driver died" in reason for reason in reasons)
     assert any("interrupted" in reason for reason in reasons)
     assert not list((folder / "runs").rglob("checkpoint.pt*"))
+    # Ray's agents look every minute whether their node is still there.
+    assert psutil.wait_procs(left, timeout=120)[1] == []
 
 
 def test_afterwards_everything_is_there_to_read(folder: Path) -> None:

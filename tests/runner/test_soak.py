@@ -83,7 +83,9 @@ def soak(folder: Path, storage: str | None, at_half: Callable[[], None] | None) 
             if stop_at is not None:
                 assert launch.is_running(), launch.output()
                 before |= values(folder, storage)
-                psutil.wait_procs(launch.kill(), timeout=60)
+                workers = launch.workers()
+                launch.kill()
+                psutil.wait_procs(workers, timeout=60)
             else:
                 assert launch.wait(60) == 0, launch.output()
         killed += reaper.killed

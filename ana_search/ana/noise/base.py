@@ -8,6 +8,8 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ana_search.ana.elementwise import reached
+
 __all__ = ["Ladder", "NoiseFamily", "Scalar", "Width"]
 
 Width = Literal["interval", "deviation"]
@@ -78,6 +80,13 @@ class NoiseFamily(ABC):
         density = self.bell_(z * self.bell_unit)
         return self.cdf_(z), density
 
+    def crossed_(self, z: Tensor, v: Tensor) -> Tensor:
+        """Return 1 where ``quantile(v) <= z`` and 0 elsewhere, perhaps in the memory of ``z``.
+
+        Comparing ``2 cdf(z) - 1`` with ``v`` is cheaper than the quantile.
+        """
+        return reached(self.cdf_(z).mul_(2.0).sub_(1.0), v)
+
     @abstractmethod
     def quantile_(self, v: Tensor) -> Tensor:
         """Return what noise stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
@@ -124,20 +133,29 @@ class NoiseFamily(ABC):
         Only the rungs that noise can reach from ``y`` are evaluated: those below count 1, those above 0.
         """
         lowest, count = window(y, ladder, self.reach)
-        (total,) = _sums(lambda z: (self.cdf_(z),), 1.0, y - lowest, ladder, count)
-        return _height(total, lowest, ladder)
+        (total,) = _sums(lambda z: (self.cdf_(z),), 1.0, less(y, lowest), ladder, count)
+        return height(total, lowest, ladder)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the derivative of `climb` by ``y``."""
         lowest, count = window(y, ladder, self.reach)
-        (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, y - lowest, ladder, count)
+        (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
         return total.mul_(gradient).mul_(ladder.gain * self.peak / ladder.scale)
 
     def climb_with_slope(self, y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor]:
         """Return `climb` and its derivative by ``y``, cheaper together than one after the other."""
         lowest, count = window(y, ladder, self.reach)
-        total, slope = _sums(self.cdf_and_density_, 1.0, y - lowest, ladder, count)
-        return _height(total, lowest, ladder), slope.mul_(ladder.gain * self.peak / ladder.scale)
+        total, slope = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
+        return height(total, lowest, ladder), slope.mul_(ladder.gain * self.peak / ladder.scale)
+
+    def draw(self, y: Tensor, v: Tensor, ladder: Ladder) -> Tensor:
+        """Return a sample of what `climb` is the expectation of: a level that is exact if gain and offset are.
+
+        ``v`` are numbers uniform on (-1, 1), in the shape of ``y``. All rungs are compared with.
+        """
+        base = less(y, ladder.origin)
+        (count,) = _sums(lambda z: (self.crossed_(z, v),), 1.0, base, ladder, ladder.rungs)
+        return level(count, y, ladder)
 
 
 def reachable(ladder: Ladder, reach: float) -> int:
@@ -156,7 +174,19 @@ def window(y: Tensor, ladder: Ladder, reach: float) -> tuple[Scalar, int]:
     return lowest.clamp_(ladder.origin, ladder.origin + (ladder.rungs - count)), count
 
 
-def _height(total: Tensor, lowest: Scalar, ladder: Ladder) -> Tensor:
+def less(y: Tensor, origin: Scalar) -> Tensor:
+    """Return ``y - origin``, and ``y`` itself for an origin of 0."""
+    return y if not isinstance(origin, Tensor) and origin == 0.0 else y - origin
+
+
+def level(count: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
+    """Return the level above ``count`` rungs, in its memory; NaN where ``y`` is."""
+    if ladder.gain != 1.0:
+        count.mul_(ladder.gain)
+    return count.add_(y.clamp(ladder.offset, ladder.offset))
+
+
+def height(total: Tensor, lowest: Scalar, ladder: Ladder) -> Tensor:
     """Return the value of a ladder from the sum over the rungs in reach, in its memory."""
     offset = ladder.offset
     if isinstance(lowest, Tensor):

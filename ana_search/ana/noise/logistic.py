@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from ana_search.ana.noise.base import Ladder, NoiseFamily
+from ana_search.ana.elementwise import exp2, reached
+from ana_search.ana.noise.base import Ladder, NoiseFamily, Scalar, height, less, level
 
 __all__ = ["Logistic"]
 
@@ -21,8 +22,7 @@ class Logistic(NoiseFamily):
     def cdf_(self, z: Tensor) -> Tensor:
         """Return the sigmoid ``1 / (1 + exp(-z))``."""
         if torch.compiler.is_compiling() and z.dtype == torch.float32:
-            # In compiled code a power of two is twice as fast as an exponential.
-            return torch.reciprocal(1.0 + torch.exp2(z * -_LOG2_E))
+            return torch.reciprocal(1.0 + exp2((z * -_LOG2_E).clamp(_LEAST_POWER, -_LEAST_POWER)))
         return z.sigmoid_()
 
     def bell_(self, z: Tensor) -> Tensor:
@@ -46,38 +46,71 @@ class Logistic(NoiseFamily):
         return 1.0 / (1.0 + math.exp(-z))
 
     def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
-        """Return the sum of sigmoids; compiled code takes both of a ternary stair from one exponential."""
-        if not (torch.compiler.is_compiling() and ladder.rungs == 2):
-            return super().climb(y, ladder)
-        distance, near, far = _pair(y, ladder)
-        return ladder.offset + ladder.gain * (1.0 + torch.copysign((1.0 - far) / (1.0 + near + far), distance))
+        """Return the sum of sigmoids; compiled code takes both of a ternary stair from one power."""
+        if torch.compiler.is_compiling() and ladder.rungs == 2:
+            distance, p, q = _odds(y, ladder)
+            outward = (1.0 - q) / (1.0 + p + q)
+            centred = torch.where(distance >= 0.0, outward, -outward)
+            return height(centred, ladder.origin, ladder._replace(offset=ladder.offset + ladder.gain))
+        return super().climb(y, ladder)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the sum of densities, likewise."""
+        if torch.compiler.is_compiling() and ladder.rungs == 2:
+            _, p, q = _odds(y, ladder)
+            # Where the power was cut off the square is infinite: no slope, as it must be.
+            slope = (4.0 * q + p * (1.0 + q)) / (1.0 + p + q).square()
+            return gradient * slope * (ladder.gain / ladder.scale)
+        if ladder.rungs == 2 and not isinstance(ladder.scale, Tensor) and ladder.scale >= _LEAST_SCALE:
+            return _pair_slope(y, ladder).mul_(gradient)
+        return super().climb_backward(gradient, y, ladder)
+
+    def draw(self, y: Tensor, v: Tensor, ladder: Ladder) -> Tensor:
+        """Return a sample of `climb`; compiled code compares odds, which takes no division."""
         if not (torch.compiler.is_compiling() and ladder.rungs == 2):
-            return super().climb_backward(gradient, y, ladder)
-        _, near, far = _pair(y, ladder)
-        slope = (4.0 * far + near * (1.0 + far)) / (1.0 + near + far).square()
-        # Where the power was cut off the slope is less than 1e-17: none, or a tiny scale would make it large.
-        slope = torch.where(near < _CUT_OFF, slope, 0.0)
-        return gradient * slope * (ladder.gain / ladder.scale)
+            return super().draw(y, v, ladder)
+        distance, near, e = _nearer_odds(y, ladder)
+        below, above = near * (0.5 + 0.5 * v), 0.5 - 0.5 * v
+        outward = reached(above, below) + reached(above, below * e)
+        return level(torch.where(distance >= 0.0, outward, 2.0 - outward), y, ladder)
+
+
+def _pair_slope(y: Tensor, ladder: Ladder) -> Tensor:
+    """Return the sum of two densities whose centres are 1 apart, from one power and one division.
+
+    At a distance ``d`` from the middle, with ``E = exp(-|d| / scale)`` and ``C = 2 cosh(1 / (2 scale))``, multiplying
+    the sigmoids out gives ``P (C - (C**2 - 4) P) / scale`` with ``P = E / (1 + C E + E**2)``.
+    """
+    assert not isinstance(ladder.scale, Tensor)
+    steepness, c = ladder.gain / ladder.scale, 2.0 * math.cosh(0.5 / ladder.scale)
+    power = less(y, ladder.origin + 0.5).sub(ladder.shift).abs_().mul_(-_LOG2_E / ladder.scale).exp2_()
+    p = power.div_((power + c).mul_(power).add_(1.0))
+    return torch.add(p.new_tensor(c * steepness), p, alpha=(4.0 - c * c) * steepness).mul_(p)
 
 
 _LOG2_E = math.log2(math.e)
-_MOST_POWER = 60.0
-_CUT_OFF = 2.0**_MOST_POWER
+# For smaller ones the square of a hyperbolic cosine exceeds single precision.
+_LEAST_SCALE = 1.0 / 80.0
+_LEAST_POWER = -126.0
 
 
-def _pair(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the distance ``d`` from the middle of two rungs, and two terms that give the sum of both sigmoids.
+def _odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the distance from the middle of two rungs, and sum and product of the odds against their sigmoids.
 
-    With ``v = exp((1/2 - |d|) / scale)`` and ``e = exp(-1 / scale)`` the terms are ``p = v (1 + e)`` and
-    ``q = v**2 e``. The sum is ``1 ± (1 - q) / (1 + p + q)`` and its derivative by ``d / scale``
-    ``(4 q + p (1 + q)) / (1 + p + q)**2``: the sum and the product of the two odds, multiplied out.
+    With the odds ``v`` and ``v e`` of `_nearer_odds`, their sum ``p`` and their product ``q``, the sum of the sigmoids
+    is ``1 ± (1 - q) / (1 + p + q)`` and its derivative by the distance ``(4 q + p (1 + q)) / (1 + p + q)**2 / scale``.
     """
-    distance = (y - (ladder.origin + 0.5)) - ladder.shift
+    distance, v, e = _nearer_odds(y, ladder)
+    return distance, v * (1.0 + e), (v * e) * v
+
+
+def _nearer_odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Scalar]:
+    """Return the distance ``d`` from the middle, ``v = exp((1/2 - |d|) / scale)`` and ``e = exp(-1 / scale)``.
+
+    The odds against the two sigmoids are ``v`` and ``v e`` for a positive ``d``, for a negative one their inverses.
+    """
+    distance = y - (ladder.shift + (ladder.origin + 0.5))
     inverse = 1.0 / ladder.scale
-    # Where the power is cut off both sigmoids are flat to 1e-18, and its square does not overflow.
-    v = torch.exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp_max(_MOST_POWER))
+    v = exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp(_LEAST_POWER, -_LEAST_POWER))
     e = torch.exp(-inverse) if isinstance(inverse, Tensor) else math.exp(-inverse)
-    return distance, v * (1.0 + e), v * v * e
+    return distance, v, e
