@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from ana_search.study_file import load_study_file
 from tests.cli.test_analyse import STUDY, cells
 from tests.cli.test_commands import ana_search
 from tests.dashboard.stored import stored_study
 
 
+@pytest.mark.slow
 def test_the_missing_cells_are_run_and_nothing_else(tmp_path: Path) -> None:
     """A study that stopped half-way: `analyse --next` and `launch --confirm-factors` lead to the same twelve runs."""
     folder = tmp_path

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
-from ana_search.data import DATASETS, Source, augment, dataset_info, load_dataset
+from ana_search.data import DATASETS, Source, augment, dataset_info, digits, load_dataset
 from ana_search.data.coding import dyadic_coding
 from ana_search.errors import DataError
 from ana_search.plan import DataPlan
@@ -47,6 +48,15 @@ def test_digits_parts_are_disjoint_and_stratified() -> None:
     for part in (data.train, data.validation, data.test):
         counts = torch.bincount(data.labels[part], minlength=10)
         assert counts.max() - counts.min() <= max(4, 0.05 * len(part))
+
+
+def test_digits_are_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = digits.read_table()
+    wanted = load_digits()
+    assert np.array_equal(table[:, :-1].reshape(-1, 8, 8), wanted.images)
+    assert np.array_equal(table[:, -1], wanted.target)
+    monkeypatch.setattr(digits, "find_spec", lambda _name: None)  # as if a later version kept the file elsewhere
+    assert np.array_equal(digits.read_table(), table)
 
 
 def test_a_split_depends_on_the_data_section_alone() -> None:

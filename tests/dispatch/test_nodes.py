@@ -24,6 +24,7 @@ def cluster() -> Iterator[Cluster]:
     made.shutdown()
 
 
+@pytest.mark.slow
 def test_a_node_removed_in_the_middle_loses_no_finished_trial(cluster: Cluster, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()

@@ -4,11 +4,14 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from ana_search.errors import AnaSearchError
 from tests.runner.commands import Command, running, wait_until
 from tests.runner.studies import complete, trials_of, write_study
 
 
+@pytest.mark.slow
 def test_a_report_is_made_anew_until_the_study_is_finished(tmp_path: Path) -> None:
     write_study(tmp_path, "watched", training="epochs = 40")
 
