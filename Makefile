@@ -1,13 +1,19 @@
 # Two commands set the project up: `make quickstart` (a study, end to end) and `make test` (the suite).
 PYTHON ?= python3
 BIN := .venv/bin
-# Without compiling the twenty thousand modules of PyTorch and Ray, of which few are ever imported: that took half the time.
-QUICKLY := --quiet --disable-pip-version-check --no-compile
 CIFAR_ARCHIVE ?= ../shared/data/cifar10-jpeg.tar.xz
 
 # One thread per process: Ray's workers and pytest's share the cores between them.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED = 0
+
+# pip compiles twenty thousand modules one after the other, which takes half of its time: here all cores compile them,
+# but for the packages' own tests. Some files are templates and no Python.
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -e $(1)
+	$(BIN)/python -m compileall -q -j 0 -x '/tests?/' .venv/lib >/dev/null || true
+endef
 
 .PHONY: quickstart test test-slow lint install install-dev clean
 
@@ -31,14 +37,12 @@ install: .venv/.installed
 install-dev: .venv/.installed-dev
 
 .venv/.installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install $(QUICKLY) -e .
+	$(call install,.)
 	touch $@
 
 # What the tests need holds what a user needs: one installation, whichever is asked for first.
 .venv/.installed-dev: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install $(QUICKLY) -e ".[dev]"
+	$(call install,".[dev]")
 	touch .venv/.installed $@
 
 # The CIFAR-10 images that some tests and studies train on; without the archive those tests are skipped.
