@@ -67,6 +67,7 @@ def test_a_verdict_that_is_decided_leaves_nothing_to_run(folder: Path) -> None:
     assert "decided" in done.stderr
 
 
+@pytest.mark.slow
 def test_several_studies_and_no_study(folder: Path) -> None:
     (folder / "other.toml").write_text(STUDY.replace('"tiny"', '"other"'))
     for name in ("tiny", "other"):

@@ -55,6 +55,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(t
     assert list(status["failures"].values()) == [1]
 
 
+@pytest.mark.slow
 def test_a_training_run_that_always_kills_its_worker_is_given_up(tmp_path: Path, runs: Path) -> None:
     def kill(worker: str, trial: int, epoch: int) -> None:
         os.kill(process_of(worker), signal.SIGKILL)
@@ -126,6 +127,7 @@ def test_deterministic_gives_the_same_trials_whatever_the_timing(tmp_path: Path)
     assert studies[0] == studies[1]
 
 
+@pytest.mark.slow
 def test_a_study_is_extended_and_its_workers_changed(tmp_path: Path, runs: Path) -> None:
     spec = make_spec(tmp_path, study='sampler = "random"', space="alpha = {low = 0.5, high = 4.0}")
     assert launch(spec, trials=3, workers=1, runs=runs).finished == 3

@@ -83,7 +83,8 @@ def _pair_slope(y: Tensor, ladder: Ladder) -> Tensor:
     """
     assert not isinstance(ladder.scale, Tensor)
     steepness, c = ladder.gain / ladder.scale, 2.0 * math.cosh(0.5 / ladder.scale)
-    power = less(y, ladder.origin + 0.5).sub(ladder.shift).abs_().mul_(-_LOG2_E / ladder.scale).exp2_()
+    distance = less(less(y, ladder.origin), ladder.shift + 0.5)
+    power = distance.abs().mul_(-_LOG2_E / ladder.scale).exp2_()
     p = power.div_((power + c).mul_(power).add_(1.0))
     return torch.add(p.new_tensor(c * steepness), p, alpha=(4.0 - c * c) * steepness).mul_(p)
 
@@ -109,7 +110,7 @@ def _nearer_odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Scalar]:
 
     The odds against the two sigmoids are ``v`` and ``v e`` for a positive ``d``, for a negative one their inverses.
     """
-    distance = y - (ladder.shift + (ladder.origin + 0.5))
+    distance = less(y, ladder.origin) - (ladder.shift + 0.5)
     inverse = 1.0 / ladder.scale
     v = exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp(_LEAST_POWER, -_LEAST_POWER))
     e = torch.exp(-inverse) if isinstance(inverse, Tensor) else math.exp(-inverse)
