@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 import torch
 
 from ana_search.data import ImagePool
+from ana_search.dispatch.memory import keep_freed_memory
 from ana_search.dispatch.placement import PlacedImages
 from ana_search.dispatch.protocol import Done, Ended, Event, Failed, Job, Started, Stopped, Trained
 from ana_search.dispatch.work import StopWork, Workbench, describe, failure
@@ -33,6 +34,7 @@ class Worker:
     def __init__(self, slot: int, threads: int, gpu: bool) -> None:
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        keep_freed_memory()
         self._threads = threads
         self._bench = Workbench(describe(slot))
         self._stop = threading.Event()
