@@ -4,7 +4,8 @@
 
 Six planted truths under four conditions of a factorial (8 synchronisation levels x 4 shapes x 3 seeds), on 200 random
 trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). ``--only WORD``
-runs the conditions whose names hold the word; the JSON file keeps its rows of the others.
+runs the conditions whose names hold the word; the JSON file keeps its rows of the others. It is written after every
+case, and ``--resume`` goes on from it.
 """
 
 import argparse
@@ -99,13 +100,21 @@ def idle_factor(replications: int, seed: int) -> dict[str, float]:
     return {**{group: float(np.mean(changes)) for group, changes in moves.items()}, "replications": replications}
 
 
-def rows(replications: int, adaptive: int, only: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def rows(replications: int, adaptive: int, only: str, done: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Measure the cases that are not done, one after the other."""
     for number, (condition, (make, options)) in enumerate(CONDITIONS.items()):
         for case, truth in CASES.items() if only in condition else ():
-            yield condition, case, measure(make, truth, replications, 100 + number, **options)
+            if (condition, case) not in done:
+                row = measure(make, truth, replications, 100 + number, **options)
+                yield {"condition": condition, "case": case, **row}
     for number, (condition, make) in enumerate(ADAPTIVE.items()):
         for case in [*list(CASES)[:2], "nothing"] if only in condition else ():
-            yield condition, case, measure(make, CASES[case], adaptive, 200 + number, draws=300)
+            if (condition, case) not in done:
+                yield {
+                    "condition": condition,
+                    "case": case,
+                    **measure(make, CASES[case], adaptive, 200 + number, draws=300),
+                }
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -143,11 +152,13 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The new result with the old one's rows of the conditions that were not run again, in the usual order."""
-    order = [*CONDITIONS, *ADAPTIVE]
-    again = {row["condition"] for row in new["rows"]}
-    kept = [row for row in old["rows"] if row["condition"] not in again]
-    found = sorted([*kept, *new["rows"]], key=lambda row: order.index(row["condition"]))
+    """The new result with the old one's rows of the cases that were not run again, in the usual order."""
+    conditions, cases = [*CONDITIONS, *ADAPTIVE], list(CASES)
+    again = {(row["condition"], row["case"]) for row in new["rows"]}
+    kept = [row for row in old["rows"] if (row["condition"], row["case"]) not in again]
+    found = sorted(
+        [*kept, *new["rows"]], key=lambda row: (conditions.index(row["condition"]), cases.index(row["case"]))
+    )
     minutes = new["minutes"] + old["minutes"]
     return {**new, "rows": found, "idle_factor": new["idle_factor"] or old["idle_factor"], "minutes": minutes}
 
@@ -157,37 +168,53 @@ def main() -> None:
     parser.add_argument("--replications", type=int, default=200, help="tables a case")
     parser.add_argument("--adaptive-replications", type=int, default=200, help="adaptive searches a case")
     parser.add_argument("--only", default="", metavar="WORD", help="run the conditions whose names hold the word")
-    parser.add_argument("--json", type=Path, help="write the result here")
+    parser.add_argument("--json", type=Path, help="write the result here, after every case")
+    parser.add_argument("--resume", action="store_true", help="leave out the cases that the JSON file has")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     arguments = parser.parse_args()
+    if arguments.resume and not arguments.json:
+        parser.error("--resume goes on from the file of --json")
     began = time.monotonic()
-    found = []
-    for condition, case, row in rows(arguments.replications, arguments.adaptive_replications, arguments.only):
-        found.append({"condition": condition, "case": case, **row})
+    before: dict[str, Any] | None = None
+    if arguments.json and arguments.json.is_file() and (arguments.only or arguments.resume):
+        before = json.loads(arguments.json.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = []
+    idle: dict[str, float] = {}
+
+    def result() -> dict[str, Any]:
+        now = {
+            "command": f"OMP_NUM_THREADS=1 python benchmarks/calibration.py --replications {arguments.replications} "
+            f"--adaptive-replications {arguments.adaptive_replications}",
+            "machine": f"one core of {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__},"
+            f" scipy {scipy.__version__}, pandas {pd.__version__}, optuna {optuna.__version__}",
+            "finished": time.strftime("%Y-%m-%d"),
+            "minutes": (time.monotonic() - began) / 60,
+            "rows": found,
+            "idle_factor": idle,
+        }
+        return merged(before, now) if before else now
+
+    def save() -> None:
+        if arguments.json:
+            arguments.json.write_text(json.dumps(result(), indent=1) + "\n", encoding="utf-8")
+
+    done = {(row["condition"], row["case"]) for row in before["rows"]} if before and arguments.resume else set()
+    for row in rows(arguments.replications, arguments.adaptive_replications, arguments.only, done):
+        found.append(row)
+        save()
         cover = row["coverage"]
         print(
-            f"{time.monotonic() - began:7.0f} s  {condition:50s} {case:34s} coverage {cover['synchronisation']:.3f} "
-            f"{cover['shape']:.3f}  right {row['right']:.3f}  wrong {row['wrong']:.3f}  {row['reasons']}",
+            f"{time.monotonic() - began:7.0f} s  {row['condition']:50s} {row['case']:34s} "
+            f"coverage {cover['synchronisation']:.3f} {cover['shape']:.3f}  right {row['right']:.3f}  "
+            f"wrong {row['wrong']:.3f}  {row['reasons']}",
             flush=True,
         )
-    idle = idle_factor(max(20, arguments.replications), 300) if arguments.only in IDLE else {}
-    result = {
-        "command": f"OMP_NUM_THREADS=1 python benchmarks/calibration.py --replications {arguments.replications} "
-        f"--adaptive-replications {arguments.adaptive_replications}",
-        "machine": f"one core of {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__},"
-        f" scipy {scipy.__version__}, pandas {pd.__version__}, optuna {optuna.__version__}",
-        "finished": time.strftime("%Y-%m-%d"),
-        "minutes": (time.monotonic() - began) / 60,
-        "rows": found,
-        "idle_factor": idle,
-    }
-    print(json.dumps(idle))
-    if arguments.json:
-        if arguments.only and arguments.json.is_file():
-            result = merged(json.loads(arguments.json.read_text(encoding="utf-8")), result)
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if arguments.only in IDLE and not (before and arguments.resume and before["idle_factor"]):
+        idle = idle_factor(max(20, arguments.replications), 300)
+        save()
+        print(json.dumps(idle))
     if arguments.markdown:
-        arguments.markdown.write_text(markdown(result), encoding="utf-8")
+        arguments.markdown.write_text(markdown(result()), encoding="utf-8")
 
 
 if __name__ == "__main__":
