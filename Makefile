@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 CIFAR_ARCHIVE ?= ../shared/data/cifar10-jpeg.tar.xz
 
+# PyTorch is installed while the images are unpacked.
+MAKEFLAGS += --jobs=2
+
 # One thread per process: Ray's workers and pytest's share the cores between them.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED = 0

@@ -72,6 +72,7 @@ def test_two_half_gpu_trials_share_each_device(four_gpus: None) -> None:
         RayDispatcher(SlotRequest(9, cpus=0.4, gpus=0.5)).start()
 
 
+@pytest.mark.slow
 def test_a_slot_of_two_gpus_sees_two_and_a_slot_of_none_sees_none(four_gpus: None) -> None:
     with slots(SlotRequest(2, gpus=2)) as dispatcher:
         assert sorted(device for seen in devices(dispatcher) for device in seen.split(",")) == ["0", "1", "2", "3"]

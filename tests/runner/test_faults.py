@@ -105,6 +105,7 @@ def test_a_fault_of_the_users_network_fails_the_trial_for_good(
     assert any(reason in message for message in watcher.messages)
 
 
+@pytest.mark.slow
 def test_deterministic_gives_the_same_trials_whatever_the_timing(tmp_path: Path) -> None:
     spec = make_spec(
         tmp_path,
