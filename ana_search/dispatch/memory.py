@@ -15,8 +15,9 @@ def keep_freed_memory() -> bool:
     """Make the C library keep up to a gibibyte that this process frees, and return whether it could.
 
     By default glibc gives a large tensor's memory back to the kernel at once. A training run on a CPU frees and
-    allocates the same tensors at every step, and the kernel has to clear their pages every time: 35,000
-    page faults and more in a trial of the quickstart. Only glibc can be asked; elsewhere nothing changes. Numbers do not depend on it.
+    allocates the same tensors at every step, and the kernel has to clear their pages every time: 35,000 page faults
+    and more in a trial of the quickstart. Only glibc can be asked; elsewhere nothing changes. Numbers do not depend
+    on it.
     """
     if not sys.platform.startswith("linux"):
         return False
