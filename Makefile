@@ -3,9 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 CIFAR_ARCHIVE ?= ../shared/data/cifar10-jpeg.tar.xz
 
-# PyTorch is installed while the images are unpacked.
-MAKEFLAGS += --jobs=2
-
 # One thread per process: Ray's workers and pytest's share the cores between them.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED = 0
@@ -18,17 +15,17 @@ define install
 	$(BIN)/python -m compileall -q -j 0 -x '/tests?/' .venv/lib >/dev/null || true
 endef
 
-.PHONY: quickstart test test-slow lint install install-dev clean
+.PHONY: quickstart test test-slow ready lint install install-dev clean
 
 quickstart: .venv/.installed
 	$(BIN)/ana-search launch studies/quickstart.toml --workers 2
 	$(BIN)/ana-search export studies/quickstart.toml --top 1 --out results/quickstart/models
 	$(BIN)/ana-search analyse studies/quickstart.toml --out results/quickstart
 
-test: .venv/.installed-dev data/cifar10-jpeg
+test: ready
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
-test-slow: .venv/.installed-dev data/cifar10-jpeg
+test-slow: ready
 	$(BIN)/pytest -m "slow and not gpu"
 
 lint: .venv/.installed-dev
@@ -47,6 +44,10 @@ install-dev: .venv/.installed-dev
 .venv/.installed-dev: pyproject.toml
 	$(call install,".[dev]")
 	touch .venv/.installed $@
+
+# PyTorch is installed while the images are unpacked.
+ready:
+	@$(MAKE) --no-print-directory --jobs=2 .venv/.installed-dev data/cifar10-jpeg
 
 # The CIFAR-10 images that some tests and studies train on; without the archive those tests are skipped.
 data/cifar10-jpeg:

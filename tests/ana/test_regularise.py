@@ -1,5 +1,7 @@
 """The autograd function against the slow reference, SciPy's integrals and samples."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, regularise
+from ana_search.ana.strategies import STRATEGIES, Strategy
 from tests.ana import reference
 from tests.ana.reference import CHECKS, STAIRS, arguments, noises, scaled, stairs
 
-STRATEGIES = ["expectation", "mode", "random"]
 families = pytest.mark.parametrize("family", NOISE_FAMILIES)
 strategies = pytest.mark.parametrize("strategy", STRATEGIES)
 
@@ -21,10 +23,10 @@ def value_and_gradient(
     stair: StairFunction,
     forward: Noise,
     backward: Noise | None = None,
-    strategy: str = "expectation",
+    strategy: Strategy = "expectation",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     leaf = x.clone().requires_grad_()
-    y = regularise(leaf, stair, forward, backward, strategy=strategy)  # type: ignore[arg-type]  # a parameter
+    y = regularise(leaf, stair, forward, backward, strategy=strategy)
     y.sum().backward()
     assert leaf.grad is not None
     return y.detach(), leaf.grad
@@ -48,7 +50,7 @@ def test_expectation_and_gradient_agree_with_the_reference(stair: StairFunction,
 @CHECKS
 @given(stairs(), noises(st.floats(0.1, 2.0)), noises(st.floats(0.1, 2.0)), st.sampled_from(STRATEGIES))
 def test_the_gradient_is_that_of_the_backward_noise(
-    stair: StairFunction, forward: Noise, backward: Noise, strategy: str
+    stair: StairFunction, forward: Noise, backward: Noise, strategy: Strategy
 ) -> None:
     forward, backward = scaled(forward, stair), scaled(backward, stair)
     x = arguments(stair)
@@ -143,8 +145,8 @@ def test_mode_and_random_never_leave_the_levels(stair: StairFunction, noise: Noi
     noise = scaled(noise, stair)
     x = arguments(stair).to(dtype)
     levels = torch.tensor(stair.scaled_levels, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
-    for strategy in ("mode", "random"):
-        value = regularise(x, stair, noise, strategy=strategy)  # type: ignore[arg-type]  # one of two
+    for strategy in STRATEGIES[1:]:
+        value = regularise(x, stair, noise, strategy=strategy)
         assert value.dtype == dtype
         assert torch.isin(value, levels.to(dtype)).all()
 
@@ -165,7 +167,7 @@ def test_the_mode_is_the_most_probable_level(stair: StairFunction, noise: Noise)
 @strategies
 @families
 @pytest.mark.parametrize("name", STAIRS)
-def test_no_spread_is_the_exact_stair_and_no_gradient(name: str, family: str, strategy: str) -> None:
+def test_no_spread_is_the_exact_stair_and_no_gradient(name: str, family: str, strategy: Strategy) -> None:
     stair = STAIRS[name]
     x = torch.cat([arguments(stair), torch.tensor(stair.scaled_thresholds, dtype=torch.float64)])
     value, gradient = value_and_gradient(x, stair, Noise(family), strategy=strategy)
@@ -177,9 +179,13 @@ def test_no_spread_is_the_exact_stair_and_no_gradient(name: str, family: str, st
 
 @strategies
 @families
-def test_noise_that_vanishes_leads_to_the_stair(family: str, strategy: str) -> None:
-    stair = StairFunction.for_network(4)
-    x = arguments(stair)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bits", ["ternary", 4])
+def test_noise_that_vanishes_leads_to_the_stair(
+    bits: int | Literal["ternary"], dtype: torch.dtype, family: str, strategy: Strategy
+) -> None:
+    stair = StairFunction.for_network(bits)
+    x = torch.cat([arguments(stair), torch.tensor(stair.scaled_thresholds)]).to(dtype)
     away = (x - torch.tensor(stair.scaled_thresholds)[:, None]).abs().amin(0) > 1e-6
     for spread in (1e-9, 1e-19, 1e-25, 1e-42, 5e-324):
         value, gradient = value_and_gradient(x, stair, Noise(family, 0.0, spread), strategy=strategy)
@@ -188,7 +194,7 @@ def test_noise_that_vanishes_leads_to_the_stair(family: str, strategy: str) -> N
 
 
 @strategies
-def test_tensors_for_mean_and_spread_are_numbers(strategy: str) -> None:
+def test_tensors_for_mean_and_spread_are_numbers(strategy: Strategy) -> None:
     stair = StairFunction.ternary()
     x = arguments(stair)
     numbers = Noise("logistic", 0.25, 0.5)
@@ -204,7 +210,7 @@ def test_tensors_for_mean_and_spread_are_numbers(strategy: str) -> None:
 
 @strategies
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
-def test_shape_dtype_and_memory_format_are_kept(strategy: str, dtype: torch.dtype) -> None:
+def test_shape_dtype_and_memory_format_are_kept(strategy: Strategy, dtype: torch.dtype) -> None:
     stair, noise = StairFunction.for_network(4), Noise("normal", 0.0, 0.1)
     image = torch.randn(2, 3, 5, 7).to(dtype)
     for x in (
@@ -217,19 +223,19 @@ def test_shape_dtype_and_memory_format_are_kept(strategy: str, dtype: torch.dtyp
         image[:, :1].expand(2, 4, 5, 7),
     ):
         leaf = x.detach().requires_grad_()
-        y = regularise(leaf, stair, noise, strategy=strategy)  # type: ignore[arg-type]  # a parameter
+        y = regularise(leaf, stair, noise, strategy=strategy)
         y.float().sum().backward()
         assert leaf.grad is not None
         assert (y.shape, y.dtype, leaf.grad.dtype) == (x.shape, dtype, dtype)
         if x is image or (x.is_contiguous(memory_format=torch.channels_last) and x.dim() == 4):
             assert y.stride() == x.stride()
         if strategy != "random":
-            plain = regularise(x.contiguous(), stair, noise, strategy=strategy)  # type: ignore[arg-type]  # ditto
+            plain = regularise(x.contiguous(), stair, noise, strategy=strategy)
             assert torch.equal(plain, y)
 
 
 @strategies
-def test_blocks_are_invisible(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_invisible(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
     stair, noise = StairFunction.ternary(), Noise("triangular", 0.0, 0.6)
     x = torch.randn(2, 3, 40, 50).to(memory_format=torch.channels_last)
     weight = torch.randn(2, 3, 40, 50)
@@ -237,7 +243,7 @@ def test_blocks_are_invisible(strategy: str, monkeypatch: pytest.MonkeyPatch) ->
     def run() -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(11)
         leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
-        y = regularise(leaf, stair, noise, strategy=strategy)  # type: ignore[arg-type]  # a parameter
+        y = regularise(leaf, stair, noise, strategy=strategy)
         (y * weight).sum().backward()
         assert leaf.grad is not None
         return y.detach(), leaf.grad
@@ -286,7 +292,7 @@ def test_numbers_that_are_none_are_passed_on() -> None:
         for family in NOISE_FAMILIES:
             for strategy in STRATEGIES:
                 noise = Noise(family, 0.0, 0.5)
-                value = regularise(x, stair, noise, strategy=strategy)  # type: ignore[arg-type]  # one of three
+                value = regularise(x, stair, noise, strategy=strategy)
                 assert torch.isnan(value).tolist() == [True, False]
 
 

@@ -1,5 +1,7 @@
 """Replicates: innermost in a grid, added to a study that has some, and never the same number twice."""
 
+from typing import Any
+
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution
@@ -13,7 +15,7 @@ from tests.conftest import MakeStudy
 FACTORS = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "same_start", "partition"]'
 
 
-def _trials(spec: StudySpec, replicates: list[tuple[dict[str, str], int]]) -> list[FrozenTrial]:
+def _trials(spec: StudySpec, replicates: list[tuple[dict[str, Any], int]]) -> list[FrozenTrial]:
     """Return finished trials with these parameters and replicate numbers."""
     known: dict[str, BaseDistribution] = distributions(spec)
     study = optuna.create_study()
@@ -30,7 +32,7 @@ def _trials(spec: StudySpec, replicates: list[tuple[dict[str, str], int]]) -> li
     return study.trials
 
 
-def _taken(queue: Queue) -> list[tuple[dict[str, object], int | None]]:
+def _taken(queue: Queue) -> list[tuple[dict[str, Any], int | None]]:
     """Return the parameters and the replicates of all requests until the queue has no more of its own."""
     taken = []
     while (request := queue.take()) is not None and request.params is not None:
@@ -45,7 +47,7 @@ def test_replicates_of_a_cell_follow_each_other(make_study: MakeStudy) -> None:
 
 def test_more_seeds_add_the_missing_replicates_of_every_cell(make_study: MakeStudy) -> None:
     spec = make_study(FACTORS, 'sampler = "grid"\nseeds = 2')
-    run = _trials(spec, [(dict(cell), replicate) for cell in grid(spec) for replicate in range(2)])  # type: ignore[arg-type]  # words alone
+    run = _trials(spec, [(dict(cell), replicate) for cell in grid(spec) for replicate in range(2)])
     assert _taken(Queue(spec, run)) == []
     more = make_study(FACTORS, 'sampler = "grid"\nseeds = 4')
     assert _taken(Queue(more, run)) == [(cell, replicate) for cell in grid(more) for replicate in (2, 3)]
