@@ -64,6 +64,20 @@ def test_the_gradient_is_that_of_the_backward_noise(
 
 @families
 @pytest.mark.parametrize("name", STAIRS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_value_is_the_same_to_the_bit_with_and_without_a_gradient(
+    name: str, family: str, dtype: torch.dtype
+) -> None:
+    stair = STAIRS[name]
+    for spread in (0.05, 0.5, 1.4, 30.0):
+        noise = Noise(family, 0.125 * stair.quantum, spread * stair.quantum)
+        x = arguments(stair, 2000).to(dtype)
+        value, _ = value_and_gradient(x, stair, noise)
+        assert torch.equal(value, regularise(x, stair, noise))
+
+
+@families
+@pytest.mark.parametrize("name", STAIRS)
 def test_single_precision_agrees_to_a_millionth(name: str, family: str) -> None:
     stair = STAIRS[name]
     for spread in (0.05, 0.3, 0.5, 1.4, 30.0):

@@ -20,9 +20,9 @@ class Triangular(NoiseFamily):
     reach = 1.0
 
     def cdf_(self, z: Tensor) -> Tensor:
-        """Return ``1/2 + z (1 - |z| / 2)`` with ``z`` clipped to [-1, 1]."""
-        z.clamp_(-1.0, 1.0)
-        return z.mul_(z.abs().mul_(-0.5).add_(1.0)).add_(0.5)
+        """Return ``1/2 + z (2 - |z|) / 2`` with ``z`` clipped to [-1, 1]."""
+        # Training keeps the density and evaluation does not: both must round alike.
+        return self.cdf_and_density_(z)[0]
 
     def bell_(self, z: Tensor) -> Tensor:
         """Return ``max(1 - |z|, 0)``."""
