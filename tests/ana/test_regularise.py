@@ -56,8 +56,8 @@ def test_the_gradient_is_that_of_the_backward_noise(
     x = arguments(stair)
     value, gradient = value_and_gradient(x, stair, forward, backward, strategy)
     _, alone = value_and_gradient(x, stair, backward)
-    # A noise of its own is not computed together with the value, and may differ in the last digit.
-    assert torch.allclose(gradient, alone, rtol=1e-13, atol=1e-15)
+    # A noise of its own is not computed together with the value, and may differ in the last digits.
+    assert torch.allclose(gradient, alone, rtol=1e-11, atol=1e-13 * max(1.0, float(alone.abs().max())))
     if strategy == "expectation":
         assert torch.equal(value, value_and_gradient(x, stair, forward)[0])
 
