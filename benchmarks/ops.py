@@ -1,6 +1,7 @@
 """Cost of the noisy stair, forward and backward, relative to `torch.nn.functional.hardtanh`.
 
     OMP_NUM_THREADS=1 python benchmarks/ops.py [--runs 9] [--mode eager|compiled|both] [--resident] [--json FILE]
+    python benchmarks/ops.py --device cuda --size 64000000 [--runs 9] [--mode eager|compiled|both]
 
 One thread, 4 million float32, CPU time. Every case runs once a round, so that a disturbance of the machine meets
 them all; the ratio is that of the medians, to eager hardtanh. Each compiled case takes mean and spread as 0-d
@@ -8,6 +9,8 @@ tensors, as the layers do. Brevitas's ternary activation is measured when `brevi
 
 Hardtanh spends more time on the page faults of its two results than on computing them, as long as the C library
 gives freed memory back. `--resident` makes it keep the memory (glibc only): then computing alone is compared.
+
+On a GPU the time is the device's, between two events, and eager cases take mean and spread as tensors too.
 """
 
 import argparse
@@ -30,6 +33,14 @@ from ana_search.ana.strategies import STRATEGIES
 
 Function = Callable[[Tensor], Tensor]
 BASE = "hardtanh"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a case runs, and whether it takes its numbers as tensors."""
+
+    device: str
+    tensors: bool
 
 
 @dataclass(frozen=True)
@@ -58,18 +69,20 @@ class Row:
         return self.bound is None or self.ratio_to_eager <= self.bound
 
 
-def noisy(stair: StairFunction, family: str, strategy: str, spread: float, *, tensors: bool) -> Function:
+def noisy(stair: StairFunction, family: str, strategy: str, spread: float, place: Place) -> Function:
     mean: float | Tensor = 0.0
     width: float | Tensor = spread * stair.quantum
     most = None
-    if tensors:
-        mean, width, most = torch.tensor(mean), torch.tensor(width), width
+    if place.tensors:
+        most = width
+        mean, width = torch.tensor(mean, device=place.device), torch.tensor(width, device=place.device)
     noise = Noise(family, mean, width, most=most)
     return lambda x: regularise(x, stair, noise, strategy=strategy)
 
 
-def cases(mode: str, spread: float) -> list[Case]:
+def cases(mode: str, spread: float, device: str) -> list[Case]:
     in_graph = mode == "compiled"
+    place = Place(device, tensors=in_graph or device != "cpu")
     found = [Case(BASE, lambda x: hardtanh(x))]
     for family in NOISE_FAMILIES:
         for strategy in STRATEGIES:
@@ -77,9 +90,9 @@ def cases(mode: str, spread: float) -> list[Case]:
                 bound = 3.5 if family == "normal" else 2.0
             else:
                 bound = 2.0 if (family, strategy) == ("uniform", "expectation") else 5.0
-            function = noisy(StairFunction.ternary(), family, strategy, spread, tensors=in_graph)
+            function = noisy(StairFunction.ternary(), family, strategy, spread, place)
             found.append(Case(f"{family}/{strategy}", function, bound))
-    eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, tensors=in_graph)
+    eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, place)
     found.append(Case("8-bit uniform/expectation", eight))
     ste = Noise("uniform", spread=0.5)
     found.append(Case("ternary STE", lambda x: regularise(x, StairFunction.ternary(), Noise("uniform"), ste)))
@@ -111,17 +124,24 @@ def compiled(case: Case) -> Function:
 def once(function: Function, x: Tensor, gradient: Tensor) -> float:
     """Return the milliseconds of one forward and one backward pass."""
     x.grad = None
+    if x.is_cuda:
+        start_event, end_event = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start_event.record()
+        function(x).backward(gradient)
+        end_event.record()
+        torch.cuda.synchronize()
+        return float(start_event.elapsed_time(end_event))
     start = time.process_time()
     function(x).backward(gradient)
     return 1e3 * (time.process_time() - start)
 
 
-def measure(mode: str, runs: int, size: int, spread: float) -> list[Row]:
+def measure(mode: str, runs: int, size: int, spread: float, device: str) -> list[Row]:
     torch.manual_seed(0)
-    x = torch.randn(size, requires_grad=True)
-    gradient = torch.randn(size)
+    x = torch.randn(size, device=device, requires_grad=True)
+    gradient = torch.randn(size, device=device)
     todo = [Case("eager " + BASE, hardtanh)] if mode == "compiled" else []
-    for case in cases(mode, spread):
+    for case in cases(mode, spread, device):
         function = compiled(case) if mode == "compiled" else case.function
         todo.append(Case(case.name, function, case.bound))
     for case in todo:
@@ -155,6 +175,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=4_000_000)
     parser.add_argument("--spread", type=float, default=0.5)
     parser.add_argument("--mode", choices=("eager", "compiled", "both"), default="both")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--resident", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
@@ -164,7 +185,7 @@ def main() -> int:
     rows: list[Row] = []
     for mode in ("eager", "compiled"):
         if options.mode in (mode, "both"):
-            rows += measure(mode, options.runs, options.size, options.spread)
+            rows += measure(mode, options.runs, options.size, options.spread, options.device)
     print(f"{'mode':9} {'case':26} {'ms':>7} {'fastest':>8} {'ratio':>6} {'own':>6}  bound")
     for row in rows:
         bound = "" if row.bound is None else f"{row.bound:5.2f} {'' if row.kept else 'EXCEEDED'}"

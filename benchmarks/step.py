@@ -1,13 +1,16 @@
 """Cost of one training step of the ternary VGG8, relative to the same float network with hard tanh.
 
     OMP_NUM_THREADS=1 python benchmarks/step.py [--runs 9] [--widths 16 64] [--batch 128] [--parts] [--json FILE]
+    python benchmarks/step.py --device cuda --widths 128 --batch 256 [--precision bfloat16] [--compile]
 
 One thread, CPU time, random images of CIFAR-10's size. A step is what `ana_search.train` does in one: the annealer
 sets the noise, forward, loss, backward, optimiser (Adam). All networks take one step a round, so that a disturbance
 of the machine meets them all; the ratio is that of the medians. `--parts` prints where the time of a step goes.
+On a GPU a round takes ten steps of each network, by wall clock: what the host needs to start the kernels counts too.
 """
 
 import argparse
+import copy
 import json
 import platform
 import statistics
@@ -28,6 +31,7 @@ from ana_search.training.optimiser import make_optimiser
 BASE = "float, hard tanh"
 BOUND = 1.5
 SETTINGS = TrainingSettings(epochs=1)
+ON_GPU = 10  # steps in a measurement
 
 # What is bounded is the reference: the first one. The others show what else costs.
 SCHEDULES = {
@@ -59,18 +63,21 @@ class Row:
 class Step:
     """One network with its optimiser."""
 
-    def __init__(self, network: nn.Module, schedule: LayerSchedule | None) -> None:
+    def __init__(self, network: nn.Module, schedule: LayerSchedule | None, options: argparse.Namespace) -> None:
         self.annealer: Annealer | None = None
         if schedule is not None:
             network = quantise(network)
             self.annealer = Annealer(network, [schedule] * len(quantised_layers(network)))
-        self.network = network.train().to(memory_format=torch.channels_last)
-        self.optimiser = make_optimiser(self.network, SETTINGS)
+        network = network.train().to(options.device).to(memory_format=torch.channels_last)
+        self.optimiser = make_optimiser(network, SETTINGS)
+        self.network = torch.compile(network) if options.compile else network
+        self.device, self.lower = options.device, options.precision == "bfloat16"
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         if self.annealer is not None:
             self.annealer.set(0.1)
-        loss = functional.cross_entropy(self.network(images), labels)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.lower):
+            loss = functional.cross_entropy(self.network(images).float(), labels)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimiser.step()
@@ -78,24 +85,32 @@ class Step:
 
 def once(step: Callable[[Tensor, Tensor], None], images: Tensor, labels: Tensor) -> float:
     """Return the milliseconds of one step."""
+    if images.is_cuda:
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(ON_GPU):
+            step(images, labels)
+        torch.cuda.synchronize()
+        return 1e3 * (time.perf_counter() - start) / ON_GPU
     start = time.process_time()
     step(images, labels)
     return 1e3 * (time.process_time() - start)
 
 
-def measure(width: int, batch: int, runs: int, parts: bool) -> list[Row]:
+def measure(width: int, options: argparse.Namespace) -> list[Row]:
     torch.manual_seed(0)
-    images = torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(10, (batch,))
+    images = torch.randn(options.batch, 3, 32, 32).contiguous(memory_format=torch.channels_last).to(options.device)
+    labels = torch.randint(10, (options.batch,)).to(options.device)
     network = NETWORKS["vgg8"]((3, 32, 32), 10, width=width)
-    steps = {BASE: Step(network, None)} | {name: Step(network, one) for name, one in SCHEDULES.items()}
+    schedules: dict[str, LayerSchedule | None] = {BASE: None, **SCHEDULES}
+    steps = {name: Step(copy.deepcopy(network), one, options) for name, one in schedules.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         once(step, images, labels)
-    for _ in range(runs):
+    for _ in range(options.runs):
         for name, step in steps.items():
             times[name].append(once(step, images, labels))
-    if parts:
+    if options.parts:
         for name in (BASE, next(iter(SCHEDULES))):
             with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
                 steps[name](images, labels)
@@ -113,11 +128,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [row for width in options.widths for row in measure(width, options.batch, options.runs, options.parts)]
+    rows = [row for width in options.widths for row in measure(width, options)]
     print(f"{'width':>5} {'network':22} {'ms':>8} {'fastest':>8} {'ratio':>6}  bound")
     for row in rows:
         bound = "" if row.bound is None else f"{row.bound:5.2f} {'' if row.kept else 'EXCEEDED'}"

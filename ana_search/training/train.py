@@ -25,6 +25,7 @@ from ana_search.training.result import EpochReport, TrainingResult
 __all__ = ["train"]
 
 _GAP_IMAGES = 64  # images that the regularisation gap is measured on
+_CHECKPOINT_SHARE = 0.01  # of the time, that checkpoints may take
 
 
 def train(
@@ -43,9 +44,10 @@ def train(
 
     Args:
         plan: everything there is to know about the run.
-        report: called after every epoch, and after the checkpoint was written. What it raises ends the run.
+        report: called after every epoch. What it raises ends the run, and the checkpoint is of that epoch then.
         dataset: the plan's data set, where it is in memory already (default: it is loaded).
-        checkpoint: a file to write after every epoch but the last, and to go on from if it holds this plan.
+        checkpoint: a file to go on from if it holds this plan, written after the first epoch and then after as many
+            as leave it a hundredth of the time, but never after the last.
         device: where to train (default: the first CUDA device that is visible, else the CPU).
 
     Raises:
@@ -66,14 +68,17 @@ def train(
             history, states = restored
             set_states(states, chosen, run.streams)
             began -= history[-1].seconds
+        keeper = _Keeper(checkpoint, run, history)
         while len(history) < plan.training.epochs:
             history.append(run.epoch(len(history), began))
-            if checkpoint is not None and len(history) < plan.training.epochs:
-                states = get_states(chosen, run.streams)
-                save_checkpoint(checkpoint, plan, network, run.optimiser, history, states)
-            if report is not None:
-                with undisturbed(chosen):
-                    report(history[-1])
+            keeper.keep_if_due()
+            try:
+                if report is not None:
+                    with undisturbed(chosen):
+                        report(history[-1])
+            except BaseException:
+                keeper.keep()
+                raise
     return TrainingResult(history[-1].accuracy, history, network.eval(), time.monotonic() - began)
 
 
@@ -147,3 +152,28 @@ class _Run:
         torch.autograd.backward(loss)
         self.optimiser.step()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).double().mean()
+
+
+class _Keeper:
+    """Writes the checkpoints of a run: after a quick epoch they would take longer than they can save."""
+
+    def __init__(self, path: Path | None, run: _Run, history: list[EpochReport]) -> None:
+        self._path, self._run, self._history = path, run, history
+        self._kept = 0
+        self._due = time.monotonic()
+
+    def keep_if_due(self) -> None:
+        """Write a checkpoint, unless the last one was too short a while ago for what it cost."""
+        if time.monotonic() >= self._due:
+            self.keep()
+
+    def keep(self) -> None:
+        """Write a checkpoint of the last epoch, unless that is there or there is nothing left to train."""
+        run, epochs = self._run, len(self._history)
+        if self._path is None or epochs in (self._kept, run.plan.training.epochs):
+            return
+        began = time.monotonic()
+        states = get_states(run.device, run.streams)
+        save_checkpoint(self._path, run.plan, run.network, run.optimiser, self._history, states)
+        self._kept, ended = epochs, time.monotonic()
+        self._due = ended + (ended - began) / _CHECKPOINT_SHARE

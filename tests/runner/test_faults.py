@@ -47,7 +47,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(t
     (again,) = [trial for trial in trials if trial.user_attrs.get("retry_of") == 1]
     assert again.user_attrs["attempt"] == 2
     epochs = [epoch for trial, epoch in watcher.epochs if trial == again.number]
-    assert epochs[0] >= 3, "it began anew"
+    assert epochs[0] >= 2, "it began anew"
     assert epochs[-1] == 40
     assert complete(trials)[-1].user_attrs["worker"] != f"1@x:{killed[0]}"
     status = study_status("faults", runs=runs)

@@ -1,12 +1,14 @@
 """The plan is the only input: nothing that happens around a run changes a bit of it, and it changes nothing."""
 
 import dataclasses
+import importlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from ana_search.ana import quantised_layers
 from ana_search.data import load_dataset
 from ana_search.plan import TrainingPlan
 from ana_search.training import EpochReport, build, train
-from ana_search.training.checkpoint import load_checkpoint
+from ana_search.training.checkpoint import load_checkpoint, save_checkpoint
 from ana_search.training.optimiser import make_optimiser
 from ana_search.training.random_state import seeded, stream
 from tests.training.plans import Stop, digits_plan, numbers, stop_after, with_settings
@@ -141,6 +143,23 @@ def test_time_before_an_interruption_counts(tmp_path: Path) -> None:
     seconds = [report.seconds for report in resumed.history]
     assert seconds == sorted(seconds)
     assert resumed.seconds >= seconds[-1] > 1.0
+
+
+def test_checkpoints_take_no_more_than_their_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+
+    def save_slowly(*words: Any) -> None:
+        time.sleep(0.3)
+        kept.append(len(words[4]))
+        save_checkpoint(*words)
+
+    monkeypatch.setattr(importlib.import_module("ana_search.training.train"), "save_checkpoint", save_slowly)
+    plan = digits_plan(epochs=6)
+    with pytest.raises(Stop):
+        train(plan, stop_after(4), checkpoint=tmp_path / "c.pt")
+    assert kept == [1, 4]  # the first, and that of the epoch that was stopped after
+    resumed = train(plan, checkpoint=tmp_path / "c.pt")
+    assert numbers(resumed.history) == numbers(train(plan).history)
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
