@@ -1,18 +1,32 @@
-"""Counter-based random numbers: functions of a key and of each element's index, the same in blocks and threads."""
+"""Uniform random numbers, most of them counter-based: functions of a key and of each element's index."""
 
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-__all__ = ["Key", "draw_key", "hashed_uniform", "random_uniform"]
+__all__ = ["Key", "Source", "draw_key", "hashed_uniform", "random_source", "random_uniform"]
 
 Key = tuple[Tensor, Tensor]
 """Two random 32-bit integers (0-d tensors) that seed one call."""
 
+Source = Key | torch.Generator
+"""Where the numbers of one call come from."""
+
 # Odd multipliers of the mixer, as signed 32-bit integers.
 _MIX_1 = 0x7FEB352D
 _MIX_2 = 0x846CA68B - 2**32
+
+
+def random_source(device: torch.device, generator: torch.Generator | None = None) -> Source:
+    """Return where the numbers of one call on ``device`` come from: a new key or, on a GPU, the generator itself.
+
+    ``generator`` (default: torch's own for the device) advances. A GPU draws all numbers in one kernel, but for
+    compiled code, which hashes where it needs them.
+    """
+    if device.type == "cuda" and not torch.compiler.is_compiling():
+        return torch.cuda.default_generators[device.index or 0] if generator is None else generator
+    return draw_key(device, generator)
 
 
 def draw_key(device: torch.device, generator: torch.Generator | None = None) -> Key:
@@ -23,17 +37,22 @@ def draw_key(device: torch.device, generator: torch.Generator | None = None) -> 
     return first, second
 
 
-def random_uniform(like: Tensor, key: Key, start: int = 0) -> Tensor:
+def random_uniform(like: Tensor, source: Source, start: int = 0) -> Tensor:
     """Return numbers uniform on (-1, 1), one for each element of ``like``, in its shape, dtype and memory format.
 
     Eager code on a CPU hashes a table of 2**18 numbers once; for every key and every 2**18 elements, the table is
     then mapped by ``a h + b (mod 2**32)`` with an odd ``a`` and a ``b`` of their own. Within the table that keeps
     independent numbers independent; two maps of one number are independent in pairs, as in multiply-shift hashing
     (Dietzfelbinger, "Universal hashing and k-wise independent random variables via integer arithmetic without
-    primes", 1996). It takes two operations instead of ten. Elsewhere this is `hashed_uniform`.
+    primes", 1996). It takes two operations instead of ten. Elsewhere this is
+    `hashed_uniform`, or what the generator draws.
 
     ``start`` is the index, in memory order, of the first element.
     """
+    if isinstance(source, torch.Generator):
+        dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+        return torch.empty_like(like, dtype=dtype).uniform_(_LEAST, 1.0, generator=source)
+    key = source
     if torch.compiler.is_compiling() or like.device.type != "cpu":
         return hashed_uniform(like, key, start)
     table, n = _table(), like.numel()
@@ -92,6 +111,7 @@ def _indices(n: int, device: torch.device) -> Tensor:
 
 
 _KEPT = 1 << 18
+_LEAST = -1.0 + 2.0**-24
 
 
 @lru_cache(maxsize=1)

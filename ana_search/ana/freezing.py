@@ -22,12 +22,15 @@ def frozen_mask(like: Tensor, fraction: Tensor, time: Tensor, seed: int) -> Tens
 
     Args:
         like: tensor that gives shape and device.
-        fraction: 0-d tensor in [0, 1]: expected fraction of frozen elements.
-        time: 0-d tensor, the moment as a fraction of the annealing budget.
+        fraction: 0-d tensor in [0, 1]: expected fraction of frozen elements; on the CPU, or where ``like`` is.
+        time: 0-d tensor, the moment as a fraction of the annealing budget; likewise.
         seed: integer that sets this mask apart from others.
     """
     shape = torch.empty_like(like, dtype=torch.float32, requires_grad=False)
-    first, second = _key(seed, like.device)
+    # A GPU takes single numbers from the CPU with each kernel; compiled code has them on the device.
+    place = like.device if torch.compiler.is_compiling() else time.device
+    fraction, time = fraction.to(place), time.to(place)
+    first, second = _key(seed, place)
     phase = hashed_uniform(shape, (first, second)) * 0.5 + 0.5
     draw = torch.floor(time * REFRESHES + phase).to(torch.int32)
     lot = hashed_uniform(shape, (second, (draw + 1) * _STRIDE)) * 0.5 + 0.5

@@ -88,7 +88,7 @@ def _bisect(reached: Callable[[float], bool], low: float, high: float) -> float:
 def mode_thresholds_of_tensor(scale: Tensor, stair: StairFunction, family: NoiseFamily) -> Tensor:
     """Return `mode_thresholds` for a 0-d tensor, as a float64 tensor on its device; compiled code calls it.
 
-    The solution is found on the host: on a GPU this waits for the value of ``scale``.
+    The solution is found on the host: a scale on a GPU is waited for.
     """
     levels, thresholds = list(stair.levels), list(stair.thresholds)
     result: Tensor = _solve_for_tensor(scale, family.name, levels, thresholds, stair.quantum)

@@ -21,6 +21,8 @@ class Quantiser(nn.Module):
     A fresh quantiser has no forward noise and a static uniform backward noise of spread 1/2: the clipped
     straight-through estimator. What changes from step to step is kept in 0-d float32 buffers, so that changing
     it compiles nothing anew; they are not in the state dict, because the annealer derives them from the step.
+    They stay on the CPU wherever the network goes: a GPU is then given plain numbers with each kernel, instead of
+    a kernel of its own for every product of two numbers.
 
     Args:
         stair: the stair.
@@ -86,13 +88,10 @@ class Quantiser(nn.Module):
         return f"levels={len(self.stair.levels)}, quantum={self.stair.quantum:g}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move the buffers with the network, but leave them in float32 whatever its precision."""
+        """Leave the buffers on the CPU and in float32, whatever the network's device and precision."""
         before: dict[str, Any] = dict(self._buffers)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        for name, old in before.items():
-            moved = getattr(self, name)
-            if moved.dtype != old.dtype:
-                setattr(self, name, old.to(moved.device))
+        self._buffers.update(before)
         return self
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ana_search.ana.counter import Key, draw_key
+from ana_search.ana.counter import Source, random_source
 from ana_search.ana.elementwise import blockwise, working
 from ana_search.ana.noise import Noise, NoiseFamily
 from ana_search.ana.noise.base import Scalar
@@ -50,12 +50,12 @@ def regularise(
         raise ValueError(f"`strategy` must be one of {', '.join(STRATEGIES)}, but got {strategy!r}")
     if not x.is_floating_point():
         raise TypeError(f"`x` must be floating-point, but its dtype is {x.dtype}")
-    key = draw_key(x.device, generator) if strategy == "random" else None
+    source = random_source(x.device, generator) if strategy == "random" else None
     front = _Resolved.of(forward, x.device)
     if not (x.requires_grad and torch.is_grad_enabled()):
-        return _value(x, stair, front, strategy, key)
+        return _value(x, stair, front, strategy, source)
     back = front if backward is None else _Resolved.of(backward, x.device)
-    result: Tensor = _Regularise.apply(x, stair, front, back, strategy, key)
+    result: Tensor = _Regularise.apply(x, stair, front, back, strategy, source)
     return result
 
 
@@ -69,14 +69,21 @@ class _Resolved(NamedTuple):
 
     @classmethod
     def of(cls, noise: Noise, device: torch.device) -> "_Resolved":
-        family, mean, spread = noise.distribution, noise.mean, noise.spread
-        if not torch.compiler.is_compiling() and device.type == "cpu":
-            mean, spread = float(mean), float(spread)
+        family, mean, spread = noise.distribution, _number(noise.mean, device), _number(noise.spread, device)
         scale = family.scale(spread, noise.width)
         if not isinstance(scale, Tensor):
             return cls(family, mean, scale, scale)
         most = None if noise.most is None else noise.most * family.factor(noise.width)
         return cls(family, mean, scale, most)
+
+
+def _number(value: Scalar, device: torch.device) -> Scalar:
+    """Return a 0-d tensor as a Python number, unless that takes compiling anew or waiting for a GPU."""
+    if not isinstance(value, Tensor):
+        return value
+    if torch.compiler.is_compiling():
+        return value.to(device)
+    return value if value.device == device and device.type != "cpu" else float(value)
 
 
 class _Regularise(torch.autograd.Function):
@@ -90,7 +97,7 @@ class _Regularise(torch.autograd.Function):
         front: _Resolved,
         back: _Resolved,
         strategy: Strategy,
-        key: Key | None,
+        source: Source | None,
     ) -> Tensor:
         ctx.has_slope = strategy == "expectation" and back is front and _has_cheap_slope(x, stair, front)
         if ctx.has_slope:
@@ -99,7 +106,7 @@ class _Regularise(torch.autograd.Function):
             return value
         ctx.save_for_backward(x)
         ctx.stair, ctx.back = stair, back
-        return _value(x, stair, front, strategy, key)
+        return _value(x, stair, front, strategy, source)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -129,26 +136,28 @@ class _Last(torch.autograd.Function):
         raise RuntimeError("the gradient of `regularise` cannot be differentiated again")
 
 
-def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy, key: Key | None) -> Tensor:
+def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy, source: Source | None) -> Tensor:
     """Return the value of the stair under the forward noise."""
     family, mean, scale, most = noise
 
     def exact(part: Tensor) -> Tensor:
         return stair.of(working(part) - mean if isinstance(mean, Tensor) or mean else part)
 
-    def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
-        if not isinstance(scale, Tensor) and scale <= _TINY:
-            return exact(part)
+    def noisy(part: Tensor, scale: Scalar, start: int) -> Tensor:
         part = working(part)
         if strategy == "random":
-            assert key is not None
-            return random(part, stair, family, mean, scale, key, start)
+            assert source is not None
+            return random(part, stair, family, mean, scale, source, start)
         if strategy == "mode":
             return mode(part, stair, family, mean, scale)
+        return expectation(part, stair, family, mean, scale, most)
+
+    def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
         if not isinstance(scale, Tensor):
-            return expectation(part, stair, family, mean, scale, most)
-        smooth = expectation(part, stair, family, mean, scale.clamp_min(_TINY), most)
-        return torch.where(scale > _TINY, smooth, exact(part))
+            return noisy(part, scale, start) if scale > _TINY else exact(part)
+        if strategy == "mode":  # whose thresholds are the stair's without noise
+            return noisy(part, scale, start)
+        return torch.where(scale > _TINY, noisy(part, scale.clamp_min(_TINY), start), exact(part))
 
     return blockwise(block, x)
 

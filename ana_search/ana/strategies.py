@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ana_search.ana.counter import Key, random_uniform
+from ana_search.ana.counter import Source, random_uniform
 from ana_search.ana.elementwise import reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import NoiseFamily
@@ -63,7 +63,7 @@ def random(
     family: NoiseFamily,
     mean: Scalar,
     scale: Scalar,
-    key: Key,
+    source: Source,
     start: int,
 ) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
@@ -73,7 +73,7 @@ def random(
 
     ``start`` is the index, in memory order, of the first element of ``x``.
     """
-    v = random_uniform(x, key, start)
+    v = random_uniform(x, source, start)
     few = stair.grid is not None and len(stair.thresholds) <= _FEW
     if torch.compiler.is_compiling() and few and not family.flat:
         unit, ladder = ladder_of(stair, mean, scale, None)

@@ -15,19 +15,26 @@ def augment(images: Tensor, *, flips: bool, generator: torch.Generator) -> Tenso
     The border is filled by reflection. ``generator`` is on the CPU, so that every device draws the same.
     """
     batch, channels, height, width = images.shape
-    rows = _moved(batch, height, generator)
-    columns = _moved(batch, width, generator)
+    draws = [_shifts(batch, height, generator), _shifts(batch, width, generator)]
     if flips:
-        mirrored = torch.randint(2, (batch, 1), generator=generator).bool()
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    pixels = (rows[:, :, None] * width + columns[:, None, :]).flatten(1).to(images.device)
+        draws.append(torch.randint(2, (batch, 1), generator=generator))
+    # The draws alone are sent to a GPU, which is not waited for: so little is copied at once.
+    down, right, *mirrored = torch.stack(draws).to(images.device, non_blocking=True)
+    rows, columns = _moved(down, height), _moved(right, width)
+    if mirrored:
+        columns = torch.where(mirrored[0].bool(), columns.flip(1), columns)
+    pixels = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
     taken = images.flatten(2).gather(2, pixels[:, None, :].expand(batch, channels, height * width))
     return taken.view(images.shape)
 
 
-def _moved(batch: int, size: int, generator: torch.Generator) -> Tensor:
-    """Return int64 [batch, size]: for each image, where along one axis each of its new pixels comes from."""
+def _shifts(batch: int, size: int, generator: torch.Generator) -> Tensor:
+    """Return int64 [batch, 1]: by how many pixels each image moves along an axis of this size."""
     margin = min(MARGIN, size // 4)
-    shift = torch.randint(-margin, margin + 1, (batch, 1), generator=generator)
-    inside = (torch.arange(size) + shift).abs()
+    return torch.randint(-margin, margin + 1, (batch, 1), generator=generator)
+
+
+def _moved(shift: Tensor, size: int) -> Tensor:
+    """Return int64 [batch, size]: for each image, where along one axis each of its new pixels comes from."""
+    inside = (torch.arange(size, device=shift.device) + shift).abs()
     return (size - 1) - ((size - 1) - inside).abs()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-__all__ = ["Purpose", "get_states", "seeded", "set_states", "stream", "undisturbed"]
+__all__ = ["Purpose", "get_states", "repeatable", "seeded", "set_states", "stream", "undisturbed"]
 
 Purpose = str
 """What a stream is for: ``"weights"``, ``"order"``, ``"augment"`` or ``"noise"``."""
@@ -35,6 +35,19 @@ def seeded(seed: int, purpose: Purpose, device: torch.device | None = None) -> I
             with torch.cuda.device(other):
                 torch.cuda.manual_seed(_derive(seed, purpose))
         yield
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Let a GPU use only those convolutions that give the same bits every time."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    if device.type == "cuda":
+        cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 def get_states(device: torch.device, streams: dict[Purpose, torch.Generator]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from ana_search.training.build import build
 from ana_search.training.checkpoint import load_checkpoint, save_checkpoint
 from ana_search.training.evaluate import evaluate
 from ana_search.training.optimiser import learning_rate_at, make_optimiser
-from ana_search.training.random_state import get_states, seeded, set_states, stream, undisturbed
+from ana_search.training.random_state import get_states, repeatable, seeded, set_states, stream, undisturbed
 from ana_search.training.result import EpochReport, TrainingResult
 
 __all__ = ["train"]
@@ -63,7 +63,7 @@ def train(
     run = _Run(plan, data, network, annealer, chosen)
     restored = None if checkpoint is None else load_checkpoint(checkpoint, plan, network, run.optimiser)
     history: list[EpochReport] = []
-    with seeded(plan.seed, "noise", chosen):
+    with seeded(plan.seed, "noise", chosen), repeatable(chosen):
         if restored is not None:
             history, states = restored
             set_states(states, chosen, run.streams)

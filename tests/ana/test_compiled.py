@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ana_search.ana import NOISE_FAMILIES, Annealer, LayerSchedule, Noise, StairFunction, quantise, regularise
 from ana_search.ana.annealer import Method
-from ana_search.ana.strategies import STRATEGIES
+from ana_search.ana.strategies import STRATEGIES, Strategy
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +90,16 @@ def test_random_levels_have_the_expectation_as_their_mean(family: str) -> None:
     torch.manual_seed(0)
     drawn = compiled(x.repeat(40_000, 1)).mean(0)
     assert torch.allclose(drawn, regularise(x, stair, noise), atol=0.02)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_spread_that_has_become_zero_is_the_exact_stair(strategy: Strategy) -> None:
+    stair, noise = StairFunction.for_network(4), Noise("triangular", torch.tensor(0.0), torch.tensor(0.0))
+    compiled = torch.compile(
+        lambda x: regularise(x, stair, noise, strategy=strategy), backend=Counter(), fullgraph=True
+    )
+    on_thresholds = torch.tensor(stair.scaled_thresholds)  # a tie goes up
+    assert torch.equal(compiled(on_thresholds), stair(on_thresholds))
 
 
 @pytest.mark.parametrize("method", ["noise", pytest.param("freezing", marks=pytest.mark.slow)])

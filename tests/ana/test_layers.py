@@ -138,13 +138,14 @@ def test_a_fresh_layer_is_a_clipped_straight_through_estimator() -> None:
     assert torch.equal(x.grad, (x.abs() <= 1.0).float())
 
 
-def test_constants_are_buffers_of_single_precision_outside_the_state() -> None:
+def test_constants_are_buffers_of_single_precision_on_the_cpu_and_outside_the_state() -> None:
     layer = QuantConv2d.from_float(nn.Conv2d(3, 4, 3), StairFunction.ternary())
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
     layer.weight_quantiser.forward_spread.fill_(0.3)
-    for moved in (layer.bfloat16(), layer.double(), layer.half(), layer.float()):
+    for moved in (layer.bfloat16(), layer.double(), layer.half(), layer.float(), layer.to("meta")):
         quantiser = moved.weight_quantiser
         assert quantiser.forward_spread.dtype == torch.float32
+        assert quantiser.forward_spread.device.type == "cpu"
         assert quantiser.forward_spread.item() == pytest.approx(0.3, abs=1e-7)
 
 

@@ -1,5 +1,8 @@
 """The noisy stair on a CUDA device: the numbers of the CPU, and no waiting for the device."""
 
+import warnings
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +20,7 @@ families = pytest.mark.parametrize("family", NOISE_FAMILIES)
 
 
 def on_gpu(family: str, mean: float, spread: float) -> Noise:
-    """Return noise whose numbers are 0-d tensors on the device, as those of a layer are."""
+    """Return noise whose numbers are 0-d tensors on the device."""
     return Noise(family, torch.tensor(mean, device="cuda"), torch.tensor(spread, device="cuda"))
 
 
@@ -45,11 +48,12 @@ def test_expectation_and_gradient_agree_with_the_reference(name: str, family: st
         slope = reference.gradient(exact, stair, noise)
         steepest = np.abs(slope).max()
         largest = max(1.0, *map(abs, stair.scaled_levels))
-        rounding = 2.0**-24 * steepest * max(map(abs, stair.scaled_thresholds))
+        largest_argument = max(map(abs, stair.scaled_thresholds)) + 2.0 * stair.quantum
+        rounding = 2.0**-23 * steepest * largest_argument
         error = np.abs(value.double().cpu().numpy() - reference.expectation(exact, stair, noise)).max()
         assert error <= 1e-6 * largest + rounding
         if family != "uniform":  # whose density jumps
-            assert np.allclose(gradient.double().cpu(), slope, atol=1e-5 * steepest + rounding / spread)
+            assert np.allclose(gradient.double().cpu(), slope, atol=1e-5 * steepest + 4.0 * rounding / spread)
 
 
 @families
@@ -74,7 +78,7 @@ def test_random_levels_have_the_expectation_as_their_mean(name: str, family: str
     assert torch.isin(drawn, torch.tensor(stair.scaled_levels, device="cuda")).all()
     mean = drawn.double().mean(0)
     deviation = drawn.double().std(0) / 200_000**0.5
-    assert ((mean - regularise(x, stair, noise)).abs() <= 5.0 * deviation + 1e-6).all()
+    assert ((mean - regularise(x, stair, noise)).abs() <= 5.0 * deviation + 2e-4).all()
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -96,17 +100,25 @@ def test_no_spread_is_the_exact_stair(strategy: Strategy) -> None:
     assert not gradient.any()
 
 
+@pytest.fixture
+def waiting_is_an_error() -> Iterator[None]:
+    with warnings.catch_warnings(action="ignore"):  # torch calls it a prototype
+        torch.cuda.set_sync_debug_mode("error")
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+X = torch.randn(1000)
+
+
 @families
-@pytest.mark.parametrize("strategy", ["expectation", "random"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.usefixtures("waiting_is_an_error")
 def test_the_host_never_waits(family: str, strategy: Strategy) -> None:
-    stair, noise = StairFunction.ternary(), on_gpu(family, 0.1, 0.5)
-    x = torch.randn(1000, device="cuda")
-    value_and_gradient(x, stair, noise, strategy)  # tables that are made once
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        value_and_gradient(x, stair, noise, strategy)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    x = X.to("cuda", non_blocking=True)
+    noise = Noise(family, torch.tensor(0.1), torch.tensor(0.5))  # on the CPU, as the numbers of a layer are
+    for name in ("ternary", "4 bits"):
+        value_and_gradient(x, STAIRS[name], noise, strategy)
 
 
 def test_masks_of_freezing_are_those_of_the_cpu() -> None:
