@@ -106,7 +106,9 @@ class _Regularise(torch.autograd.Function):
             return value
         ctx.save_for_backward(x)
         ctx.stair, ctx.back = stair, back
-        return _value(x, stair, front, strategy, source)
+        value = _value(x, stair, front, strategy, source)
+        # The compiler of PyTorch 2.11 takes a result that was made in place for one without a gradient.
+        return value.clone() if torch.compiler.is_compiling() else value
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

@@ -86,7 +86,7 @@ def _pair_slope(y: Tensor, ladder: Ladder) -> Tensor:
     distance = less(less(y, ladder.origin), ladder.shift + 0.5)
     power = distance.abs().mul_(-_LOG2_E / ladder.scale).exp2_()
     p = power.div_((power + c).mul_(power).add_(1.0))
-    return torch.add(p.new_tensor(c * steepness), p, alpha=(4.0 - c * c) * steepness).mul_(p)
+    return torch.add(p.new_full((), c * steepness), p, alpha=(4.0 - c * c) * steepness).mul_(p)
 
 
 _LOG2_E = math.log2(math.e)

@@ -58,7 +58,7 @@ class Normal(NoiseFamily):
         scale = ladder.scale
         if torch.compiler.is_compiling() or isinstance(scale, Tensor) or scale < _LEAST_SCALE or ladder.rungs > _FEW:
             return super().climb_backward(gradient, y, ladder)
-        base, exponent = less(y, ladder.origin), y.new_tensor(math.log2(ladder.gain * self.peak / scale))
+        base, exponent = less(y, ladder.origin), y.new_full((), math.log2(ladder.gain * self.peak / scale))
         total: Tensor | None = None
         for j in range(ladder.rungs):
             z = base - (ladder.shift + j)
