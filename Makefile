@@ -15,7 +15,7 @@ define install
 	$(BIN)/python -m compileall -q -j 0 -x '/tests?/' .venv/lib >/dev/null || true
 endef
 
-.PHONY: quickstart test test-slow ready lint install install-dev clean
+.PHONY: quickstart test test-slow test-gpu ready lint install install-dev clean
 
 quickstart: .venv/.installed
 	$(BIN)/ana-search launch studies/quickstart.toml --workers 2
@@ -27,6 +27,10 @@ test: ready
 
 test-slow: ready
 	$(BIN)/pytest -m "slow and not gpu"
+
+# On a machine with a CUDA device.
+test-gpu: .venv/.installed-dev
+	$(BIN)/pytest -m gpu
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ tensors, as the layers do. Brevitas's ternary activation is measured when `brevi
 Hardtanh spends more time on the page faults of its two results than on computing them, as long as the C library
 gives freed memory back. `--resident` makes it keep the memory (glibc only): then computing alone is compared.
 
-On a GPU the time is the device's, between two events, and eager cases take mean and spread as tensors too.
+On a GPU the time is the device's, between two events.
 """
 
 import argparse
@@ -33,14 +33,6 @@ from ana_search.ana.strategies import STRATEGIES
 
 Function = Callable[[Tensor], Tensor]
 BASE = "hardtanh"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a case runs, and whether it takes its numbers as tensors."""
-
-    device: str
-    tensors: bool
 
 
 @dataclass(frozen=True)
@@ -69,20 +61,18 @@ class Row:
         return self.bound is None or self.ratio_to_eager <= self.bound
 
 
-def noisy(stair: StairFunction, family: str, strategy: str, spread: float, place: Place) -> Function:
+def noisy(stair: StairFunction, family: str, strategy: str, spread: float, *, tensors: bool) -> Function:
     mean: float | Tensor = 0.0
     width: float | Tensor = spread * stair.quantum
     most = None
-    if place.tensors:
-        most = width
-        mean, width = torch.tensor(mean, device=place.device), torch.tensor(width, device=place.device)
+    if tensors:
+        mean, width, most = torch.tensor(mean), torch.tensor(width), width
     noise = Noise(family, mean, width, most=most)
     return lambda x: regularise(x, stair, noise, strategy=strategy)
 
 
-def cases(mode: str, spread: float, device: str) -> list[Case]:
+def cases(mode: str, spread: float) -> list[Case]:
     in_graph = mode == "compiled"
-    place = Place(device, tensors=in_graph or device != "cpu")
     found = [Case(BASE, lambda x: hardtanh(x))]
     for family in NOISE_FAMILIES:
         for strategy in STRATEGIES:
@@ -90,9 +80,9 @@ def cases(mode: str, spread: float, device: str) -> list[Case]:
                 bound = 3.5 if family == "normal" else 2.0
             else:
                 bound = 2.0 if (family, strategy) == ("uniform", "expectation") else 5.0
-            function = noisy(StairFunction.ternary(), family, strategy, spread, place)
+            function = noisy(StairFunction.ternary(), family, strategy, spread, tensors=in_graph)
             found.append(Case(f"{family}/{strategy}", function, bound))
-    eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, place)
+    eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, tensors=in_graph)
     found.append(Case("8-bit uniform/expectation", eight))
     ste = Noise("uniform", spread=0.5)
     found.append(Case("ternary STE", lambda x: regularise(x, StairFunction.ternary(), Noise("uniform"), ste)))
@@ -141,7 +131,7 @@ def measure(mode: str, runs: int, size: int, spread: float, device: str) -> list
     x = torch.randn(size, device=device, requires_grad=True)
     gradient = torch.randn(size, device=device)
     todo = [Case("eager " + BASE, hardtanh)] if mode == "compiled" else []
-    for case in cases(mode, spread, device):
+    for case in cases(mode, spread):
         function = compiled(case) if mode == "compiled" else case.function
         todo.append(Case(case.name, function, case.bound))
     for case in todo:
