@@ -1,8 +1,5 @@
 """The quantiser module: one stair, the noise that regularises it now, and nothing else."""
 
-from collections.abc import Callable
-from typing import Any, Self
-
 import torch
 from torch import Tensor, nn
 
@@ -19,10 +16,10 @@ class Quantiser(nn.Module):
     """A stair function that is regularised while training and exact in evaluation.
 
     A fresh quantiser has no forward noise and a static uniform backward noise of spread 1/2: the clipped
-    straight-through estimator. What changes from step to step is kept in 0-d float32 buffers, so that changing
-    it compiles nothing anew; they are not in the state dict, because the annealer derives them from the step.
-    They stay on the CPU wherever the network goes: a GPU is then given plain numbers with each kernel, instead of
-    a kernel of its own for every product of two numbers.
+    straight-through estimator. What changes from step to step is kept in 0-d float32 tensors, so that changing
+    it compiles nothing anew. They are no buffers: the annealer derives them from the step, and they stay on the CPU
+    wherever the network goes. A GPU is then given plain numbers with each kernel, instead of a kernel of its own
+    for every product of two numbers.
 
     Args:
         stair: the stair.
@@ -47,7 +44,7 @@ class Quantiser(nn.Module):
         self.family = "uniform"
         """Family of the forward noise."""
         self.backward_family: str | None = "uniform"
-        """Family of the gradient's noise; ``None``: the forward noise, whatever the backward buffers hold."""
+        """Family of the gradient's noise; ``None``: the forward noise, whatever the backward numbers are."""
         self.width: Width = "interval"
         self.most_spread: float | None = None
         """Upper bound on both spreads, if known: compiled code is faster for it (see `Noise`)."""
@@ -56,7 +53,7 @@ class Quantiser(nn.Module):
         self.seed = 0
         """Sets the masks of this quantiser apart from others'."""
         for name, value in _FRESH.items():
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
+            setattr(self, name, torch.tensor(value, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the regularised stair of ``x`` (training) or the stair of ``x`` (evaluation)."""
@@ -86,13 +83,6 @@ class Quantiser(nn.Module):
     def extra_repr(self) -> str:
         """Return the number of levels and the quantum."""
         return f"levels={len(self.stair.levels)}, quantum={self.stair.quantum:g}"
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Leave the buffers on the CPU and in float32, whatever the network's device and precision."""
-        before: dict[str, Any] = dict(self._buffers)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self._buffers.update(before)
-        return self
 
 
 _FRESH = {

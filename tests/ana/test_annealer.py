@@ -23,6 +23,7 @@ from ana_search.ana.annealer import Backward, noise_state
 from ana_search.ana.quantiser import Quantiser
 from ana_search.errors import NetworkError
 from tests.ana.reference import CHECKS
+from tests.ana.tensors import tensors_of
 
 
 def network(layers: int = 3) -> nn.Module:
@@ -34,8 +35,8 @@ def quantisers(module: nn.Module) -> list[Quantiser]:
     return [part for part in module.modules() if isinstance(part, Quantiser)]
 
 
-def buffers(module: nn.Module) -> list[float]:
-    return [value.item() for part in quantisers(module) for value in part.buffers()]
+def numbers(module: nn.Module) -> list[float]:
+    return [value.item() for part in quantisers(module) for value in tensors_of(part).values()]
 
 
 def test_the_reference_schedule_is_the_papers() -> None:
@@ -134,9 +135,9 @@ def test_a_new_annealer_sets_the_first_moment_and_the_kind_of_noise() -> None:
 def test_asking_for_a_state_changes_nothing() -> None:
     module = network()
     annealer = Annealer(module, [LayerSchedule()] * 3)
-    before = buffers(module)
+    before = numbers(module)
     states = annealer.state(0.5)
-    assert buffers(module) == before
+    assert numbers(module) == before
     assert states == [(noise_state(LayerSchedule(), 0.5),) * 2] * 3
 
 
@@ -144,10 +145,10 @@ def test_networks_do_not_share_their_noise() -> None:
     one, other = network(), network()
     first = Annealer(one, [LayerSchedule()] * 3)
     Annealer(other, [LayerSchedule()] * 3)
-    before = buffers(other)
+    before = numbers(other)
     first.set(1.0)
-    assert buffers(other) == before
-    assert buffers(one) != before
+    assert numbers(other) == before
+    assert numbers(one) != before
 
 
 def test_a_wrong_number_of_schedules_is_refused() -> None:

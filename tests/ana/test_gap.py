@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from ana_search.ana import Annealer, LayerSchedule, quantise, quantised_layers, regularisation_gap
+from tests.ana.tensors import tensors_of
 
 
 def network(keep_last: bool = True) -> nn.Module:
@@ -71,12 +72,12 @@ def test_nothing_is_changed(training: bool) -> None:
     assert isinstance(module, nn.Sequential)
     module[1].eval()
     modes = [part.training for part in module.modules()]
-    tensors = {name: value.clone() for name, value in [*module.named_parameters(), *module.named_buffers()]}
+    tensors = {name: value.clone() for name, value in tensors_of(module).items()}
     state = torch.random.get_rng_state()
     one, other = regularisation_gap(module, BATCH), regularisation_gap(module, BATCH)
     assert one == other
     assert [part.training for part in module.modules()] == modes
-    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+    for name, value in tensors_of(module).items():
         assert torch.equal(value, tensors[name])
         assert value.grad is None
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -18,6 +18,7 @@ from ana_search.ana import (
     StairFunction,
     regularise,
 )
+from tests.ana.tensors import tensors_of
 
 Made = tuple[nn.Module, Callable[..., QuantMap], tuple[int, ...]]
 
@@ -98,8 +99,8 @@ def test_a_quantised_copy_shares_nothing(name: str) -> None:
     one, other = convert(module, STAIRS["ternary"]), convert(module, STAIRS["ternary"])
     pointers = [value.data_ptr() for part in (module, one, other) for value in part.state_dict().values()]
     assert len(set(pointers)) == len(pointers)
-    buffers = [value.data_ptr() for part in (one, other) for value in part.buffers()]
-    assert len(set(buffers)) == len(buffers)
+    tensors = [value.data_ptr() for part in (one, other) for value in tensors_of(part).values()]
+    assert len(set(tensors)) == len(tensors)
     assert one.state_dict().keys() == module.state_dict().keys()
 
 
@@ -138,7 +139,7 @@ def test_a_fresh_layer_is_a_clipped_straight_through_estimator() -> None:
     assert torch.equal(x.grad, (x.abs() <= 1.0).float())
 
 
-def test_constants_are_buffers_of_single_precision_on_the_cpu_and_outside_the_state() -> None:
+def test_numbers_of_the_noise_stay_in_single_precision_on_the_cpu_and_outside_the_state() -> None:
     layer = QuantConv2d.from_float(nn.Conv2d(3, 4, 3), StairFunction.ternary())
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
     layer.weight_quantiser.forward_spread.fill_(0.3)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ana_search.ana import QuantActivation, QuantMap, StairFunction, quantise, quantised_layers
 from ana_search.errors import NetworkError
 from ana_search.networks import NETWORKS
+from tests.ana.tensors import tensors_of
 
 FOUR = StairFunction.for_network(4)
 
@@ -118,11 +119,7 @@ def test_the_original_is_left_alone_and_nothing_is_shared(name: str) -> None:
     assert repr(network) == described
     for key, value in network.state_dict().items():
         assert torch.equal(value, before[key])
-    tensors = [
-        tensor.data_ptr()
-        for module in (network, one, other, third)
-        for tensor in [*module.parameters(), *module.buffers()]
-    ]
+    tensors = [tensor.data_ptr() for module in (network, one, other, third) for tensor in tensors_of(module).values()]
     assert len(set(tensors)) == len(tensors)
     modules = [id(part) for module in (network, one, other, third) for part in module.modules()]
     assert len(set(modules)) == len(modules)
@@ -162,10 +159,10 @@ def test_the_mode_is_kept(training: bool) -> None:
 
 def test_evaluating_changes_nothing() -> None:
     quantised = quantise(NETWORKS["digits_cnn"]((1, 8, 8), 10, width=2)).eval()
-    before = {name: value.clone() for name, value in [*quantised.named_parameters(), *quantised.named_buffers()]}
+    before = {name: value.clone() for name, value in tensors_of(quantised).items()}
     x = torch.randn(5, 1, 8, 8)
     assert torch.equal(quantised(x), quantised(x))
-    for name, value in [*quantised.named_parameters(), *quantised.named_buffers()]:
+    for name, value in tensors_of(quantised).items():
         assert torch.equal(value, before[name])
 
 
