@@ -28,7 +28,8 @@ REASONS: Mapping[str, str] = {
     "too_few_trials": "too few finished trials",
     "pruned": "more than 10 % of the trials were pruned: the finished ones are a selection",
     "failed": "more than 10 % of the trials failed",
-    "failure_depends_on_level": "trials of some levels fail more often than others, which hides those levels' results",
+    "failure_depends_on_level": "trials of some levels fail or are pruned more often than others, which hides their "
+    "results",
     "not_uniform": "the levels were not drawn evenly: an adaptive search prefers the good ones",
     "failed_trials_matter": "dropping the failed trials and counting them at chance contradict each other",
     "constant_outcome": "every finished trial has the same outcome: there is no variance to attribute",
