@@ -5,11 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["BLOCK", "blockwise", "exp2", "reached", "working"]
+__all__ = ["BLOCK", "WIDE_VECTORS", "blockwise", "exp2", "reached", "working"]
 
 BLOCK = 65536
 """Elements worked on at a time (times the number of threads): few enough to stay in the cache, many enough
 for the cost of a call not to matter."""
+
+WIDE_VECTORS = torch.backends.cpu.get_cpu_capability() == "AVX512"
+"""Whether the CPU works on sixteen single-precision numbers at once: other functions are then the cheap ones."""
 
 
 def reached(x: Tensor, threshold: float | Tensor) -> Tensor:
@@ -24,10 +27,10 @@ def reached(x: Tensor, threshold: float | Tensor) -> Tensor:
 def exp2(x: Tensor) -> Tensor:
     """Return ``2**x`` for compiled code and ``-126 <= x <= 127``, by inline operations where that is faster.
 
-    With vectors of eight numbers a polynomial costs two thirds of the library's function. It was fitted here on
-    ``|x| <= 1/2`` and is exact to 8e-8 of the result.
+    With vectors of eight numbers a polynomial costs two thirds of the library's function; sixteen integers become
+    floats one by one. It was fitted here on ``|x| <= 1/2`` and is exact to 8e-8 of the result.
     """
-    if x.dtype != torch.float32 or x.device.type != "cpu" or _WIDE_VECTORS:
+    if x.dtype != torch.float32 or x.device.type != "cpu" or WIDE_VECTORS:
         return torch.exp2(x)
     whole = torch.round(x)
     rest = x - whole
@@ -74,6 +77,4 @@ def _flat(x: Tensor) -> Tensor:
     return x.as_strided((x.numel(),), (1,))
 
 
-# Sixteen integers become floats, in compiled code, one by one.
-_WIDE_VECTORS = torch.backends.cpu.get_cpu_capability() == "AVX512"
 _EXP2 = (1.00000007, 0.693146967, 0.240221197, 0.0555071327, 0.00967554133, 0.00132764718)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from ana_search.ana.elementwise import exp2, reached
-from ana_search.ana.noise.base import Ladder, NoiseFamily, less
+from ana_search.ana.elementwise import WIDE_VECTORS, exp2, reached
+from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less
 
 __all__ = ["Normal"]
 
@@ -27,9 +27,8 @@ class Normal(NoiseFamily):
         """Return ``(1 + erf(z / sqrt(2))) / 2``."""
         if torch.compiler.is_compiling() and z.dtype == torch.float32:
             return rational_cdf(z)
-        if z.dtype == torch.float32 and z.device.type == "cpu":
-            # gelu(z) = z cdf(z), and torch's gelu is several times faster than its erf, if exact to 4e-7 only.
-            # The offset, lost on any other number, keeps 0 / 0 out.
+        if not _erf_is_cheap(z):
+            # gelu(z) = z cdf(z). The offset, lost on any other number, keeps 0 / 0 out.
             z.add_(1e-37)
             return gelu(z).div_(z)
         return z.mul_(math.sqrt(0.5)).erf_().mul_(0.5).add_(0.5)
@@ -53,6 +52,26 @@ class Normal(NoiseFamily):
             return reached(2.0 * above, v * below)
         return super().crossed_(z, v)
 
+    def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
+        """Return the sum of distribution functions; that of a few is a sum of error functions."""
+        if not _sums_error_functions(y, ladder):
+            return super().climb(y, ladder)
+        return _height([z.erf_() for z in self._arguments(y, ladder)], ladder)
+
+    def climb_with_slope(self, y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor]:
+        """Return `climb` and its derivative, likewise."""
+        if not _sums_error_functions(y, ladder):
+            return super().climb_with_slope(y, ladder)
+        arguments, zero = self._arguments(y, ladder), y.new_zeros(())
+        slope = _total([torch.addcmul(zero, z, z, value=-1.0).exp_() for z in arguments])
+        slope.mul_(ladder.gain * self.peak / ladder.scale)
+        return _height([z.erf_() for z in arguments], ladder), slope
+
+    def _arguments(self, y: Tensor, ladder: Ladder) -> list[Tensor]:
+        """Return what the error function is taken of, for each rung."""
+        base = less(y, ladder.origin)
+        return [(base - (ladder.shift + j)).mul_(math.sqrt(0.5) / ladder.scale) for j in range(ladder.rungs)]
+
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the sum of densities; all factors of a few are in the exponent."""
         scale = ladder.scale
@@ -74,6 +93,29 @@ class Normal(NoiseFamily):
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""
         return 0.5 * math.erfc(-z * math.sqrt(0.5))
+
+
+def _erf_is_cheap(z: Tensor) -> bool:
+    """Whether torch's error function is used: elsewhere its gelu is several times faster, if exact to 4e-7 only."""
+    return z.dtype != torch.float32 or z.device.type != "cpu" or WIDE_VECTORS
+
+
+def _sums_error_functions(y: Tensor, ladder: Ladder) -> bool:
+    known = not (torch.compiler.is_compiling() or isinstance(ladder.scale, Tensor))
+    return known and ladder.rungs <= _FEW and _erf_is_cheap(y)
+
+
+def _total(terms: list[Tensor]) -> Tensor:
+    """Return the sum of tensors, in the memory of the first."""
+    for term in terms[1:]:
+        terms[0].add_(term)
+    return terms[0]
+
+
+def _height(error_functions: list[Tensor], ladder: Ladder) -> Tensor:
+    """Return the value of a ladder from the error function at each rung, in the memory of the first."""
+    half = ladder._replace(gain=0.5 * ladder.gain, offset=ladder.offset + 0.5 * ladder.gain * ladder.rungs)
+    return height(_total(error_functions), ladder.origin, half)
 
 
 def rational_cdf(z: Tensor) -> Tensor:
