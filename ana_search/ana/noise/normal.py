@@ -63,7 +63,7 @@ class Normal(NoiseFamily):
         if not _sums_error_functions(y, ladder):
             return super().climb_with_slope(y, ladder)
         arguments, zero = self._arguments(y, ladder), y.new_zeros(())
-        slope = _total([torch.addcmul(zero, z, z, value=-1.0).exp_() for z in arguments])
+        slope = _total([torch.addcmul(zero, z, z, value=-_LOG2_E).exp2_() for z in arguments])
         slope.mul_(ladder.gain * self.peak / ladder.scale)
         return _height([z.erf_() for z in arguments], ladder), slope
 
@@ -152,6 +152,7 @@ def erfinv(x: Tensor) -> Tensor:
     return torch.where(w < 5.0, p, q) * x
 
 
+_LOG2_E = math.log2(math.e)
 _FEW = 3
 # The inverse square of a smaller one may exceed single precision.
 _LEAST_SCALE = 1e-12
