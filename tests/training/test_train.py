@@ -180,10 +180,3 @@ def test_digits_reach_what_the_method_promises() -> None:
     assert ordered > 0.85
     assert reversed_order < ordered - 0.05
     assert static > 0.93
-
-
-@pytest.mark.gpu
-def test_trains_on_a_gpu() -> None:
-    result = train(digits_plan("partition", epochs=5, width=16), device="cuda")
-    assert result.accuracy > 0.3
-    assert next(result.network.parameters()).is_cuda
