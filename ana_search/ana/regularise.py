@@ -8,7 +8,7 @@ from torch import Tensor
 from ana_search.ana.counter import Source, random_source
 from ana_search.ana.elementwise import blockwise, working
 from ana_search.ana.noise import Noise, NoiseFamily
-from ana_search.ana.noise.base import Scalar
+from ana_search.ana.noise.base import TINY, Scalar
 from ana_search.ana.smooth import expectation, expectation_backward, expectation_with_slope
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.strategies import STRATEGIES, Strategy, mode, random
@@ -145,21 +145,19 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
     def exact(part: Tensor) -> Tensor:
         return stair.of(working(part) - mean if isinstance(mean, Tensor) or mean else part)
 
-    def noisy(part: Tensor, scale: Scalar, start: int) -> Tensor:
+    def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
+        if not isinstance(scale, Tensor) and scale <= TINY:
+            return exact(part)
         part = working(part)
         if strategy == "random":
             assert source is not None
             return random(part, stair, family, mean, scale, source, start)
         if strategy == "mode":
             return mode(part, stair, family, mean, scale)
-        return expectation(part, stair, family, mean, scale, most)
-
-    def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
         if not isinstance(scale, Tensor):
-            return noisy(part, scale, start) if scale > _TINY else exact(part)
-        if strategy == "mode":  # whose thresholds are the stair's without noise
-            return noisy(part, scale, start)
-        return torch.where(scale > _TINY, noisy(part, scale.clamp_min(_TINY), start), exact(part))
+            return expectation(part, stair, family, mean, scale, most)
+        smooth = expectation(part, stair, family, mean, scale.clamp_min(TINY), most)
+        return torch.where(scale > TINY, smooth, exact(part))
 
     return blockwise(block, x)
 
@@ -169,7 +167,7 @@ def _has_cheap_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> bool:
 
     Uniform noise has one that costs less than reading it; compiled code decides for itself what to keep.
     """
-    known = not isinstance(noise.scale, Tensor) and noise.scale > _TINY and stair.step is not None
+    known = not isinstance(noise.scale, Tensor) and noise.scale > TINY and stair.step is not None
     return known and not noise.family.flat and working(x) is x and not torch.compiler.is_compiling()
 
 
@@ -190,7 +188,7 @@ def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple
 def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:
     """Return ``gradient`` times the derivative of the expectation under the backward noise."""
     family, mean, scale, most = noise
-    if not isinstance(scale, Tensor) and scale <= _TINY:
+    if not isinstance(scale, Tensor) and scale <= TINY:
         return torch.zeros_like(x)
 
     def block(part: Tensor, other: Tensor | None, _start: int) -> Tensor:
@@ -198,11 +196,7 @@ def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolve
         part, other = working(part), working(other)
         if not isinstance(scale, Tensor):
             return expectation_backward(other, part, stair, family, mean, scale, most)
-        steep = expectation_backward(other, part, stair, family, mean, scale.clamp_min(_TINY), most)
-        return torch.where(scale > _TINY, steep, 0.0)
+        steep = expectation_backward(other, part, stair, family, mean, scale.clamp_min(TINY), most)
+        return torch.where(scale > TINY, steep, 0.0)
 
     return blockwise(block, x, gradient)
-
-
-# Noise of a smaller scale than this is none: no floating-point argument is as close to a threshold.
-_TINY = 1e-20

@@ -10,7 +10,7 @@ from ana_search.ana.counter import Source, random_uniform
 from ana_search.ana.elementwise import reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import NoiseFamily
-from ana_search.ana.noise.base import Scalar
+from ana_search.ana.noise.base import TINY, Scalar
 from ana_search.ana.smooth import ladder_of
 from ana_search.ana.stairs import StairFunction, cut
 
@@ -76,10 +76,17 @@ def random(
     v = random_uniform(x, source, start)
     few = stair.grid is not None and len(stair.thresholds) <= _FEW
     if torch.compiler.is_compiling() and few and not family.flat:
+        if isinstance(scale, Tensor):
+            # Next to no noise, but below 0: a tie goes up.
+            v, scale = torch.where(scale > TINY, v, -0.5), scale.clamp_min(TINY)
         unit, ladder = ladder_of(stair, mean, scale, None)
         return family.draw(x if unit == 1.0 else x * unit, v, ladder)
     noise = family.quantile_(v)
     y = noise.mul_(-scale).add_(x) if isinstance(scale, Tensor) else torch.add(x, noise, alpha=-scale)
     if isinstance(mean, Tensor) or mean:
         y.sub_(mean)
-    return stair.of(y) if stair.grid is None else stair.grid.nearest(y, len(stair.thresholds))
+    if stair.grid is None:
+        return stair.of(y)
+    if isinstance(scale, Tensor):  # which may be 0
+        return torch.where(scale > TINY, stair.grid.nearest(y, len(stair.thresholds)), stair.of(x - mean))
+    return stair.grid.nearest(y, len(stair.thresholds))

@@ -92,14 +92,17 @@ def test_random_levels_have_the_expectation_as_their_mean(family: str) -> None:
     assert torch.allclose(drawn, regularise(x, stair, noise), atol=0.02)
 
 
+@pytest.mark.parametrize("family", NOISE_FAMILIES)
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_spread_that_has_become_zero_is_the_exact_stair(strategy: Strategy) -> None:
-    stair, noise = StairFunction.for_network(4), Noise("triangular", torch.tensor(0.0), torch.tensor(0.0))
-    compiled = torch.compile(
-        lambda x: regularise(x, stair, noise, strategy=strategy), backend=Counter(), fullgraph=True
-    )
-    on_thresholds = torch.tensor(stair.scaled_thresholds)  # a tie goes up
-    assert torch.equal(compiled(on_thresholds), stair(on_thresholds))
+def test_a_spread_that_has_become_zero_is_the_exact_stair(strategy: Strategy, family: str) -> None:
+    noise = Noise(family, torch.tensor(0.0), torch.tensor(0.0))
+    for stair in (StairFunction.ternary(), StairFunction.for_network(4), StairFunction((0.0, 1.0, 3.0), (0.3, 1.0))):
+        torch.compiler.reset()
+        compiled = torch.compile(
+            lambda x, stair=stair: regularise(x, stair, noise, strategy=strategy), backend=Counter(), fullgraph=True
+        )
+        x = torch.cat([torch.tensor(stair.scaled_thresholds).repeat(50), torch.randn(50)])  # a tie goes up
+        assert torch.equal(compiled(x), stair(x))
 
 
 @pytest.mark.parametrize("method", ["noise", pytest.param("freezing", marks=pytest.mark.slow)])

@@ -10,12 +10,15 @@ from torch import Tensor
 
 from ana_search.ana.elementwise import reached
 
-__all__ = ["Ladder", "NoiseFamily", "Scalar", "Width"]
+__all__ = ["TINY", "Ladder", "NoiseFamily", "Scalar", "Width"]
 
 Width = Literal["interval", "deviation"]
 
 Scalar = float | Tensor
 """A Python number or a 0-d tensor."""
+
+TINY = 1e-20
+"""Noise of a smaller scale than this is none: no floating-point argument is as close to a threshold."""
 
 
 class Ladder(NamedTuple):
