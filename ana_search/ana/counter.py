@@ -44,8 +44,8 @@ def random_uniform(like: Tensor, source: Source, start: int = 0) -> Tensor:
     then mapped by ``a h + b (mod 2**32)`` with an odd ``a`` and a ``b`` of their own. Within the table that keeps
     independent numbers independent; two maps of one number are independent in pairs, as in multiply-shift hashing
     (Dietzfelbinger, "Universal hashing and k-wise independent random variables via integer arithmetic without
-    primes", 1996). It takes two operations instead of ten. Elsewhere this is
-    `hashed_uniform`, or what the generator draws.
+    primes", 1996). It takes two operations instead of ten. Elsewhere this is `hashed_uniform`; a generator
+    draws the numbers itself.
 
     ``start`` is the index, in memory order, of the first element.
     """

@@ -27,8 +27,9 @@ def reached(x: Tensor, threshold: float | Tensor) -> Tensor:
 def exp2(x: Tensor) -> Tensor:
     """Return ``2**x`` for compiled code and ``-126 <= x <= 127``, by inline operations where that is faster.
 
-    With vectors of eight numbers a polynomial costs two thirds of the library's function; sixteen integers become
-    floats one by one. It was fitted here on ``|x| <= 1/2`` and is exact to 8e-8 of the result.
+    With vectors of eight numbers a polynomial costs two thirds of the library's function. (With vectors of sixteen
+    its last step, from bits to floats, is done number by number.) It was fitted here on ``|x| <= 1/2`` and is exact to
+    8e-8 of the result.
     """
     if x.dtype != torch.float32 or x.device.type != "cpu" or WIDE_VECTORS:
         return torch.exp2(x)

@@ -70,6 +70,7 @@ class Logistic(NoiseFamily):
         if not (torch.compiler.is_compiling() and ladder.rungs == 2):
             return super().draw(y, v, ladder)
         distance, near, e = _nearer_odds(y, ladder)
+        # On the other side of the middle everything is mirrored, and the noise with it.
         v = torch.where(distance >= 0.0, v, -v)
         below, above = near * (1.0 + v), 1.0 - v
         outward = reached(above, below) + reached(above, below * e)
