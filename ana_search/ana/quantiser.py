@@ -53,7 +53,7 @@ class Quantiser(nn.Module):
         self.seed = 0
         """Sets the masks of this quantiser apart from others'."""
         for name, value in _FRESH.items():
-            setattr(self, name, torch.tensor(value, dtype=torch.float32))
+            setattr(self, name, torch.tensor(value, dtype=torch.float32, device="cpu"))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the regularised stair of ``x`` (training) or the stair of ``x`` (evaluation)."""

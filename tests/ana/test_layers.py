@@ -13,6 +13,7 @@ from ana_search.ana import (
     QuantConv1d,
     QuantConv2d,
     QuantConv3d,
+    Quantiser,
     QuantLinear,
     QuantMap,
     StairFunction,
@@ -148,6 +149,8 @@ def test_numbers_of_the_noise_stay_in_single_precision_on_the_cpu_and_outside_th
         assert quantiser.forward_spread.dtype == torch.float32
         assert quantiser.forward_spread.device.type == "cpu"
         assert quantiser.forward_spread.item() == pytest.approx(0.3, abs=1e-7)
+    with torch.device("meta"):
+        assert Quantiser(StairFunction.ternary()).backward_spread.item() == 0.5
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
