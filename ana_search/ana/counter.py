@@ -5,7 +5,20 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["Key", "Source", "draw_key", "hashed_uniform", "random_source", "random_uniform"]
+__all__ = [
+    "TABLE",
+    "Key",
+    "Source",
+    "draw_key",
+    "hashed_uniform",
+    "in_memory_order",
+    "random_source",
+    "random_uniform",
+    "row_bits",
+]
+
+TABLE = 1 << 18
+"""Numbers in a table that is made once."""
 
 Key = tuple[Tensor, Tensor]
 """Two random 32-bit integers (0-d tensors) that seed one call."""
@@ -56,19 +69,18 @@ def random_uniform(like: Tensor, source: Source, start: int = 0) -> Tensor:
     if torch.compiler.is_compiling() or like.device.type != "cpu":
         return hashed_uniform(like, key, start)
     table, n = _table(), like.numel()
-    seed = (int(key[0]) % 2**32 << 32) + int(key[1]) % 2**32
     bits = torch.empty(n, dtype=torch.int32)
     done = 0
     while done < n:
-        row, first = divmod(start + done, _KEPT)
-        part = slice(done, done + min(n - done, _KEPT - first))
-        factor, term = _halves(_mix(seed + row * _GOLDEN))
+        row, first = divmod(start + done, TABLE)
+        part = slice(done, done + min(n - done, TABLE - first))
+        factor, term = _halves(row_bits(key, row))
         numbers = table[first : first + part.stop - part.start]
         torch.add(numbers.new_tensor(term), numbers, alpha=factor | 1, out=bits[part])
         done = part.stop
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     # A little less than 2**-31, or the largest integer would become 1.
-    return _in_memory_order(bits.to(dtype).mul_(2.0**-31 * (1.0 - 2.0**-24)), like)
+    return in_memory_order(bits.to(dtype).mul_(2.0**-31 * (1.0 - 2.0**-24)), like)
 
 
 def hashed_uniform(like: Tensor, key: Key, start: int = 0) -> Tensor:
@@ -79,10 +91,16 @@ def hashed_uniform(like: Tensor, key: Key, start: int = 0) -> Tensor:
     its 32 bits a float32 takes 24. The grid is shifted by half a step, so that it is symmetric and the ends do not
     occur.
     """
-    h = _hash(_in_memory_order(_indices(like.numel(), like.device) + (key[0] + start), like), key[1])
+    h = _hash(in_memory_order(_indices(like.numel(), like.device) + (key[0] + start), like), key[1])
     if like.dtype == torch.float64:
         return _low_bits_mixed(h).to(torch.float64).mul_(2.0**-31).add_(2.0**-32)
     return h.bitwise_right_shift_(8).to(torch.float32).mul_(2.0**-23).add_(2.0**-24)
+
+
+def row_bits(key: Key, row: int) -> int:
+    """Return 64 random bits for a row of a table's length."""
+    seed = (int(key[0]) % 2**32 << 32) + int(key[1]) % 2**32
+    return _mix(seed + row * _GOLDEN)
 
 
 def _hash(h: Tensor, key: Tensor | int) -> Tensor:
@@ -95,7 +113,7 @@ def _low_bits_mixed(h: Tensor) -> Tensor:
     return h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF))
 
 
-def _in_memory_order(flat: Tensor, like: Tensor) -> Tensor:
+def in_memory_order(flat: Tensor, like: Tensor) -> Tensor:
     """Return the elements of ``flat`` in the shape of ``like`` and, where that is dense, in its memory format."""
     if like.is_contiguous():
         return flat.view(like.shape)
@@ -105,12 +123,11 @@ def _in_memory_order(flat: Tensor, like: Tensor) -> Tensor:
 
 
 def _indices(n: int, device: torch.device) -> Tensor:
-    if torch.compiler.is_compiling() or n > _KEPT:
+    if torch.compiler.is_compiling() or n > TABLE:
         return torch.arange(n, dtype=torch.int32, device=device)
     return _kept_indices(device)[:n]
 
 
-_KEPT = 1 << 18
 _LEAST = -1.0 + 2.0**-24
 
 
@@ -140,4 +157,4 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 @lru_cache(maxsize=8)
 def _kept_indices(device: torch.device) -> Tensor:
-    return torch.arange(_KEPT, dtype=torch.int32, device=device)
+    return torch.arange(TABLE, dtype=torch.int32, device=device)

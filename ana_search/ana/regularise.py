@@ -178,9 +178,7 @@ def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple
 
     def block(part: Tensor, slope_of_part: Tensor | None, _start: int) -> Tensor:
         assert slope_of_part is not None
-        value, derivative = expectation_with_slope(part, stair, family, mean, scale, most)
-        slope_of_part.copy_(derivative)
-        return value
+        return expectation_with_slope(part, stair, family, mean, scale, most, slope_of_part)
 
     return blockwise(block, x, slope), slope
 

@@ -52,12 +52,20 @@ def expectation_backward(
 
 
 def expectation_with_slope(
-    x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar, most: float | None
-) -> tuple[Tensor, Tensor]:
-    """Return `expectation` and its derivative by ``x``, for a uniform stair (one whose ``step`` is known)."""
+    x: Tensor,
+    stair: StairFunction,
+    family: NoiseFamily,
+    mean: Scalar,
+    scale: Scalar,
+    most: float | None,
+    slope: Tensor,
+) -> Tensor:
+    """Return `expectation` and write its derivative by ``x`` into ``slope``, for a uniform stair."""
     unit, ladder = ladder_of(stair, mean, scale, most)
-    value, slope = family.climb_with_slope(x if unit == 1.0 else x * unit, ladder)
-    return value, slope if unit == 1.0 else slope.mul_(unit)
+    value = family.climb_with_slope(x if unit == 1.0 else x * unit, ladder, slope)
+    if unit != 1.0:
+        slope.mul_(unit)
+    return value
 
 
 def ladder_of(stair: StairFunction, mean: Scalar, scale: Scalar, most: float | None) -> tuple[float, Ladder]:

@@ -11,6 +11,7 @@ from ana_search.ana.elementwise import reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
+from ana_search.ana.pool import pooled_noise
 from ana_search.ana.smooth import ladder_of
 from ana_search.ana.stairs import StairFunction, cut
 
@@ -68,20 +69,21 @@ def random(
 ) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
 
-    Noise is the quantile of a random number. Compiled code compares probabilities where the thresholds are few: it
-    evaluates distribution functions several times faster than a logarithm.
+    Noise is the quantile of a random number or, for eager code on a CPU, comes from a pool. Compiled code compares
+    probabilities where the thresholds are few: it evaluates distribution functions several times faster than a
+    logarithm.
 
     ``start`` is the index, in memory order, of the first element of ``x``.
     """
-    v = random_uniform(x, source, start)
     few = stair.grid is not None and len(stair.thresholds) <= _FEW
     if torch.compiler.is_compiling() and few and not family.flat:
+        v = random_uniform(x, source, start)
         if isinstance(scale, Tensor):
             # Next to no noise, but below 0: a tie goes up.
             v, scale = torch.where(scale > TINY, v, -0.5), scale.clamp_min(TINY)
         unit, ladder = ladder_of(stair, mean, scale, None)
         return family.draw(x if unit == 1.0 else x * unit, v, ladder)
-    noise = family.quantile_(v)
+    noise = _noise(x, family, source, start)
     y = noise.mul_(-scale).add_(x) if isinstance(scale, Tensor) else torch.add(x, noise, alpha=-scale)
     if isinstance(mean, Tensor) or mean:
         y.sub_(mean)
@@ -90,3 +92,11 @@ def random(
     if isinstance(scale, Tensor):  # which may be 0
         return torch.where(scale > TINY, stair.grid.nearest(y, len(stair.thresholds)), stair.of(x - mean))
     return stair.grid.nearest(y, len(stair.thresholds))
+
+
+def _noise(x: Tensor, family: NoiseFamily, source: Source, start: int) -> Tensor:
+    """Return a sample of noise, in native units, for every element of ``x``."""
+    pooled = x.device.type == "cpu" and not family.flat and not torch.compiler.is_compiling()
+    if pooled and not isinstance(source, torch.Generator):
+        return pooled_noise(x, family, source, start)
+    return family.quantile_(random_uniform(x, source, start))

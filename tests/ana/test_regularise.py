@@ -1,5 +1,7 @@
 """The autograd function against the slow reference, SciPy's integrals and samples."""
 
+import itertools
+import math
 from typing import Literal
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, regularise
+from ana_search.ana.noise import normal
 from ana_search.ana.strategies import STRATEGIES, Strategy
 from tests.ana import reference
 from tests.ana.reference import CHECKS, STAIRS, arguments, noises, scaled, stairs
@@ -308,6 +311,20 @@ def test_numbers_that_are_none_are_passed_on() -> None:
                 noise = Noise(family, 0.0, 0.5)
                 value = regularise(x, stair, noise, strategy=strategy)
                 assert torch.isnan(value).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("erf_is_cheap", [False, True])
+def test_infinite_and_huge_numbers_end_at_the_outer_levels(erf_is_cheap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normal, "_erf_is_cheap", lambda _z: erf_is_cheap)
+    for stair, family, strategy in itertools.product(STAIRS.values(), NOISE_FAMILIES, STRATEGIES):
+        for spread in (0.0, 1e-13, 1e-3, 0.5, 2.0):
+            x = torch.tensor([-math.inf, -3e38, -1e30, 1e30, 3e38, math.inf], requires_grad=True)
+            value = regularise(x, stair, Noise(family, 0.1, spread), strategy=strategy)
+            lowest, highest = stair.scaled_levels[0], stair.scaled_levels[-1]
+            expected = torch.tensor([lowest] * 3 + [highest] * 3)
+            assert torch.allclose(value, expected, rtol=1e-5, atol=1e-6), (stair, family, strategy, spread)
+            (slope,) = torch.autograd.grad(value.sum(), x)
+            assert slope.abs().max() < 1e-12, (stair, family, strategy, spread)
 
 
 def test_a_second_derivative_is_refused() -> None:

@@ -94,6 +94,15 @@ class NoiseFamily(ABC):
     def quantile_(self, v: Tensor) -> Tensor:
         """Return what noise stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
 
+    def half_quantile(self, v: Tensor) -> Tensor:
+        """Return the quantile, at the probability ``(1 + v) / 2``, of a variable whose difference from an independent
+        copy is this noise.
+
+        Raises:
+            NotImplementedError: no such variable is known.
+        """
+        raise NotImplementedError(f"{self.name} noise is no difference of two independent variables")
+
     @abstractmethod
     def probability(self, z: float) -> float:
         """Return `cdf` of one Python number, in double precision."""
@@ -145,11 +154,12 @@ class NoiseFamily(ABC):
         (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
         return total.mul_(gradient).mul_(ladder.gain * self.peak / ladder.scale)
 
-    def climb_with_slope(self, y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor]:
-        """Return `climb` and its derivative by ``y``, cheaper together than one after the other."""
+    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
+        """Return `climb` and write its derivative by ``y`` into ``slope``: cheaper than one after the other."""
         lowest, count = window(y, ladder, self.reach)
-        total, slope = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
-        return height(total, lowest, ladder), slope.mul_(ladder.gain * self.peak / ladder.scale)
+        total, density = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
+        torch.mul(density, ladder.gain * self.peak / ladder.scale, out=slope)
+        return height(total, lowest, ladder)
 
     def draw(self, y: Tensor, v: Tensor, ladder: Ladder) -> Tensor:
         """Return a sample of what `climb` is the expectation of: a level that is exact if gain and offset are.

@@ -38,6 +38,10 @@ class Logistic(NoiseFamily):
         """Return ``log((1 + v) / (1 - v))``."""
         return (1.0 + v).div_(torch.rsub(v, 1.0)).log_()
 
+    def half_quantile(self, v: Tensor) -> Tensor:
+        """Return ``-log(-log((1 + v) / 2))``, that of a standard Gumbel variable."""
+        return -torch.log(-torch.log(0.5 + 0.5 * v))
+
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""
         if z < 0.0:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from ana_search.ana.elementwise import WIDE_VECTORS, exp2, reached
+from ana_search.ana.elementwise import INTEL, WIDE_VECTORS, exp2, reached
 from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less
 
 __all__ = ["Normal"]
@@ -28,8 +28,7 @@ class Normal(NoiseFamily):
         if torch.compiler.is_compiling() and z.dtype == torch.float32:
             return rational_cdf(z)
         if not _erf_is_cheap(z):
-            # gelu(z) = z cdf(z). The offset, lost on any other number, keeps 0 / 0 out.
-            z.add_(1e-37)
+            z.clamp_(-_FAR_AWAY, _FAR_AWAY).add_(_OFFSET)
             return gelu(z).div_(z)
         return z.mul_(math.sqrt(0.5)).erf_().mul_(0.5).add_(0.5)
 
@@ -54,41 +53,41 @@ class Normal(NoiseFamily):
 
     def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
         """Return the sum of distribution functions; that of a few is a sum of error functions."""
-        if not _sums_error_functions(y, ladder):
+        if not _are_few(ladder):
             return super().climb(y, ladder)
-        return _height([z.erf_() for z in self._arguments(y, ladder)], ladder)
+        return _height(_distances(_in_reach(y, ladder), ladder), ladder)
 
-    def climb_with_slope(self, y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor]:
-        """Return `climb` and its derivative, likewise."""
-        if not _sums_error_functions(y, ladder):
-            return super().climb_with_slope(y, ladder)
-        arguments, zero = self._arguments(y, ladder), y.new_zeros(())
-        slope = _total([torch.addcmul(zero, z, z, value=-_LOG2_E).exp2_() for z in arguments])
-        slope.mul_(ladder.gain * self.peak / ladder.scale)
-        return _height([z.erf_() for z in arguments], ladder), slope
-
-    def _arguments(self, y: Tensor, ladder: Ladder) -> list[Tensor]:
-        """Return what the error function is taken of, for each rung."""
-        base = less(y, ladder.origin)
-        return [(base - (ladder.shift + j)).mul_(math.sqrt(0.5) / ladder.scale) for j in range(ladder.rungs)]
+    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
+        """Return `climb` and write its derivative into ``slope``, likewise."""
+        if not _are_few(ladder):
+            return super().climb_with_slope(y, ladder, slope)
+        distances = _distances(_in_reach(y, ladder), ladder)
+        self._slope(distances, ladder, slope)
+        return _height(distances, ladder)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
-        """Return ``gradient`` times the sum of densities; all factors of a few are in the exponent."""
-        scale = ladder.scale
-        if torch.compiler.is_compiling() or isinstance(scale, Tensor) or scale < _LEAST_SCALE or ladder.rungs > _FEW:
+        """Return ``gradient`` times the sum of densities."""
+        if not _are_few(ladder):
             return super().climb_backward(gradient, y, ladder)
-        base, exponent = less(y, ladder.origin), y.new_full((), math.log2(ladder.gain * self.peak / scale))
-        total: Tensor | None = None
-        for j in range(ladder.rungs):
-            z = base - (ladder.shift + j)
-            term = torch.addcmul(exponent, z, z, value=-((self.bell_unit / scale) ** 2)).exp2_()
-            total = term if total is None else total.add_(term)
-        assert total is not None
-        return total.mul_(gradient)
+        return self._slope(_distances(y, ladder), ladder, torch.empty_like(y)).mul_(gradient)
+
+    def _slope(self, distances: list[Tensor], ladder: Ladder, slope: Tensor) -> Tensor:
+        """Return the derivative of `climb`, in ``slope``; all factors are in the exponent."""
+        scale = float(ladder.scale)
+        exponent = distances[0].new_full((), math.log2(ladder.gain * self.peak / scale))
+        square = -((self.bell_unit / scale) ** 2)
+        torch.addcmul(exponent, distances[0], distances[0], value=square, out=slope).exp2_()
+        for d in distances[1:]:
+            slope.add_(torch.addcmul(exponent, d, d, value=square).exp2_())
+        return slope
 
     def quantile_(self, v: Tensor) -> Tensor:
         """Return ``sqrt(2) erfinv(v)``."""
         return (erfinv(v) if torch.compiler.is_compiling() else v.erfinv_()).mul_(math.sqrt(2.0))
+
+    def half_quantile(self, v: Tensor) -> Tensor:
+        """Return ``erfinv(v)``, that of a normal variable with half the variance."""
+        return v.erfinv()
 
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""
@@ -97,25 +96,44 @@ class Normal(NoiseFamily):
 
 def _erf_is_cheap(z: Tensor) -> bool:
     """Whether torch's error function is used: elsewhere its gelu is several times faster, if exact to 4e-7 only."""
-    return z.dtype != torch.float32 or z.device.type != "cpu" or WIDE_VECTORS
+    return z.dtype != torch.float32 or z.device.type != "cpu" or (WIDE_VECTORS and INTEL)
 
 
-def _sums_error_functions(y: Tensor, ladder: Ladder) -> bool:
-    known = not (torch.compiler.is_compiling() or isinstance(ladder.scale, Tensor))
-    return known and ladder.rungs <= _FEW and _erf_is_cheap(y)
+def _are_few(ladder: Ladder) -> bool:
+    """Whether there are few rungs and all is known of them."""
+    if torch.compiler.is_compiling() or isinstance(ladder.scale, Tensor) or isinstance(ladder.shift, Tensor):
+        return False
+    return ladder.rungs <= _FEW and ladder.scale >= _LEAST_SCALE
 
 
-def _total(terms: list[Tensor]) -> Tensor:
-    """Return the sum of tensors, in the memory of the first."""
-    for term in terms[1:]:
-        terms[0].add_(term)
-    return terms[0]
+def _in_reach(y: Tensor, ladder: Ladder) -> Tensor:
+    """Return ``y``, no further from all rungs than noise can reach if it must not be."""
+    if _erf_is_cheap(y):
+        return y
+    low, beyond = ladder.origin + float(ladder.shift), 1.0 + _FAR_AWAY * float(ladder.scale)
+    return y.clamp(low - beyond, low + (ladder.rungs - 1) + beyond)
 
 
-def _height(error_functions: list[Tensor], ladder: Ladder) -> Tensor:
-    """Return the value of a ladder from the error function at each rung, in the memory of the first."""
-    half = ladder._replace(gain=0.5 * ladder.gain, offset=ladder.offset + 0.5 * ladder.gain * ladder.rungs)
-    return height(_total(error_functions), ladder.origin, half)
+def _distances(y: Tensor, ladder: Ladder) -> list[Tensor]:
+    """Return the distance from each rung."""
+    base = less(y, ladder.origin)
+    return [base - (ladder.shift + j) for j in range(ladder.rungs)]
+
+
+def _height(distances: list[Tensor], ladder: Ladder) -> Tensor:
+    """Return the value of a ladder from the distances from its rungs, perhaps in their memory."""
+    if _erf_is_cheap(distances[0]):
+        unit = math.sqrt(0.5) / ladder.scale
+        ladder = ladder._replace(gain=0.5 * ladder.gain, offset=ladder.offset + 0.5 * ladder.gain * ladder.rungs)
+        total = distances[0].mul_(unit).erf_()
+        for d in distances[1:]:
+            total.add_(d.mul_(unit).erf_())
+        return height(total, ladder.origin, ladder)
+    offset, total = (distances[0].new_full((), number) for number in (_OFFSET, ladder.offset))
+    for d in distances:
+        z = torch.add(offset, d, alpha=1.0 / float(ladder.scale), out=d)
+        total = torch.addcdiv(total, gelu(z), z, value=ladder.gain)
+    return total
 
 
 def rational_cdf(z: Tensor) -> Tensor:
@@ -152,7 +170,10 @@ def erfinv(x: Tensor) -> Tensor:
     return torch.where(w < 5.0, p, q) * x
 
 
-_LOG2_E = math.log2(math.e)
+# The distribution function is gelu(z) / z. The offset, lost on any other number, keeps 0 / 0 out; beyond the bound,
+# where the density is 1e-37, an infinite argument would become NaN.
+_OFFSET = 1e-37
+_FAR_AWAY = 13.0
 _FEW = 3
 # The inverse square of a smaller one may exceed single precision.
 _LEAST_SCALE = 1e-12

@@ -42,6 +42,10 @@ class Triangular(NoiseFamily):
         """Return ``sign(v) (1 - sqrt(1 - |v|)) = v / (1 + sqrt(1 - |v|))``."""
         return v.div_(torch.rsub(v.abs(), 1.0).sqrt_().add_(1.0))
 
+    def half_quantile(self, v: Tensor) -> Tensor:
+        """Return ``v / 2``, that of a uniform variable."""
+        return 0.5 * v
+
     def probability(self, z: float) -> float:
         """Return `cdf` of one number."""
         z = min(max(z, -1.0), 1.0)

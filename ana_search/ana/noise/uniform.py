@@ -97,6 +97,9 @@ def _ramps(ladder: Ladder) -> list[tuple[float, float]] | None:
 # Up to this many rungs are summed one by one.
 _FEW = 4
 
+# Infinity times 0 would be NaN.
+_HUGE = 1e30
+
 # Clipped arguments are summed before they are scaled: on shorter ramps the rounding of the sum would show.
 _WIDE = 0.25
 
@@ -119,7 +122,7 @@ def _overlapping(y: Tensor, ladder: Ladder) -> Tensor:
     origin, shift, rungs, scale, _, _, _ = ladder
     nearest = (y + (1.0 - shift)).round_().clamp_(origin, origin + rungs)
     least, largest = origin - nearest, (origin + rungs) - nearest
-    distance = (y - nearest).add_(1.0 - shift)
+    distance = (y - nearest).add_(1.0 - shift).clamp_(-_HUGE, _HUGE)
 
     def integral(d: Tensor) -> Tensor:
         f = torch.floor(d).clamp_(least, largest)
