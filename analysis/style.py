@@ -20,13 +20,17 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 COLOURS: Mapping[str, str] = {
     "synchronisation": "#0072B2",
     "shape": "#D55E00",
+    "schedule": "#009E73",
+    "strategy": "#CC79A7",
+    "training": "#E69F00",
     "both": "#009E73",
     "neither": "#7F7F7F",
     "interaction": "#8A5A83",
     "noise": "#595959",
     "seed": "#595959",
-    "unexplained": "#595959",
+    "unexplained": "#9C9C9C",
 }
+OTHERS = ("#56B4E9", "#000000", "#009E73", "#CC79A7", "#E69F00")
 SEQUENTIAL = "viridis"
 WIDTH = 7.2
 DPI = 160
@@ -62,11 +66,11 @@ def styled() -> AbstractContextManager[None]:
 
 
 def colour_of(name: str, others: Sequence[str] = ()) -> str:
-    """Return a group's colour: its own, or the next free one of the palette."""
+    """Return a group's colour: its own, or one of those for other names."""
     if name in COLOURS:
         return COLOURS[name]
-    rest = [other for other in others if other not in COLOURS]
-    return PALETTE[2 + rest.index(name) % (len(PALETTE) - 2)] if name in rest else PALETTE[-2]
+    rest = sorted({other for other in others if other not in COLOURS})
+    return OTHERS[rest.index(name) % len(OTHERS)] if name in rest else PALETTE[-2]
 
 
 def new_figure(height: float, columns: int = 1, width: float = WIDTH, **options: Any) -> tuple[Figure, list[Axes]]:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ana_search.cli.console import console_for, format_duration, format_value, print_json
 from ana_search.cli.options import Format
+from ana_search.shares import shares_by_name
 
 __all__ = [
     "print_best",
@@ -126,8 +127,6 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
         parts.append(Text(str(result["question"]), style="dim"))
     parts.append(Text.assemble("Verdict: ", (str(result["verdict"]), "bold green")))
     parts += [Text(f"  because: {reason}") for reason in result.get("explanations") or result.get("reasons") or []]
-    named = dict(result.get("groups") or {})
-    named |= {"interaction": result.get("interaction"), "seed alone": result.get("noise_floor")}
     level = f"{result.get('level', 0.95):.0%} interval"
     shares = [
         {
@@ -136,8 +135,7 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
             level: _interval(group),
             "points": None if group.get("sd_points") is None else f"{group['sd_points']:.2f}",
         }
-        for name, group in named.items()
-        if group and group.get("share") is not None
+        for name, group in shares_by_name(result).items()
     ]
     if shares:
         parts.append(_rows(shares))

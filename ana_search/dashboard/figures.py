@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from ana_search.plan import TrainingPlan
 from ana_search.plots import schedule_frame
+from ana_search.shares import shares_by_name
 
 __all__ = ["attribution_figure", "schedule_figure"]
 
@@ -19,13 +20,11 @@ _VIRIDIS = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#d8c420")
 
 
 def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
-    """Return a dot with its interval for the share of every group, the interaction and the seed.
+    """Return a dot with its interval for the share of every group, the interaction and the rest.
 
     ``attribution`` is verdict.json. The dotted line is the share below which a group does not matter.
     """
-    rows = dict(attribution["groups"])
-    rows |= {"interaction": attribution.get("interaction"), "seed alone": attribution.get("noise_floor")}
-    known = [(name, row) for name, row in rows.items() if row and row.get("share") is not None]
+    known = list(shares_by_name(attribution).items())
     names = [name for name, _ in known]
     shares = [100 * row["share"] for _, row in known]
     ends = {

@@ -9,6 +9,8 @@ import optuna
 import pandas as pd
 from optuna_dashboard import get_note, save_note
 
+from ana_search.shares import shares_by_name
+
 __all__ = ["QUESTION", "StudyFacts", "save", "study_note", "trial_notes"]
 
 QUESTION = "Is it the shape of the regularisation or the synchronisation of the layers that drives accuracy?"
@@ -113,14 +115,11 @@ def _shares(found: Mapping[str, Any] | None) -> list[str]:
     """Return the table of shares of the variance of a single run's accuracy, with their intervals."""
     if found is None or not found.get("groups"):
         return []
-    rows = dict(found["groups"])
-    rows |= {"interaction": found.get("interaction"), "seed alone": found.get("noise_floor")}
     level = f"{found.get('level', 0.95):.0%}"
     lines = [f"| group | share of the variance | {level} interval |", "|---|---|---|"]
-    for name, share in rows.items():
-        if share and share.get("share") is not None:
-            interval = f"{_percent(share.get('ci_low'))} to {_percent(share.get('ci_high'))}"
-            lines.append(f"| {name} | {_percent(share['share'])} | {interval} |")
+    for name, share in shares_by_name(found).items():
+        interval = f"{_percent(share.get('ci_low'))} to {_percent(share.get('ci_high'))}"
+        lines.append(f"| {name} | {_percent(share['share'])} | {interval} |")
     counts = found.get("n") or {}
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     caption = f"Method: {found.get('method', '?')}" + (f"; {said}." if said else ".")

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.factors import DEFAULT_GROUPS
 from analysis.figures.base import FigureInput, FigureSpec, wrapped
 from analysis.style import colour_of, new_figure, styled
 
@@ -36,7 +35,7 @@ def compute(given: FigureInput) -> pd.DataFrame:
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw a dot with its interval per level, factor by factor."""
     factors = list(data["factor"].unique())
-    groups = list(dict.fromkeys([*DEFAULT_GROUPS, *data["group"]]))
+    groups = list(data["group"].unique())
     with styled():
         figure, (axes,) = new_figure(1.3 + 0.30 * (len(data) + 0.8 * len(factors)))
         place, ticks, labels = 0.0, [], []

@@ -137,6 +137,9 @@ def test_verdict_names_groups_with_their_intervals():
     ):
         assert piece in text
     assert "report: results/report.html" in text
+    text = printed(tables.print_verdict, result | {"noise_floor": share | {"source": "residual"}})
+    assert "unexplained" in text
+    assert "seed alone" not in text
     assert "next: ana-search dashboard q" in text
 
 
