@@ -10,13 +10,14 @@ import torch
 from ana_search.data import ImagePool
 from ana_search.dispatch.memory import keep_freed_memory
 from ana_search.dispatch.placement import PlacedImages
-from ana_search.dispatch.protocol import Done, Ended, Event, Failed, Job, Started, Stopped, Trained
+from ana_search.dispatch.protocol import Done, Event, Failed, Job, Started, Stopped, Trained
 from ana_search.dispatch.work import StopWork, Workbench, describe, failure
 from ana_search.training import EpochReport
 
 __all__ = ["Worker"]
 
-_GATHER_SECONDS = 0.01
+# Epochs may wait this long for the next ones: every answer costs the driver and the trainer some of their time.
+_GATHER_SECONDS = 0.5
 
 
 class Worker:
@@ -62,10 +63,13 @@ class Worker:
         return self.events()
 
     def events(self) -> list[Event]:
-        """Return what happened since the last call, once something has. The last event of a job says how it ended."""
+        """Return what happened since the last call, once something has. The last event of a job says how it ended.
+
+        The start and the end of a job are told at once, epochs a few at a time.
+        """
         events = [self._events.get()]
         until = time.monotonic() + _GATHER_SECONDS
-        while not isinstance(events[-1], Ended):
+        while isinstance(events[-1], Trained):
             try:
                 events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
             except Empty:
