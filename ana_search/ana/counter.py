@@ -69,7 +69,7 @@ def random_uniform(like: Tensor, source: Source, start: int = 0) -> Tensor:
     if torch.compiler.is_compiling() or like.device.type != "cpu":
         return hashed_uniform(like, key, start)
     table, n = _table(), like.numel()
-    bits = torch.empty(n, dtype=torch.int32)
+    bits = torch.empty(n, dtype=torch.int32, device=like.device)
     done = 0
     while done < n:
         row, first = divmod(start + done, TABLE)

@@ -26,7 +26,7 @@ def pooled_noise(like: Tensor, family: NoiseFamily, key: Key, start: int = 0) ->
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     plus, minus = _tables(family, dtype)
     n = like.numel()
-    noise = torch.empty(n, dtype=dtype)
+    noise = torch.empty(n, dtype=dtype, device=like.device)
     done = 0
     while done < n:
         row, first = divmod(start + done, TABLE)
@@ -45,9 +45,9 @@ def _tables(family: NoiseFamily, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 def _table(family: NoiseFamily, dtype: torch.dtype, number: int) -> Tensor:
-    like = torch.empty(TABLE, dtype=torch.float64)
-    one = torch.tensor(number, dtype=torch.int32)
-    order = hashed_uniform(like, (one, one)).argsort()
-    within = hashed_uniform(like, (one, -one))
+    like = torch.empty(TABLE, dtype=torch.float64, device="cpu")
+    key = torch.tensor(number, dtype=torch.int32, device="cpu")
+    order = hashed_uniform(like, (key, key)).argsort()
+    within = hashed_uniform(like, (key, -key))
     v = (order * 2.0 + 1.0 + within) / TABLE - 1.0
     return family.half_quantile(v).to(dtype).repeat(2)

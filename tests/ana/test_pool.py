@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from ana_search.ana import NOISE_FAMILIES
+from ana_search.ana import NOISE_FAMILIES, pool
 from ana_search.ana.counter import TABLE, Key, draw_key
 from ana_search.ana.noise.base import NoiseFamily
 from ana_search.ana.pool import pooled_noise
@@ -76,3 +76,12 @@ def test_parts_are_parts_of_the_whole(family: NoiseFamily) -> None:
 def test_uniform_noise_has_no_halves() -> None:
     with pytest.raises(NotImplementedError, match="uniform"):
         NOISE_FAMILIES["uniform"].half_quantile(torch.zeros(1))
+
+
+def test_the_tables_are_made_on_the_cpu_whatever_torchs_default_device(family: NoiseFamily) -> None:
+    expected = pooled_noise(torch.empty(10), family, key(1))
+    pool._tables.cache_clear()
+    like, first = torch.empty(10), key(1)
+    with torch.device("meta"):
+        noise = pooled_noise(like, family, first)
+    assert torch.equal(noise, expected)
