@@ -136,15 +136,15 @@ def test_every_format_is_checked_with_its_sample(name: str, tmp_path: Path) -> N
     assert check_directory(tmp_path) == manifest
 
 
-def one_threshold_off(network: torch.nn.Module, dataset: Any) -> FrozenNetwork:
-    """Freeze, and raise the thresholds of one channel of the first layer by 1."""
+def thresholds_off(network: torch.nn.Module, dataset: Any) -> FrozenNetwork:
+    """Freeze, and raise the thresholds of the first layer by 1: one channel's alone may change nothing."""
     frozen = freeze_trained(network, dataset)
-    next(each for each in frozen.operations if isinstance(each, Thresholds)).thresholds[0] += 1
+    next(each for each in frozen.operations if isinstance(each, Thresholds)).thresholds.add_(1)
     return frozen
 
 
-def test_a_threshold_off_by_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "freeze_trained", one_threshold_off)
+def test_thresholds_off_by_one_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "freeze_trained", thresholds_off)
     with pytest.raises(ExportMismatchError, match=r"the trained network computes: \d+ of \d+ codes of layer 2 differ"):
         export_models([model()], tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -155,7 +155,7 @@ def test_a_file_that_computes_something_else_is_found(tmp_path: Path, monkeypatc
 
     def write_another(self: OnnxFormat, frozen: FrozenNetwork, path: Path, metadata: Any) -> None:
         network, dataset, _ = trained(make_plan("ternary"))
-        write(self, one_threshold_off(network, dataset), path, metadata)
+        write(self, thresholds_off(network, dataset), path, metadata)
 
     monkeypatch.setattr(OnnxFormat, "write", write_another)
     with pytest.raises(ExportMismatchError, match="the file does not compute what the frozen network computes"):
@@ -165,7 +165,7 @@ def test_a_file_that_computes_something_else_is_found(tmp_path: Path, monkeypatc
 
 def test_a_mismatch_leaves_earlier_files_alone(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(copy)
-    monkeypatch.setattr(models, "freeze_trained", one_threshold_off)
+    monkeypatch.setattr(models, "freeze_trained", thresholds_off)
     with pytest.raises(ExportMismatchError):
         export_models([model()], copy)
     assert contents(copy) == before
