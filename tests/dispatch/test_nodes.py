@@ -35,9 +35,7 @@ def test_a_node_removed_in_the_middle_loses_no_finished_trial(cluster: Cluster, 
         def epoch(self, worker: str, trial: int, epoch: int, epochs: int, accuracy: float | None = None) -> None:
             super().epoch(worker, trial, epoch, epochs, accuracy)
             done = complete(trials_of(runs)) if len(self.ended) >= 2 and not finished else []
-            running = {ended for ended, _ in self.ended}
-            others = {number for number, _ in self.epochs} - running
-            if len(done) >= 2 and len(others) == 2:
+            if len(done) >= 2 and len(self.running) == 2:
                 finished.update({one.number: one.values[0] for one in done})
                 cluster.remove_node(node)
 

@@ -102,6 +102,7 @@ class Watcher:
         self.epochs: list[tuple[int, int]] = []
         self.messages: list[str] = []
         self.ended: list[tuple[int, str]] = []
+        self.running: set[int] = set()
         self._on_epoch = on_epoch
 
     def begin(self, *, finished: int, requested: int, best: tuple[int, float] | None = None) -> None:
@@ -109,6 +110,7 @@ class Watcher:
 
     def trial_started(self, worker: str, trial: int, epochs: int) -> None:
         self.started = trial
+        self.running.add(trial)
 
     def epoch(self, worker: str, trial: int, epoch: int, epochs: int, accuracy: float | None = None) -> None:
         self.epochs.append((trial, epoch))
@@ -117,6 +119,7 @@ class Watcher:
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
         self.ended.append((trial, state))
+        self.running.discard(trial)
 
     def best(self, trial: int, value: float) -> None:
         self.best_trial = trial
