@@ -1,5 +1,6 @@
 """Uniform random numbers, most of them counter-based: functions of a key and of each element's index."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -14,7 +15,7 @@ __all__ = [
     "in_memory_order",
     "random_source",
     "random_uniform",
-    "row_bits",
+    "rows",
 ]
 
 TABLE = 1 << 18
@@ -70,14 +71,10 @@ def random_uniform(like: Tensor, source: Source, start: int = 0) -> Tensor:
         return hashed_uniform(like, key, start)
     table, n = _table(), like.numel()
     bits = torch.empty(n, dtype=torch.int32, device=like.device)
-    done = 0
-    while done < n:
-        row, first = divmod(start + done, TABLE)
-        part = slice(done, done + min(n - done, TABLE - first))
-        factor, term = _halves(row_bits(key, row))
+    for random_bits, first, part in rows(key, start, n):
+        factor, term = _halves(random_bits)
         numbers = table[first : first + part.stop - part.start]
         torch.add(numbers.new_tensor(term), numbers, alpha=factor | 1, out=bits[part])
-        done = part.stop
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     # A little less than 2**-31, or the largest integer would become 1.
     return in_memory_order(bits.to(dtype).mul_(2.0**-31 * (1.0 - 2.0**-24)), like)
@@ -97,10 +94,18 @@ def hashed_uniform(like: Tensor, key: Key, start: int = 0) -> Tensor:
     return h.bitwise_right_shift_(8).to(torch.float32).mul_(2.0**-23).add_(2.0**-24)
 
 
-def row_bits(key: Key, row: int) -> int:
-    """Return 64 random bits for a row of a table's length."""
+def rows(key: Key, start: int, n: int) -> Iterator[tuple[int, int, slice]]:
+    """Cut ``n`` elements, of which ``start`` is the first one's index, into rows of a table's length.
+
+    Yields 64 random bits of the row, the place in the row where the elements begin, and which elements they are.
+    """
     seed = (int(key[0]) % 2**32 << 32) + int(key[1]) % 2**32
-    return _mix(seed + row * _GOLDEN)
+    done = 0
+    while done < n:
+        row, first = divmod(start + done, TABLE)
+        part = slice(done, done + min(n - done, TABLE - first))
+        yield _mix(seed + row * _GOLDEN), first, part
+        done = part.stop
 
 
 def _hash(h: Tensor, key: Tensor | int) -> Tensor:

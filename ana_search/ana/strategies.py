@@ -9,7 +9,7 @@ from torch import Tensor
 from ana_search.ana.counter import Source, random_uniform
 from ana_search.ana.elementwise import reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
-from ana_search.ana.noise import NoiseFamily
+from ana_search.ana.noise import DifferenceFamily, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
 from ana_search.ana.pool import pooled_noise
 from ana_search.ana.smooth import ladder_of
@@ -96,7 +96,7 @@ def random(
 
 def _noise(x: Tensor, family: NoiseFamily, source: Source, start: int) -> Tensor:
     """Return a sample of noise, in native units, for every element of ``x``."""
-    pooled = x.device.type == "cpu" and not family.flat and not torch.compiler.is_compiling()
-    if pooled and not isinstance(source, torch.Generator):
+    eager = x.device.type == "cpu" and not torch.compiler.is_compiling()
+    if eager and isinstance(family, DifferenceFamily) and not isinstance(source, torch.Generator):
         return pooled_noise(x, family, source, start)
     return family.quantile_(random_uniform(x, source, start))

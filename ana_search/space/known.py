@@ -33,8 +33,7 @@ class _Known(BaseSampler):
         """Return the known space; where there is none, what Optuna finds."""
         if self._known is not None:
             return dict(self._known)
-        # `super()` is the sampler that a subclass names after this class, never the abstract base.
-        return super().infer_relative_search_space(study, trial)  # type: ignore[safe-super]
+        return super().infer_relative_search_space(study, trial)  # type: ignore[safe-super]  # a sampler, never the base
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -42,7 +41,7 @@ class _Known(BaseSampler):
         """Return nothing for a trial with parameters of its own, otherwise what the sampler draws."""
         if trial.system_attrs.get("fixed_params"):
             return {}
-        return super().sample_relative(study, trial, search_space)  # type: ignore[safe-super]  # as above
+        return super().sample_relative(study, trial, search_space)  # type: ignore[safe-super]  # likewise
 
 
 class KnownTpe(_Known, TPESampler):

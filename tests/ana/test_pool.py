@@ -8,7 +8,7 @@ from scipy import stats
 
 from ana_search.ana import NOISE_FAMILIES, pool
 from ana_search.ana.counter import TABLE, Key, draw_key
-from ana_search.ana.noise.base import NoiseFamily
+from ana_search.ana.noise import DifferenceFamily
 from ana_search.ana.pool import pooled_noise
 
 DISTRIBUTIONS = {
@@ -23,12 +23,14 @@ def key(seed: int) -> Key:
 
 
 @pytest.fixture(params=list(DISTRIBUTIONS))
-def family(request: pytest.FixtureRequest) -> NoiseFamily:
-    return NOISE_FAMILIES[request.param]
+def family(request: pytest.FixtureRequest) -> DifferenceFamily:
+    found = NOISE_FAMILIES[request.param]
+    assert isinstance(found, DifferenceFamily)
+    return found
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_noise_has_the_distribution_of_its_family(family: NoiseFamily, dtype: torch.dtype) -> None:
+def test_noise_has_the_distribution_of_its_family(family: DifferenceFamily, dtype: torch.dtype) -> None:
     distribution = DISTRIBUTIONS[family.name]
     for seed in range(3):
         noise = pooled_noise(torch.empty(2 * TABLE, dtype=dtype), family, key(seed))
@@ -36,7 +38,7 @@ def test_noise_has_the_distribution_of_its_family(family: NoiseFamily, dtype: to
         assert stats.kstest(noise.numpy(), distribution.cdf).pvalue > 1e-4
 
 
-def test_the_tails_are_there(family: NoiseFamily) -> None:
+def test_the_tails_are_there(family: DifferenceFamily) -> None:
     n = 40 * TABLE
     noise = pooled_noise(torch.empty(n), family, key(4))
     distribution = DISTRIBUTIONS[family.name]
@@ -45,25 +47,22 @@ def test_the_tails_are_there(family: NoiseFamily) -> None:
             assert stats.binomtest(int(beyond), n, probability).pvalue > 1e-6
 
 
-def test_neighbours_rows_and_calls_are_independent(family: NoiseFamily) -> None:
+def test_neighbours_rows_and_calls_are_independent(family: DifferenceFamily) -> None:
     first = pooled_noise(torch.empty(6 * TABLE), family, key(8)).view(6, TABLE)
     other = pooled_noise(torch.empty(2 * TABLE), family, key(9)).view(2, TABLE)
     every = torch.cat([first, other]).double()
     v = 2.0 * family.cdf(every) - 1.0
-    shifted = {f"by {lag}": v[0].roll(lag) for lag in (1, 2, 3, 64, 1024)}
     cells = ((v + 1.0) * 8.0).long().clamp(0, 15)
+    neighbours = [(cells[0], cells[0].roll(lag)) for lag in (1, 2, 3, 64, 1024)]
     limit = stats.chi2(15 * 15).ppf(1.0 - 1e-6)
-    for i, j in itertools.combinations(range(8), 2):
-        seen = torch.bincount(cells[i] * 16 + cells[j], minlength=256).double()
-        assert ((seen - TABLE / 256).square() / (TABLE / 256)).sum() < limit
-    for lag in shifted.values():
-        seen = torch.bincount(cells[0] * 16 + ((lag + 1.0) * 8.0).long().clamp(0, 15), minlength=256).double()
+    for one, another in [*itertools.combinations(cells, 2), *neighbours]:
+        seen = torch.bincount(one * 16 + another, minlength=256).double()
         assert ((seen - TABLE / 256).square() / (TABLE / 256)).sum() < limit
     products = torch.stack([v[i] * v[j] * v[k] for i, j, k in itertools.combinations(range(8), 3)])
     assert products.mean(1).abs().max() < 5.0 * (1.0 / 27.0 / TABLE) ** 0.5
 
 
-def test_parts_are_parts_of_the_whole(family: NoiseFamily) -> None:
+def test_parts_are_parts_of_the_whole(family: DifferenceFamily) -> None:
     whole = pooled_noise(torch.empty(3 * TABLE), family, key(4))
     for start, size in [(0, 300), (450, 300), (TABLE - 10, 30), (TABLE, TABLE), (5, 2 * TABLE)]:
         assert torch.equal(pooled_noise(torch.empty(size), family, key(4), start=start), whole[start : start + size])
@@ -73,12 +72,7 @@ def test_parts_are_parts_of_the_whole(family: NoiseFamily) -> None:
     assert torch.equal(noise.as_strided((120,), (1,)), whole[:120])
 
 
-def test_uniform_noise_has_no_halves() -> None:
-    with pytest.raises(NotImplementedError, match="uniform"):
-        NOISE_FAMILIES["uniform"].half_quantile(torch.zeros(1))
-
-
-def test_the_tables_are_made_on_the_cpu_whatever_torchs_default_device(family: NoiseFamily) -> None:
+def test_the_tables_are_made_on_the_cpu_whatever_torchs_default_device(family: DifferenceFamily) -> None:
     expected = pooled_noise(torch.empty(10), family, key(1))
     pool._tables.cache_clear()
     like, first = torch.empty(10), key(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ana_search.ana.elementwise import reached
 
-__all__ = ["TINY", "Ladder", "NoiseFamily", "Scalar", "Width"]
+__all__ = ["TINY", "DifferenceFamily", "Ladder", "NoiseFamily", "Scalar", "Width"]
 
 Width = Literal["interval", "deviation"]
 
@@ -94,15 +94,6 @@ class NoiseFamily(ABC):
     def quantile_(self, v: Tensor) -> Tensor:
         """Return what noise stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
 
-    def half_quantile(self, v: Tensor) -> Tensor:
-        """Return the quantile, at the probability ``(1 + v) / 2``, of a variable whose difference from an independent
-        copy is this noise.
-
-        Raises:
-            NotImplementedError: no such variable is known.
-        """
-        raise NotImplementedError(f"{self.name} noise is no difference of two independent variables")
-
     @abstractmethod
     def probability(self, z: float) -> float:
         """Return `cdf` of one Python number, in double precision."""
@@ -169,6 +160,17 @@ class NoiseFamily(ABC):
         base = less(y, ladder.origin)
         (count,) = _sums(lambda z: (self.crossed_(z, v),), 1.0, base, ladder, ladder.rungs)
         return level(count, y, ladder)
+
+
+class DifferenceFamily(NoiseFamily):
+    """A family whose noise is the difference of two independent variables of one distribution.
+
+    (Uniform noise is none: the characteristic function of such a difference is nowhere negative.)
+    """
+
+    @abstractmethod
+    def half_quantile(self, v: Tensor) -> Tensor:
+        """Return what either variable stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
 
 
 def reachable(ladder: Ladder, reach: float) -> int:

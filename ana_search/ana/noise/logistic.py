@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.elementwise import exp2, reached
-from ana_search.ana.noise.base import Ladder, NoiseFamily, Scalar, height, less, level
+from ana_search.ana.noise.base import DifferenceFamily, Ladder, Scalar, height, less, level
 
 __all__ = ["Logistic"]
 
 
-class Logistic(NoiseFamily):
+class Logistic(DifferenceFamily):
     """Standard logistic."""
 
     name = "logistic"

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn.functional import gelu
 
 from ana_search.ana.elementwise import INTEL, WIDE_VECTORS, exp2, reached
-from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less
+from ana_search.ana.noise.base import DifferenceFamily, Ladder, height, less
 
 __all__ = ["Normal"]
 
 
-class Normal(NoiseFamily):
+class Normal(DifferenceFamily):
     """Standard normal."""
 
     name = "normal"
@@ -107,7 +107,7 @@ def _are_few(ladder: Ladder) -> bool:
 
 
 def _in_reach(y: Tensor, ladder: Ladder) -> Tensor:
-    """Return ``y``, no further from all rungs than noise can reach if it must not be."""
+    """Return ``y``, for gelu held to where noise reaches a rung, and one step more: infinity would become NaN."""
     if _erf_is_cheap(y):
         return y
     low, beyond = ladder.origin + float(ladder.shift), 1.0 + _FAR_AWAY * float(ladder.scale)
@@ -170,8 +170,8 @@ def erfinv(x: Tensor) -> Tensor:
     return torch.where(w < 5.0, p, q) * x
 
 
-# The distribution function is gelu(z) / z. The offset, lost on any other number, keeps 0 / 0 out; beyond the bound,
-# where the density is 1e-37, an infinite argument would become NaN.
+# The distribution function is gelu(z) / z. The offset, lost on any other number, keeps 0 / 0 out, and the bound, where
+# the density is 1e-37, infinity over infinity.
 _OFFSET = 1e-37
 _FAR_AWAY = 13.0
 _FEW = 3

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.elementwise import reached
-from ana_search.ana.noise.base import NoiseFamily
+from ana_search.ana.noise.base import DifferenceFamily
 
 __all__ = ["Triangular"]
 
 
-class Triangular(NoiseFamily):
+class Triangular(DifferenceFamily):
     """The symmetric triangle on [-1, 1], the distribution of the mean of two uniform variables on it."""
 
     name = "triangular"
