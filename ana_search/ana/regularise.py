@@ -142,12 +142,9 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
     """Return the value of the stair under the forward noise."""
     family, mean, scale, most = noise
 
-    def exact(part: Tensor) -> Tensor:
-        return stair.of(working(part) - mean if isinstance(mean, Tensor) or mean else part)
-
     def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
         if not isinstance(scale, Tensor) and scale <= TINY:
-            return exact(part)
+            return _exact(part, stair, mean)
         part = working(part)
         if strategy == "random":
             assert source is not None
@@ -157,18 +154,26 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
         if not isinstance(scale, Tensor):
             return expectation(part, stair, family, mean, scale, most)
         smooth = expectation(part, stair, family, mean, scale.clamp_min(TINY), most)
-        return torch.where(scale > TINY, smooth, exact(part))
+        return torch.where(scale > TINY, smooth, _exact(part, stair, mean))
 
     return blockwise(block, x)
+
+
+def _exact(x: Tensor, stair: StairFunction, mean: Scalar) -> Tensor:
+    """Return the stair without noise."""
+    return stair.of(working(x) - mean if isinstance(mean, Tensor) or mean else x)
 
 
 def _has_cheap_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> bool:
     """Whether the derivative is computed with the value and kept, instead of ``x``.
 
-    Uniform noise has one that costs less than reading it; compiled code decides for itself what to keep.
+    Uniform noise has one that costs less than reading it, and so has, on a GPU, any noise in compiled code.
     """
-    known = not isinstance(noise.scale, Tensor) and noise.scale > TINY and stair.step is not None
-    return known and not noise.family.flat and working(x) is x and not torch.compiler.is_compiling()
+    if stair.step is None or working(x) is not x:
+        return False
+    if torch.compiler.is_compiling():
+        return x.device.type == "cpu" and noise.family.shares_work(len(stair.thresholds))
+    return not isinstance(noise.scale, Tensor) and noise.scale > TINY and not noise.family.flat
 
 
 def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple[Tensor, Tensor]:
@@ -178,7 +183,11 @@ def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple
 
     def block(part: Tensor, slope_of_part: Tensor | None, _start: int) -> Tensor:
         assert slope_of_part is not None
-        return expectation_with_slope(part, stair, family, mean, scale, most, slope_of_part)
+        if not isinstance(scale, Tensor):
+            return expectation_with_slope(part, stair, family, mean, scale, most, slope_of_part)
+        smooth = expectation_with_slope(part, stair, family, mean, scale.clamp_min(TINY), most, slope_of_part)
+        slope_of_part.copy_(torch.where(scale > TINY, slope_of_part, 0.0))
+        return torch.where(scale > TINY, smooth, _exact(part, stair, mean))
 
     return blockwise(block, x, slope), slope
 

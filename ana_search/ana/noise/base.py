@@ -152,6 +152,10 @@ class NoiseFamily(ABC):
         torch.mul(density, ladder.gain * self.peak / ladder.scale, out=slope)
         return height(total, lowest, ladder)
 
+    def shares_work(self, rungs: int) -> bool:
+        """Whether compiled code computes `climb_with_slope` in much less time than the two parts of it."""
+        return False
+
     def draw(self, y: Tensor, v: Tensor, ladder: Ladder) -> Tensor:
         """Return a sample of what `climb` is the expectation of: a level that is exact if gain and offset are.
 

@@ -49,14 +49,25 @@ class Logistic(DifferenceFamily):
             return e / (1.0 + e)
         return 1.0 / (1.0 + math.exp(-z))
 
+    def shares_work(self, rungs: int) -> bool:
+        """Whether one power and one division make both the value and its slope."""
+        return rungs == 2
+
     def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
         """Return the sum of sigmoids; compiled code takes both of a ternary stair from one power."""
         if torch.compiler.is_compiling() and ladder.rungs == 2:
             distance, p, q = _odds(y, ladder)
-            outward = (1.0 - q) / (1.0 + p + q)
-            centred = torch.where(distance >= 0.0, outward, -outward)
-            return height(centred, ladder.origin, ladder._replace(offset=ladder.offset + ladder.gain))
+            return _pair_height(distance, (1.0 - q) / (1.0 + p + q), ladder)
         return super().climb(y, ladder)
+
+    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
+        """Return `climb` and write its derivative into ``slope``, likewise, and from one division."""
+        if torch.compiler.is_compiling() and ladder.rungs == 2:
+            distance, p, q = _odds(y, ladder)
+            share = 1.0 / (1.0 + p + q)
+            slope.copy_((4.0 * q + p * (1.0 + q)) * (share * share) * (ladder.gain / ladder.scale))
+            return _pair_height(distance, (1.0 - q) * share, ladder)
+        return super().climb_with_slope(y, ladder, slope)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the sum of densities, likewise."""
@@ -79,6 +90,12 @@ class Logistic(DifferenceFamily):
         below, above = near * (1.0 + v), 1.0 - v
         outward = reached(above, below) + reached(above, below * e)
         return level(torch.where(distance >= 0.0, outward, 2.0 - outward), y, ladder)
+
+
+def _pair_height(distance: Tensor, outward: Tensor, ladder: Ladder) -> Tensor:
+    """Return the value of a ternary stair from how far it is from its middle level, in either direction."""
+    centred = torch.where(distance >= 0.0, outward, -outward)
+    return height(centred, ladder.origin, ladder._replace(offset=ladder.offset + ladder.gain))
 
 
 def _pair_slope(y: Tensor, ladder: Ladder) -> Tensor:
