@@ -12,8 +12,8 @@ from analysis.sample import Sample
 __all__ = ["failure_depends_on_level", "looks_adaptive", "uniformity_p_values"]
 
 ADAPTIVE_P = 0.001
-FAILURE_P = 0.01
-PERMUTATIONS = 2000
+FAILURE_P = 0.001
+PERMUTATIONS = 20_000
 
 
 def uniformity_p_values(sample: Sample) -> dict[str, float]:
