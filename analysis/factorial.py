@@ -22,7 +22,7 @@ Codes = npt.NDArray[np.int64]
 
 PRIOR_PART = 0.3
 """What part of its nominal degrees of freedom the noise is supposed to have before its scatter is looked at: that of
-skewed, unequal noise, with some caution. Chosen so that the intervals of planted shares cover 93 to 99 % under normal
+skewed, unequal noise, with some caution. Chosen so that the intervals of planted shares cover 93 to 98 % under normal
 and under skewed, unequal noise (``docs/results/calibration``)."""
 
 PRIOR_PRECISION = 4.0

@@ -1,6 +1,6 @@
 """Are the answers right? Coverage of the intervals and wrong verdicts, on tables whose truth is known.
 
-    OMP_NUM_THREADS=1 python benchmarks/calibration.py --replications 200 --json calibration.json --markdown FILE
+    OMP_NUM_THREADS=1 python benchmarks/calibration.py --json calibration.json --markdown FILE
 
 Six planted truths under four conditions of a factorial (8 synchronisation levels x 4 shapes x 3 seeds), on 200 random
 trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). ``--only WORD``
@@ -100,9 +100,12 @@ def idle_factor(replications: int, seed: int) -> dict[str, float]:
     return {**{group: float(np.mean(changes)) for group, changes in moves.items()}, "replications": replications}
 
 
-def rows(replications: int, adaptive: int, only: str, done: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+def rows(
+    factorial: int, random: int, adaptive: int, only: str, done: set[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
     """Measure the cases that are not done, one after the other."""
     for number, (condition, (make, options)) in enumerate(CONDITIONS.items()):
+        replications = factorial if condition.startswith("factorial") else random
         for case, truth in CASES.items() if only in condition else ():
             if (condition, case) not in done:
                 row = measure(make, truth, replications, 100 + number, **options)
@@ -165,7 +168,8 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replications", type=int, default=200, help="tables a case")
+    parser.add_argument("--replications", type=int, default=2000, help="factorials a case")
+    parser.add_argument("--random-replications", type=int, default=200, help="samples of random trials a case")
     parser.add_argument("--adaptive-replications", type=int, default=200, help="adaptive searches a case")
     parser.add_argument("--only", default="", metavar="WORD", help="run the conditions whose names hold the word")
     parser.add_argument("--json", type=Path, help="write the result here, after every case")
@@ -184,6 +188,7 @@ def main() -> None:
     def result() -> dict[str, Any]:
         now = {
             "command": f"OMP_NUM_THREADS=1 python benchmarks/calibration.py --replications {arguments.replications} "
+            f"--random-replications {arguments.random_replications} "
             f"--adaptive-replications {arguments.adaptive_replications}",
             "machine": f"one core of {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__},"
             f" scipy {scipy.__version__}, pandas {pd.__version__}, optuna {optuna.__version__}",
@@ -199,7 +204,8 @@ def main() -> None:
             arguments.json.write_text(json.dumps(result(), indent=1) + "\n", encoding="utf-8")
 
     done = {(row["condition"], row["case"]) for row in before["rows"]} if before and arguments.resume else set()
-    for row in rows(arguments.replications, arguments.adaptive_replications, arguments.only, done):
+    counts = (arguments.replications, arguments.random_replications, arguments.adaptive_replications)
+    for row in rows(*counts, arguments.only, done):
         found.append(row)
         save()
         cover = row["coverage"]
@@ -210,7 +216,7 @@ def main() -> None:
             flush=True,
         )
     if arguments.only in IDLE and not (before and arguments.resume and before["idle_factor"]):
-        idle = idle_factor(max(20, arguments.replications), 300)
+        idle = idle_factor(max(20, arguments.random_replications), 300)
         save()
         print(json.dumps(idle))
     if arguments.markdown:

@@ -112,6 +112,22 @@ def test_confidence_distribution_has_the_level_of_the_f_test():
         assert float((drawn.parts[subset] == 0).mean()) == pytest.approx(p_value, abs=0.012)
 
 
+@pytest.mark.parametrize(("variances", "part"), [((1.0, 1.0), 1.0), ((0.2, 1.8), 0.4 / (0.4 * 1.64 + 0.64))])
+def test_noise_of_many_cells_has_the_degrees_of_freedom_that_their_scatter_says(variances, part):
+    """Cells of 6 runs: the variance of a cell's variance is ``2 E[s^4] / 5 + var(s^2)``, of equal ones 2 / 5."""
+    cells = np.repeat(np.arange(4000), 6)
+    outcome = np.random.default_rng(6).normal(size=len(cells)) * np.sqrt(np.asarray(variances)[cells % 2])
+    fit = fit_factorial({"shape": cells}, outcome, [str(n) for n in range(len(cells))])
+    assert fit.noise_df / fit.residual_df == pytest.approx(part, rel=0.08)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_few_cells_do_not_show_how_well_the_noise_is_known(seed):
+    cells = np.repeat(np.arange(4), 3)
+    fit = fit_factorial({"shape": cells}, np.random.default_rng(seed).normal(size=12), [str(n) for n in range(12)])
+    assert 0.25 < fit.noise_df / fit.residual_df < 0.5
+
+
 def test_interactions_are_split_evenly():
     part = {S: 0.3, H: 0.1, frozenset({"training"}): 0.0, S | H: 0.2, S | H | {"training"}: 0.3}
     found = Components({k: np.asarray(v) for k, v in part.items()}, np.asarray(0.1))
