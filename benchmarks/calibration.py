@@ -100,9 +100,7 @@ def idle_factor(replications: int, seed: int) -> dict[str, float]:
     return {**{group: float(np.mean(changes)) for group, changes in moves.items()}, "replications": replications}
 
 
-def rows(
-    factorial: int, random: int, adaptive: int, only: str, done: set[tuple[str, str]]
-) -> Iterator[dict[str, Any]]:
+def rows(factorial: int, random: int, adaptive: int, only: str, done: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
     """Measure the cases that are not done, one after the other."""
     for number, (condition, (make, options)) in enumerate(CONDITIONS.items()):
         replications = factorial if condition.startswith("factorial") else random

@@ -83,14 +83,14 @@ def random(
             v, scale = torch.where(scale > TINY, v, -0.5), scale.clamp_min(TINY)
         unit, ladder = ladder_of(stair, mean, scale, None)
         return family.draw(x if unit == 1.0 else x * unit, v, ladder)
+    if isinstance(scale, Tensor):
+        scale = torch.where(scale > TINY, scale, 0.0)
     noise = _noise(x, family, source, start)
     y = noise.mul_(-scale).add_(x) if isinstance(scale, Tensor) else torch.add(x, noise, alpha=-scale)
     if isinstance(mean, Tensor) or mean:
         y.sub_(mean)
-    if stair.grid is None:
+    if stair.grid is None or isinstance(scale, Tensor):  # which may be 0, and `y` on a threshold
         return stair.of(y)
-    if isinstance(scale, Tensor):  # which may be 0
-        return torch.where(scale > TINY, stair.grid.nearest(y, len(stair.thresholds)), stair.of(x - mean))
     return stair.grid.nearest(y, len(stair.thresholds))
 
 
