@@ -197,7 +197,7 @@ def attribute(
         power=power,
         effects=level_effects(sample, found, level) if details else {},
         matched_pairs=pair_summary(matched_pairs(sample, seed), scale) if details else {},
-        notes=sample.notes + (layout.notes if layout is not None else ()),
+        notes=sample.notes + (layout.notes if layout is not None else ()) + (found.notes if found is not None else ()),
         draws=table,
         sample=sample,
         layout=layout,
@@ -230,6 +230,8 @@ def _with_lost(
 ) -> tuple[str, dict[str, float]]:
     """The verdict and the regions' probabilities when every lost trial counts as one at chance."""
     filled = sample.with_lost(float(sample.outcome.min()) if chance is None else chance)
+    if method == "space_filling":  # whose draws take time; a coarse answer is enough here
+        draws = min(draws, 1000)
     found = estimate(filled, make_layout(filled), method, draws=draws, seed=seed)
     return _decide(found, filled, level)
 

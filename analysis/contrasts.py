@@ -17,12 +17,14 @@ from numpy.polynomial import legendre
 from analysis.factors import Factor
 from analysis.shares import Subset
 
-__all__ = ["Block", "basis_blocks", "helmert", "legendre_functions"]
+__all__ = ["Block", "basis_blocks", "helmert", "legendre_functions", "too_many_levels"]
 
 Floats = npt.NDArray[np.float64]
 
 MAIN_DEGREE = 4
 CROSS_DEGREE = 2
+LARGEST_PAIR = 1000
+"""A pair of factors with more functions than these has no block: too many levels for so many crossings to be seen."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,23 @@ def _functions(factor: Factor, degree: int) -> Floats:
     return helmert(len(factor.levels))[factor.codes]
 
 
+def too_many_levels(factors: Sequence[Factor]) -> list[tuple[str, str]]:
+    """Return the pairs of factors whose interaction would take more than `LARGEST_PAIR` functions."""
+
+    def functions(factor: Factor) -> int:
+        return CROSS_DEGREE if factor.values is not None else len(factor.levels) - 1
+
+    pairs = combinations(factors, 2)
+    return [(one.name, other.name) for one, other in pairs if functions(one) * functions(other) > LARGEST_PAIR]
+
+
 def basis_blocks(factors: Sequence[Factor]) -> list[Block]:
-    """Return the blocks of all main effects and of all pairs of factors."""
+    """Return the blocks of all main effects and of all pairs of factors, but for those of `too_many_levels`."""
     blocks = [Block(frozenset({f.group}), (f.name,), _functions(f, MAIN_DEGREE)) for f in factors]
+    left_out = too_many_levels(factors)
     for one, other in combinations(factors, 2):
+        if (one.name, other.name) in left_out:
+            continue
         left, right = _functions(one, CROSS_DEGREE), _functions(other, CROSS_DEGREE)
         crossed = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
         blocks.append(Block(frozenset({one.group, other.group}), (one.name, other.name), crossed))

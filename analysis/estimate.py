@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.contrasts import too_many_levels
 from analysis.factorial import FactorialFit, draw_components, fit_factorial
 from analysis.factors import level_labels
 from analysis.layout import Layout, outcome_inside
@@ -21,7 +22,7 @@ class Estimate:
     """Point estimate and confidence draws of the variance components, in the outcome's squared unit.
 
     ``ranges`` is each group's best minus worst level mean; ``df`` the degrees of freedom of each subset of
-    groups; ``fit`` the sums of squares where the estimate comes from a factorial.
+    groups; ``fit`` the sums of squares where the estimate comes from a factorial; ``notes`` what a reader should know.
     """
 
     point: Components
@@ -31,6 +32,7 @@ class Estimate:
     noise_source: str
     noise_df: int
     fit: FactorialFit | None = None
+    notes: tuple[str, ...] = ()
 
 
 def estimate(
@@ -57,6 +59,10 @@ def _space_filling(sample: Sample, draws: int, seed: int) -> Estimate | None:
         df=fit.df,
         noise_source="residual",
         noise_df=fit.residual_df,
+        notes=tuple(
+            f"the interaction of {one!r} and {other!r} has too many levels to be told from noise, and counts as noise"
+            for one, other in too_many_levels(sample.factors)
+        ),
     )
 
 

@@ -26,6 +26,9 @@ Floats = npt.NDArray[np.float64]
 
 PRIOR_SCALE = 0.05
 BURN_IN = 200
+FEWEST_DRAWS = 400
+MOST_OPERATIONS = 3e11
+"""Half a minute or less of one core. With hundreds of functions fewer draws are made, down to `FEWEST_DRAWS`."""
 SMALLEST_NOISE = 1e-6
 """Of the outcome's variance: with fewer runs than functions a perfect fit is in reach, and ill-conditioned."""
 WIDENING = 1.15
@@ -54,7 +57,7 @@ def _ordered(sample: Sample, outcome: Floats) -> list[Block]:
 
 
 def fit_space_filling(sample: Sample, draws: int, generator: np.random.Generator) -> SpaceFillingFit:
-    """Return posterior draws of every subset's component and of the noise."""
+    """Return posterior draws of every subset's component and of the noise: `draws` or, of many functions, fewer."""
     values = sample.outcome
     unit = float(values.std())
     outcome = (values - values.mean()) / unit
@@ -66,6 +69,7 @@ def fit_space_filling(sample: Sample, draws: int, generator: np.random.Generator
     families = [(block.groups, len(block.factors)) for block in blocks]
     names = sorted(set(families), key=families.index)
     family = np.array([names.index(one) for one in families])
+    draws = affordable(draws, *matrix.shape)
     squares, noise = _gibbs(matrix, outcome, sizes, family, draws, generator)
     parts: dict[Subset, Floats] = {}
     df: dict[Subset, int] = {}
@@ -76,6 +80,13 @@ def fit_space_filling(sample: Sample, draws: int, generator: np.random.Generator
     explained = round(float(np.mean(1.0 - noise)) * min(matrix.shape))
     residual = max(1, len(outcome) - 1 - max(explained, 0))
     return SpaceFillingFit(Components(parts, _widened(noise * unit**2)), df, residual)
+
+
+def affordable(draws: int, runs: int, functions: int) -> int:
+    """Return how many of `draws` can be made with `MOST_OPERATIONS`, each by the Cholesky factor of a matrix."""
+    tall, wide = functions**3 / 3 + 2.0 * runs * functions, runs**2 * (functions + runs / 3)
+    operations = wide if functions > runs else tall
+    return min(draws, max(FEWEST_DRAWS, int(MOST_OPERATIONS / operations) - BURN_IN))
 
 
 def _widened(part: Floats) -> Floats:

@@ -14,6 +14,7 @@ from analysis.factors import Factor
 from analysis.noncentral import draw_noncentrality, draw_variance
 from analysis.planted import MIXED, MixedTruth, Planted, factorial_frame, mixed_frame, random_positions
 from analysis.shares import Components, all_subsets
+from analysis.space_filling import affordable
 
 S, H = frozenset({"synchronisation"}), frozenset({"shape"})
 
@@ -189,6 +190,18 @@ def test_planted_shares_are_what_they_say():
     frame = factorial_frame(truth, np.random.default_rng(3), replicates=4)
     fit = fit_factorial(codes_of(frame), frame["value"].to_numpy(), [str(n) for n in range(len(frame))])
     assert fit.means.var() == pytest.approx(0.05**2 * 0.7, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("draws", "runs", "functions", "made"),
+    [(4000, 200, 150, 4000), (4000, 10_000, 3000, 400), (4000, 3000, 100_000, 400), (300, 10_000, 3000, 300)],
+)
+def test_as_many_draws_as_there_is_time_for(draws, runs, functions, made):
+    assert affordable(draws, runs, functions) == made
+
+
+def test_fewer_draws_of_many_functions():
+    assert 1000 < affordable(4000, 1000, 800) < 2000
 
 
 def test_space_filling_recovers_a_strong_signal():

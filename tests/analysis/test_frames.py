@@ -236,3 +236,20 @@ def test_ten_thousand_rows(kind):
     found = attribute(frame)
     assert found.n["used"] == len(frame) >= 10_000
     assert found.verdict == "both"
+
+
+def test_factors_of_many_levels_are_not_crossed_with_each_other():
+    generator = np.random.default_rng(2)
+    frame = pd.DataFrame(
+        {
+            "plan": [f"plan{i}" for i in generator.integers(60, size=600)],
+            "order": [f"order{i}" for i in generator.integers(60, size=600)],
+            "noise": generator.choice(["uniform", "normal"], size=600),
+        }
+    )
+    frame["value"] = 0.8 + 0.05 * frame["noise"].eq("normal") + 0.01 * generator.normal(size=600)
+    groups = {"synchronisation": ["plan", "order"], "shape": ["noise"]}
+    found = attribute(frame, groups, design="space_filling", draws=100, details=False)
+    assert found.groups["shape"]["share"] > 0.5
+    (note,) = [note for note in found.notes if "too many levels" in note]
+    assert "'plan' and 'order'" in note
