@@ -14,6 +14,7 @@ __all__ = ["failure_depends_on_level", "looks_adaptive", "uniformity_p_values"]
 ADAPTIVE_P = 0.001
 FAILURE_P = 0.001
 PERMUTATIONS = 20_000
+"""At least; of more than ten factors twice as many as `FAILURE_P`, corrected for their number, can be reached with."""
 
 
 def uniformity_p_values(sample: Sample) -> dict[str, float]:
@@ -52,21 +53,25 @@ def _margin(layout: Layout, axis: int) -> npt.NDArray[np.int64]:
 
 
 def failure_depends_on_level(sample: Sample) -> bool:
-    """Whether lost trials cluster on levels of some factor: a permutation chi-squared test, Bonferroni-corrected."""
+    """Whether lost trials cluster on levels of some factor: a permutation chi-squared test.
+
+    Bonferroni-corrected over the factors, p < 0.001.
+    """
     columns = [f for f in sample.factors if f.kind == "categorical"]
     lost = len(sample.lost)
     if not columns or lost < 3:
         return False
     generator = np.random.default_rng(0)
+    permutations = max(PERMUTATIONS, round(2 * len(columns) / FAILURE_P))
     for factor in columns:
         both = pd.concat([sample.rows[factor.name], sample.lost[factor.name]]).astype(str)
         codes = pd.factorize(both, sort=True)[0]
         sizes = np.bincount(codes).astype(float)
         expected = sizes * lost / len(codes)
         met = _chi_squared(np.bincount(codes[len(sample.rows) :], minlength=len(sizes)), expected)
-        drawn = generator.multivariate_hypergeometric(sizes.astype(int), lost, size=PERMUTATIONS)
+        drawn = generator.multivariate_hypergeometric(sizes.astype(int), lost, size=permutations)
         above = int((_chi_squared(drawn, expected) >= met - 1e-9).sum())
-        if (above + 1) / (PERMUTATIONS + 1) < FAILURE_P / len(columns):
+        if (above + 1) / (permutations + 1) < FAILURE_P / len(columns):
             return True
     return False
 

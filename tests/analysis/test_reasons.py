@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from ana_search.study_file import load_study_file
-from analysis import attribute
+from analysis import attribute, uniformity
 from analysis.design import study_toml
 from analysis.estimate import estimate
 from analysis.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
 from analysis.power import decision_probability
+from analysis.sample import Sample, make_sample
 from analysis.verdict import REASONS
 from tests.analysis.samples import shipped
 
@@ -21,6 +22,10 @@ CASE = "synchronisation 0.70, shape 0.05"
 
 def clear(replicates: int = 3, seed: int = 1) -> pd.DataFrame:
     return factorial_frame(CLEAR, np.random.default_rng(seed), replicates=replicates)
+
+
+def sample_of(frame: pd.DataFrame) -> Sample:
+    return make_sample(frame, None, outcome="value", state="state", replicate="seed")
 
 
 def lost(frame: pd.DataFrame, rows: object, state: str) -> pd.DataFrame:
@@ -130,6 +135,17 @@ def test_chance_is_what_failed_trials_count_as():
     assert alone["failed_dropped"] == "synchronisation"
     harmless = attribute(frame, draws=400, details=False, chance=float(frame["value"].mean())).sensitivity
     assert harmless == {"failed_dropped": "synchronisation", "failed_chance": "synchronisation"}
+
+
+def test_failures_of_one_level_among_forty_factors_are_seen():
+    generator = np.random.default_rng(3)
+    frame = pd.DataFrame({f"noise.{i}": generator.choice(["uniform", "normal"], size=300) for i in range(40)})
+    frame["interval"] = generator.choice(["partition", "same_end"], size=300)
+    frame["value"], frame["state"] = generator.normal(size=300), "COMPLETE"
+    keep_to_one_level = lost(frame, frame.query("`noise.7` == 'normal'").index[:25], "FAIL")
+    assert uniformity.failure_depends_on_level(sample_of(keep_to_one_level))
+    keep_to_none = lost(frame, frame.sample(25, random_state=0).index, "FAIL")
+    assert not uniformity.failure_depends_on_level(sample_of(keep_to_none))
 
 
 def test_missing_cells_are_listed_one_by_one():
