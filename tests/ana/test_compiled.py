@@ -60,8 +60,9 @@ def test_other_means_and_spreads_compile_nothing() -> None:
     assert counter.graphs == 1
 
 
+@pytest.mark.parametrize("strategy", ["expectation", "mode"])  # one may keep the slope, the other computes it later
 @pytest.mark.parametrize("family", NOISE_FAMILIES)
-def test_gradients_are_those_of_eager_code(family: str) -> None:
+def test_gradients_are_those_of_eager_code(family: str, strategy: Strategy) -> None:
     stair, mean, spread = StairFunction.ternary(), torch.tensor(0.1), torch.tensor(0.5)
     x = torch.linspace(-1.995, 1.995, 400)  # never on a threshold or on the edge of noise
 
@@ -71,13 +72,14 @@ def test_gradients_are_those_of_eager_code(family: str) -> None:
         return gradient
 
     def smooth(leaf: Tensor) -> Tensor:
-        return regularise(leaf, stair, Noise(family, mean, spread))
+        return regularise(leaf, stair, Noise(family, mean, spread), strategy=strategy)
 
     compiled = torch.compile(smooth, backend=Counter(), fullgraph=True)
     for width in (3.0, 0.5, 0.05, 1e-3, 1e-14):
         spread.fill_(width)
         wanted = slope(smooth, x.double()).float()  # in single precision eager sigmoids lose small slopes
-        assert torch.allclose(slope(compiled, x), wanted, rtol=1e-3, atol=2e-6)
+        rtol = 1e-5 if width >= 0.5 else 1e-3  # narrow noise magnifies the rounding of its argument
+        assert torch.allclose(slope(compiled, x), wanted, rtol=rtol, atol=2e-6)
 
 
 @pytest.mark.parametrize("family", NOISE_FAMILIES)
