@@ -200,8 +200,12 @@ def test_as_many_draws_as_there_is_time_for(draws, runs, functions, made):
     assert affordable(draws, runs, functions) == made
 
 
-def test_fewer_draws_of_many_functions():
+def test_fewer_draws_of_many_functions(monkeypatch):
     assert 1000 < affordable(4000, 1000, 800) < 2000
+    frame = mixed_frame(Planted(0.60, 0.30), np.random.default_rng(6))
+    assert len(attribute(frame, draws=600, details=False).draws) == 600
+    monkeypatch.setattr("analysis.space_filling.MOST_OPERATIONS", 1.0)
+    assert len(attribute(frame, draws=600, details=False).draws) == 400
 
 
 def test_space_filling_recovers_a_strong_signal():
