@@ -33,7 +33,7 @@ class _Known(BaseSampler):
         """Return the known space; where there is none, what Optuna finds."""
         if self._known is not None:
             return dict(self._known)
-        return super().infer_relative_search_space(study, trial)  # type: ignore[safe-super]  # a sampler, never the base
+        return super().infer_relative_search_space(study, trial)  # type: ignore[safe-super]  # next is one of Optuna's
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -41,7 +41,7 @@ class _Known(BaseSampler):
         """Return nothing for a trial with parameters of its own, otherwise what the sampler draws."""
         if trial.system_attrs.get("fixed_params"):
             return {}
-        return super().sample_relative(study, trial, search_space)  # type: ignore[safe-super]  # likewise
+        return super().sample_relative(study, trial, search_space)  # type: ignore[safe-super]  # as above
 
 
 class KnownTpe(_Known, TPESampler):

@@ -57,12 +57,14 @@ def test_two_objectives(sampler: str, make_study: MakeStudy) -> None:
     assert len(_run(spec, 15).best_trials) >= 1
 
 
-def test_tpe_groups_parameters_only_where_some_are_conditional(make_study: MakeStudy) -> None:
+def test_tpe_draws_all_parameters_together_although_some_are_conditional(make_study: MakeStudy) -> None:
     plain, conditional = make_study(MIXED, 'sampler = "tpe"'), make_study(CONDITIONAL, 'sampler = "tpe"')
     assert not is_conditional(plain)
     assert is_conditional(conditional)
-    assert not make_sampler(plain)._group  # type: ignore[attr-defined]  # Optuna offers no public view
-    assert make_sampler(conditional)._group  # type: ignore[attr-defined]  # Optuna offers no public view
+    for spec in (plain, conditional):
+        study = _run(spec, 30)
+        together = make_sampler(spec).infer_relative_search_space(study, study.trials[-1])
+        assert set(together) == set().union(*(trial.params for trial in study.trials))
 
 
 def test_qmc_covers_every_choice_evenly_although_replicates_are_enqueued(make_study: MakeStudy) -> None:
@@ -92,7 +94,9 @@ def _with_random_trials(spec: StudySpec, count: int) -> optuna.Study:
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
-def test_knowing_the_space_changes_no_draw(sampler: str, make_study: MakeStudy) -> None:
+def test_knowing_the_space_changes_no_draw(
+    sampler: str, make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where nothing was widened the known space is the one that Optuna infers."""
     spec = make_study(MIXED, f'sampler = "{sampler}"')
     study = _with_random_trials(spec, 60)
@@ -100,7 +104,7 @@ def test_knowing_the_space_changes_no_draw(sampler: str, make_study: MakeStudy) 
     for known in (True, False):
         study.sampler = make_sampler(spec, 60)
         if not known:
-            study.sampler._known = None  # type: ignore[attr-defined]  # the switch under test
+            monkeypatch.setattr(study.sampler, "_known", None)
         drawn.append(suggest(study.ask(), spec))
         study.tell(len(study.trials) - 1, state=TrialState.FAIL)
     assert drawn[0] == drawn[1]

@@ -1,3 +1,4 @@
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 
 from ana_search.space import layer_count, suggest
@@ -21,8 +22,8 @@ def test_names_and_kinds_of_parameters(make_study: MakeStudy) -> None:
     trial = FixedTrial(given)
     assert suggest(trial, spec) == given
     assert set(trial.distributions) == set(given)
-    assert trial.distributions["batch_size"].log  # type: ignore[attr-defined]  # an integer distribution
-    assert trial.distributions["alpha"].step == 0.5  # type: ignore[attr-defined]  # a real one
+    assert trial.distributions["batch_size"] == IntDistribution(16, 64, log=True)
+    assert trial.distributions["alpha"] == FloatDistribution(1.0, 3.0, step=0.5)
 
 
 def test_conditions_between_layers(make_study: MakeStudy) -> None:

@@ -109,13 +109,14 @@ def test_rungs_are_jobs_of_their_own(tmp_path: Path) -> None:
 def test_deterministic_whatever_the_timing(tmp_path: Path) -> None:
     """Trials that take other times on as many workers are the same trials."""
     tables = []
+    accuracy = lognormal_fates(100.0)
     for seed in (1, 2):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        timing, accuracy = lognormal_fates(100.0, seed=seed), lognormal_fates(100.0)
+        timing = lognormal_fates(100.0, seed=seed)
 
         def fate(job: Job, timing: Callable[[Job], Fate] = timing) -> Fate:
-            return Fate(timing(job).seconds, accuracy(job).accuracy)  # noqa: B023  # the same in both rounds
+            return Fate(timing(job).seconds, accuracy(job).accuracy)
 
         dispatcher = SimulatedDispatcher(4, fate)
         spec = study(folder, sampler="tpe")
