@@ -1,4 +1,4 @@
-"""Samples of noise for eager code on a CPU: a subtraction instead of a logarithm or a root for every number."""
+"""Samples of noise on a CPU: a subtraction instead of a logarithm or a root for every number."""
 
 from functools import lru_cache
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import TABLE, Key, hashed_uniform, in_memory_order, rows
-from ana_search.ana.noise import DifferenceFamily
+from ana_search.ana.noise import NOISE_FAMILIES, DifferenceFamily
 
 __all__ = ["pooled_noise"]
 
@@ -23,19 +23,38 @@ def pooled_noise(like: Tensor, family: DifferenceFamily, key: Key, start: int = 
 
     ``start`` is the index, in memory order, of the first element.
     """
-    dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
-    plus, minus = _tables(family, dtype)
-    noise = torch.empty(like.numel(), dtype=dtype, device=like.device)
-    for bits, first, part in rows(key, start, like.numel()):
-        size = part.stop - part.start
-        i, j = first + bits % TABLE, first + (bits >> 32) % TABLE
-        torch.sub(plus[i : i + size], minus[j : j + size], out=noise[part])
+    double = like.dtype == torch.float64
+    function = _pooled if torch.compiler.is_compiling() else _differences
+    noise: Tensor = function(like.numel(), family.name, double, *key, start)
     return in_memory_order(noise, like)
 
 
+def _differences(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor, start: int) -> Tensor:
+    """Return ``n`` numbers of `pooled_noise`, in a row."""
+    dtype = torch.float64 if double else torch.float32
+    plus, minus = _tables(family, dtype)
+    noise = torch.empty(n, dtype=dtype, device="cpu")
+    for bits, first, part in rows((first_key, second_key), start, n):
+        size = part.stop - part.start
+        i, j = first + bits % TABLE, first + (bits >> 32) % TABLE
+        torch.sub(plus[i : i + size], minus[j : j + size], out=noise[part])
+    return noise
+
+
+# What the compiler takes as one operation, whose inside it does not look at.
+_pooled = torch.library.custom_op("ana_search::pooled_noise", _differences, mutates_args=())
+
+
+@_pooled.register_fake
+def _(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor, start: int) -> Tensor:
+    return torch.empty(n, dtype=torch.float64 if double else torch.float32, device=first_key.device)
+
+
 @lru_cache(maxsize=8)
-def _tables(family: DifferenceFamily, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _tables(name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return two tables of samples, each twice in a row, so that one can be read from any place on."""
+    family = NOISE_FAMILIES[name]
+    assert isinstance(family, DifferenceFamily)
     return _table(family, dtype, 1), _table(family, dtype, 2)
 
 

@@ -12,7 +12,6 @@ from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import DifferenceFamily, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
 from ana_search.ana.pool import pooled_noise
-from ana_search.ana.smooth import ladder_of
 from ana_search.ana.stairs import StairFunction, cut
 
 __all__ = ["STRATEGIES", "Strategy", "mode", "random"]
@@ -69,20 +68,10 @@ def random(
 ) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
 
-    Noise is the quantile of a random number or, for eager code on a CPU, comes from a pool. Compiled code compares
-    probabilities where the thresholds are few: it evaluates distribution functions several times faster than a
-    logarithm.
+    Noise is the quantile of a random number or, on a CPU, comes from a pool.
 
     ``start`` is the index, in memory order, of the first element of ``x``.
     """
-    few = stair.grid is not None and len(stair.thresholds) <= _FEW
-    if torch.compiler.is_compiling() and few and not family.flat:
-        v = random_uniform(x, source, start)
-        if isinstance(scale, Tensor):
-            # Next to no noise, but below 0: a tie goes up.
-            v, scale = torch.where(scale > TINY, v, -0.5), scale.clamp_min(TINY)
-        unit, ladder = ladder_of(stair, mean, scale, None)
-        return family.draw(x if unit == 1.0 else x * unit, v, ladder)
     if isinstance(scale, Tensor):
         scale = torch.where(scale > TINY, scale, 0.0)
     noise = _noise(x, family, source, start)
@@ -96,7 +85,6 @@ def random(
 
 def _noise(x: Tensor, family: NoiseFamily, source: Source, start: int) -> Tensor:
     """Return a sample of noise, in native units, for every element of ``x``."""
-    eager = x.device.type == "cpu" and not torch.compiler.is_compiling()
-    if eager and isinstance(family, DifferenceFamily) and not isinstance(source, torch.Generator):
+    if isinstance(family, DifferenceFamily) and not isinstance(source, torch.Generator) and x.device.type == "cpu":
         return pooled_noise(x, family, source, start)
     return family.quantile_(random_uniform(x, source, start))

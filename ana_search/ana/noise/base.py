@@ -8,8 +8,6 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ana_search.ana.elementwise import reached
-
 __all__ = ["TINY", "DifferenceFamily", "Ladder", "NoiseFamily", "Scalar", "Width"]
 
 Width = Literal["interval", "deviation"]
@@ -83,13 +81,6 @@ class NoiseFamily(ABC):
         density = self.bell_(z * self.bell_unit)
         return self.cdf_(z), density
 
-    def crossed_(self, z: Tensor, v: Tensor) -> Tensor:
-        """Return 1 where ``quantile(v) <= z`` and 0 elsewhere, perhaps in the memory of ``z``.
-
-        Compiled code compares ``2 cdf(z) - 1`` with ``v`` faster than it inverts the distribution function.
-        """
-        return reached(self.cdf_(z).mul_(2.0).sub_(1.0), v)
-
     @abstractmethod
     def quantile_(self, v: Tensor) -> Tensor:
         """Return what noise stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
@@ -156,15 +147,6 @@ class NoiseFamily(ABC):
         """Whether compiled code computes `climb_with_slope` in much less time than the two parts of it."""
         return False
 
-    def draw(self, y: Tensor, v: Tensor, ladder: Ladder) -> Tensor:
-        """Return a sample of what `climb` is the expectation of: a level that is exact if gain and offset are.
-
-        ``v`` are numbers uniform on (-1, 1), in the shape of ``y``. All rungs are compared with.
-        """
-        base = less(y, ladder.origin)
-        (count,) = _sums(lambda z: (self.crossed_(z, v),), 1.0, base, ladder, ladder.rungs)
-        return level(count, y, ladder)
-
 
 class DifferenceFamily(NoiseFamily):
     """A family whose noise is the difference of two independent variables of one distribution.
@@ -196,13 +178,6 @@ def window(y: Tensor, ladder: Ladder, reach: float) -> tuple[Scalar, int]:
 def less(y: Tensor, origin: Scalar) -> Tensor:
     """Return ``y - origin``, and ``y`` itself for an origin of 0."""
     return y if not isinstance(origin, Tensor) and origin == 0.0 else y - origin
-
-
-def level(count: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
-    """Return the level above ``count`` rungs, in its memory; NaN where ``y`` is."""
-    if ladder.gain != 1.0:
-        count.mul_(ladder.gain)
-    return count.add_(y.clamp(ladder.offset, ladder.offset))
 
 
 def height(total: Tensor, lowest: Scalar, ladder: Ladder) -> Tensor:

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from ana_search.ana.elementwise import exp2, reached
-from ana_search.ana.noise.base import DifferenceFamily, Ladder, Scalar, height, less, level
+from ana_search.ana.elementwise import exp2
+from ana_search.ana.noise.base import DifferenceFamily, Ladder, height, less
 
 __all__ = ["Logistic"]
 
@@ -80,17 +80,6 @@ class Logistic(DifferenceFamily):
             return _pair_slope(y, ladder).mul_(gradient)
         return super().climb_backward(gradient, y, ladder)
 
-    def draw(self, y: Tensor, v: Tensor, ladder: Ladder) -> Tensor:
-        """Return a sample of `climb`; compiled code compares odds, which takes no division."""
-        if not (torch.compiler.is_compiling() and ladder.rungs == 2):
-            return super().draw(y, v, ladder)
-        distance, near, e = _nearer_odds(y, ladder)
-        # On the other side of the middle everything is mirrored, and the noise with it.
-        v = torch.where(distance >= 0.0, v, -v)
-        below, above = near * (1.0 + v), 1.0 - v
-        outward = reached(above, below) + reached(above, below * e)
-        return level(torch.where(distance >= 0.0, outward, 2.0 - outward), y, ladder)
-
 
 def _pair_height(distance: Tensor, outward: Tensor, ladder: Ladder) -> Tensor:
     """Return the value of a ternary stair from how far it is from its middle level, in either direction."""
@@ -121,20 +110,13 @@ _LEAST_POWER = -126.0
 def _odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
     """Return the distance from the middle of two rungs, and sum and product of the odds against their sigmoids.
 
-    With the odds ``v`` and ``v e`` of `_nearer_odds`, their sum ``p`` and their product ``q``, the sum of the sigmoids
-    is ``1 ± (1 - q) / (1 + p + q)`` and its derivative by the distance ``(4 q + p (1 + q)) / (1 + p + q)**2 / scale``.
-    """
-    distance, v, e = _nearer_odds(y, ladder)
-    return distance, v * (1.0 + e), (v * e) * v
-
-
-def _nearer_odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Scalar]:
-    """Return the distance ``d`` from the middle, ``v = exp((1/2 - |d|) / scale)`` and ``e = exp(-1 / scale)``.
-
-    The odds against the two sigmoids are ``v`` and ``v e`` for a positive ``d``, for a negative one their inverses.
+    With the distance ``d``, ``v = exp((1/2 - |d|) / scale)`` and ``e = exp(-1 / scale)``, the odds against the two are
+    ``v`` and ``v e`` for a positive ``d``, for a negative one their inverses. With the sum ``p`` and the product ``q``
+    of these, the sum of the sigmoids is ``1 ± (1 - q) / (1 + p + q)`` and its derivative by the distance
+    ``(4 q + p (1 + q)) / (1 + p + q)**2 / scale``.
     """
     distance = less(y, ladder.origin) - (ladder.shift + 0.5)
     inverse = 1.0 / ladder.scale
     v = exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp(_LEAST_POWER, -_LEAST_POWER))
     e = torch.exp(-inverse) if isinstance(inverse, Tensor) else math.exp(-inverse)
-    return distance, v, e
+    return distance, v * (1.0 + e), (v * e) * v

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from ana_search.ana.elementwise import INTEL, WIDE_VECTORS, exp2, reached
+from ana_search.ana.elementwise import INTEL, WIDE_VECTORS, exp2
 from ana_search.ana.noise.base import DifferenceFamily, Ladder, height, less
 
 __all__ = ["Normal"]
@@ -44,13 +44,6 @@ class Normal(DifferenceFamily):
         density = torch.square(z).mul_(-(self.bell_unit**2)).exp2_()
         return self.cdf_(z), density
 
-    def crossed_(self, z: Tensor, v: Tensor) -> Tensor:
-        """Return `NoiseFamily.crossed_`; compiled code multiplies by the denominator instead of dividing."""
-        if torch.compiler.is_compiling() and z.dtype == torch.float32:
-            above, below = _ratio(z)
-            return reached(2.0 * above, v * below)
-        return super().crossed_(z, v)
-
     def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
         """Return the sum of distribution functions; that of a few is a sum of error functions."""
         if not _are_few(ladder):
@@ -83,7 +76,7 @@ class Normal(DifferenceFamily):
 
     def quantile_(self, v: Tensor) -> Tensor:
         """Return ``sqrt(2) erfinv(v)``."""
-        return (erfinv(v) if torch.compiler.is_compiling() else v.erfinv_()).mul_(math.sqrt(2.0))
+        return v.erfinv_().mul_(math.sqrt(2.0))
 
     def half_quantile(self, v: Tensor) -> Tensor:
         """Return ``erfinv(v)``, that of a normal variable with half the variance."""
@@ -137,15 +130,9 @@ def _height(distances: list[Tensor], ladder: Ladder) -> Tensor:
 
 
 def rational_cdf(z: Tensor) -> Tensor:
-    """Return the distribution function to 2e-7 in single precision, from operations that compile to vector code."""
-    above, below = _ratio(z)
-    return (0.5 + above / below).clamp(0.0, 1.0)
+    """Return the distribution function to 2e-7 in single precision, from operations that compile to vector code.
 
-
-def _ratio(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Return numerator and (positive) denominator of the distribution function less 1/2.
-
-    ``z P(z**2) / Q(z**2)``, fitted here for the least largest error on ``|z| <= 5.5``; 2e-8 lies beyond.
+    ``1/2 + z P(z**2) / Q(z**2)``, fitted here for the least largest error on ``|z| <= 5.5``; 2e-8 lies beyond.
     """
     z = z.clamp(-5.5, 5.5)
     s = z * z
@@ -154,20 +141,7 @@ def _ratio(z: Tensor) -> tuple[Tensor, Tensor]:
         p = a + p * s
     for a in _DENOMINATOR[1:]:
         q = a + q * s
-    return z * p, q
-
-
-def erfinv(x: Tensor) -> Tensor:
-    """Return the inverse error function to single precision, from operations that compile to vector code.
-
-    M. Giles, "Approximating the erfinv function", GPU Computing Gems Jade Edition, 2011, table 5.
-    """
-    w = -torch.log((1.0 - x) * (1.0 + x))
-    near, far = w - 2.5, torch.sqrt(w) - 3.0
-    p, q = torch.full_like(w, _NEAR[0]), torch.full_like(w, _FAR[0])
-    for a, b in zip(_NEAR[1:], _FAR[1:], strict=True):
-        p, q = a + p * near, b + q * far
-    return torch.where(w < 5.0, p, q) * x
+    return (0.5 + z * p / q).clamp(0.0, 1.0)
 
 
 # The distribution function is gelu(z) / z. The offset, lost on any other number, keeps 0 / 0 out, and the bound, where
@@ -194,26 +168,4 @@ _DENOMINATOR = (
     0.0284363128,
     0.248502194,
     1.0,
-)
-_NEAR = (
-    2.81022636e-08,
-    3.43273939e-07,
-    -3.5233877e-06,
-    -4.39150654e-06,
-    0.00021858087,
-    -0.00125372503,
-    -0.00417768164,
-    0.246640727,
-    1.50140941,
-)
-_FAR = (
-    -0.000200214257,
-    0.000100950558,
-    0.00134934322,
-    -0.00367342844,
-    0.00573950773,
-    -0.0076224613,
-    0.00943887047,
-    1.00167406,
-    2.83297682,
 )

@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from ana_search.ana.elementwise import reached
 from ana_search.ana.noise.base import DifferenceFamily
 
 __all__ = ["Triangular"]
@@ -32,11 +31,6 @@ class Triangular(DifferenceFamily):
         """Return both from one ``|z|``: the distribution function is ``1/2 + z (1 + density) / 2``."""
         density = torch.rsub(z.clamp_(-1.0, 1.0).abs(), 1.0)
         return (density + 1.0).mul_(z).mul_(0.5).add_(0.5), density
-
-    def crossed_(self, z: Tensor, v: Tensor) -> Tensor:
-        """Return whether ``z (2 - |z|)`` reaches ``v``."""
-        z.clamp_(-1.0, 1.0)
-        return reached(z.mul_(torch.rsub(z.abs(), 2.0)), v)
 
     def quantile_(self, v: Tensor) -> Tensor:
         """Return ``sign(v) (1 - sqrt(1 - |v|)) = v / (1 + sqrt(1 - |v|))``."""
