@@ -1,7 +1,7 @@
 """Compiled code: the same numbers, and nothing compiled anew while the noise is annealed."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -92,6 +92,28 @@ def test_random_levels_have_the_expectation_as_their_mean(family: str) -> None:
     torch.manual_seed(0)
     drawn = compiled(x.repeat(40_000, 1)).mean(0)
     assert torch.allclose(drawn, regularise(x, stair, noise), atol=0.02)
+
+
+@pytest.mark.parametrize("family", ["triangular", "normal", "logistic"])
+@pytest.mark.parametrize("bits", ["ternary", 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_seed_draws_the_same_levels_as_in_eager_code(
+    dtype: torch.dtype, bits: int | Literal["ternary"], family: str
+) -> None:
+    stair = StairFunction.for_network(bits)
+    noise = Noise(family, torch.tensor(0.1), torch.tensor(0.7))
+    x = torch.randn(4, 3, 8, 8, dtype=dtype).to(memory_format=torch.channels_last)
+
+    def drawn(function: Callable[[Tensor], Tensor]) -> Tensor:
+        torch.manual_seed(3)
+        return function(x)
+
+    def some(x: Tensor) -> Tensor:
+        return regularise(x, stair, noise, strategy="random")
+
+    levels = drawn(torch.compile(some, backend=Counter(), fullgraph=True))
+    assert levels.stride() == x.stride()
+    assert torch.equal(levels, drawn(some))
 
 
 @pytest.mark.parametrize("family", NOISE_FAMILIES)

@@ -79,3 +79,8 @@ def test_the_tables_are_made_on_the_cpu_whatever_torchs_default_device(family: D
     with torch.device("meta"):
         noise = pooled_noise(like, family, first)
     assert torch.equal(noise, expected)
+
+
+def test_the_compiler_is_told_the_truth_of_the_operation(family: DifferenceFamily) -> None:
+    for n, double in [(10, False), (TABLE + 5, True)]:
+        torch.library.opcheck(pool._pooled, (n, family.name, double, *key(2), 3))
