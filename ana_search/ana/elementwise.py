@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["BLOCK", "INTEL", "WIDE_VECTORS", "blockwise", "exp2", "reached", "working"]
+__all__ = ["BLOCK", "INTEL", "WIDE_VECTORS", "blockwise", "exp2", "not_repeated", "reached", "working"]
 
 WIDE_VECTORS = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Whether the CPU works on sixteen single-precision numbers at once: other functions are then the cheap ones."""
@@ -38,20 +38,30 @@ def reached(x: Tensor, threshold: float | Tensor) -> Tensor:
 
 
 def exp2(x: Tensor) -> Tensor:
-    """Return ``2**x`` for compiled code and ``-126 <= x <= 127``, by inline operations where that is faster.
+    """Return ``2**x`` for compiled code, by inline operations where that is faster.
 
     With vectors of eight numbers a polynomial costs two thirds of the library's function. (With vectors of sixteen
     its last step, from bits to floats, is done number by number.) It was fitted here on ``|x| <= 1/2`` and is exact to
-    8e-8 of the result.
+    8e-8 of the result, which is never less than ``2**-126`` or more than ``2**126``.
     """
     if x.dtype != torch.float32 or x.device.type != "cpu" or WIDE_VECTORS:
         return torch.exp2(x)
+    x = x.clamp(-126.0, 126.0)
     whole = torch.round(x)
     rest = x - whole
     a, b, c, d, e, f = _EXP2
     square = rest * rest
     power = (a + b * rest) + square * ((c + d * rest) + square * (e + f * rest))
     return power * ((whole.to(torch.int32) + 127) << 23).view(torch.float32)
+
+
+def not_repeated(x: Tensor) -> Tensor:
+    """Return ``x``, in compiled code by an operation that is not computed anew in the backward pass.
+
+    What is to be kept for it PyTorch's compiler may as well compute again, even where that takes longer. It does not
+    repeat the reversal of dimensions, here of none.
+    """
+    return torch.flip(x, ()) if torch.compiler.is_compiling() else x
 
 
 def working(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Source, random_source
-from ana_search.ana.elementwise import blockwise, working
+from ana_search.ana.elementwise import blockwise, not_repeated, working
 from ana_search.ana.noise import Noise, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
 from ana_search.ana.smooth import expectation, expectation_backward, expectation_with_slope
@@ -66,15 +66,17 @@ class _Resolved(NamedTuple):
     mean: Scalar
     scale: Scalar
     most: float | None
+    given: Scalar
+    """The scale on the device that it was given on: the host looks at it without waiting for a GPU."""
 
     @classmethod
     def of(cls, noise: Noise, device: torch.device) -> "_Resolved":
         family, mean, spread = noise.distribution, _number(noise.mean, device), _number(noise.spread, device)
         scale = family.scale(spread, noise.width)
         if not isinstance(scale, Tensor):
-            return cls(family, mean, scale, scale)
+            return cls(family, mean, scale, scale, scale)
         most = None if noise.most is None else noise.most * family.factor(noise.width)
-        return cls(family, mean, scale, most)
+        return cls(family, mean, scale, most, noise.scale)
 
 
 def _number(value: Scalar, device: torch.device) -> Scalar:
@@ -82,7 +84,7 @@ def _number(value: Scalar, device: torch.device) -> Scalar:
     if not isinstance(value, Tensor):
         return value
     if torch.compiler.is_compiling():
-        return value.to(device)
+        return value.to(device, non_blocking=True)  # or the host would wait for all that the GPU has to do
     return value if value.device == device and device.type != "cpu" else float(value)
 
 
@@ -99,10 +101,10 @@ class _Regularise(torch.autograd.Function):
         strategy: Strategy,
         source: Source | None,
     ) -> Tensor:
-        ctx.has_slope = strategy == "expectation" and back is front and _has_cheap_slope(x, stair, front)
-        if ctx.has_slope:
+        ctx.keeps_slope = strategy == "expectation" and back is front and _keeps_slope(x, stair, front)
+        if ctx.keeps_slope:
             value, slope = _value_and_slope(x, stair, front)
-            ctx.save_for_backward(slope)
+            ctx.save_for_backward(not_repeated(slope))
             return value
         ctx.save_for_backward(x)
         ctx.stair, ctx.back = stair, back
@@ -123,7 +125,7 @@ class _Regularise(torch.autograd.Function):
     @staticmethod
     def _times_slope(ctx: Any, gradient: Tensor) -> Tensor:
         (kept,) = ctx.saved_tensors
-        return gradient * kept if ctx.has_slope else _gradient(kept, gradient, ctx.stair, ctx.back)
+        return gradient * kept if ctx.keeps_slope else _gradient(kept, gradient, ctx.stair, ctx.back)
 
 
 class _Last(torch.autograd.Function):
@@ -140,7 +142,7 @@ class _Last(torch.autograd.Function):
 
 def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy, source: Source | None) -> Tensor:
     """Return the value of the stair under the forward noise."""
-    family, mean, scale, most = noise
+    family, mean, scale, most, given = noise
 
     def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
         if not isinstance(scale, Tensor) and scale <= TINY:
@@ -150,7 +152,7 @@ def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy
             assert source is not None
             return random(part, stair, family, mean, scale, source, start)
         if strategy == "mode":
-            return mode(part, stair, family, mean, scale)
+            return mode(part, stair, family, mean, scale, given)
         if not isinstance(scale, Tensor):
             return expectation(part, stair, family, mean, scale, most)
         smooth = expectation(part, stair, family, mean, scale.clamp_min(TINY), most)
@@ -164,21 +166,22 @@ def _exact(x: Tensor, stair: StairFunction, mean: Scalar) -> Tensor:
     return stair.of(working(x) - mean if isinstance(mean, Tensor) or mean else x)
 
 
-def _has_cheap_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> bool:
+def _keeps_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> bool:
     """Whether the derivative is computed with the value and kept, instead of ``x``.
 
-    Uniform noise has one that costs less than reading it, and so has, on a GPU, any noise in compiled code.
+    Not where it costs less than reading it: that of uniform noise, in compiled code that of triangular noise, and
+    there, on a GPU, any.
     """
     if stair.step is None or working(x) is not x:
         return False
     if torch.compiler.is_compiling():
-        return x.device.type == "cpu" and noise.family.shares_work(len(stair.thresholds))
+        return x.device.type == "cpu" and noise.family.costly
     return not isinstance(noise.scale, Tensor) and noise.scale > TINY and not noise.family.flat
 
 
 def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple[Tensor, Tensor]:
-    """Return the expectation and its derivative, for a noise that `_has_cheap_slope`."""
-    family, mean, scale, most = noise
+    """Return the expectation and its derivative, for a noise that `_keeps_slope`."""
+    family, mean, scale, most, _ = noise
     slope = torch.empty_like(x)
 
     def block(part: Tensor, slope_of_part: Tensor | None, _start: int) -> Tensor:
@@ -194,7 +197,7 @@ def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple
 
 def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:
     """Return ``gradient`` times the derivative of the expectation under the backward noise."""
-    family, mean, scale, most = noise
+    family, mean, scale, most, _ = noise
     if not isinstance(scale, Tensor) and scale <= TINY:
         return torch.zeros_like(x)
 

@@ -138,12 +138,8 @@ class StairFunction:
     def of(self, x: Tensor) -> Tensor:
         """Return the stair of one block, in the precision of ``x`` or in float32 if that is lower."""
         x = working(x)
-        if torch.compiler.is_compiling() and self.grid is not None and len(self.thresholds) <= _FEW_COMPILED:
-            count = x.clamp(0.0, 0.0)  # keeps NaN
-            for threshold in self.scaled_thresholds:
-                count = count + reached(x, threshold)
-            return self.grid.level(count)
-        if self.grid is None:
+        few = torch.compiler.is_compiling() and len(self.thresholds) <= _FEW_COMPILED
+        if few or self.grid is None:
             return cut(x, self.scaled_thresholds, self.scaled_levels)
         return self.grid.level(self.grid.passed(x).clamp_(0.0, float(len(self.thresholds))))
 
@@ -195,7 +191,9 @@ def cut(x: Tensor, thresholds: Sequence[float] | Tensor, levels: Sequence[float]
         edges = thresholds.to(x.dtype) if isinstance(thresholds, Tensor) else x.new_tensor(thresholds)
         y = x.new_tensor(levels)[torch.bucketize(x, edges, right=True)]
         return torch.where(torch.isnan(x), x, y)
-    y = x.clamp(levels[0], levels[0])
+    # Eager code keeps NaN by the former in less time, compiled code by the latter.
+    eager = not torch.compiler.is_compiling()
+    y = x.clamp(levels[0], levels[0]) if eager else torch.where(x < thresholds[0], levels[0], x)
     for k, threshold in enumerate(thresholds):
         y = torch.where(x >= threshold, levels[k + 1], y)
     return y

@@ -23,21 +23,21 @@ STRATEGIES: tuple[Strategy, ...] = ("expectation", "mode", "random")
 _FEW = 3
 
 
-def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar) -> Tensor:
+def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar, given: Scalar) -> Tensor:
     """Return the most probable level of ``stair(x - noise)``, the higher of two equally probable ones.
 
     It is a stair in ``x``, whose thresholds are solved for once a scale. Those of the inner levels of a uniform
     stair need no search: they stay where they are (but for the `lead` of uniform noise), until an outer level
-    overtakes them.
+    overtakes them. The host solves: for ``given``, the scale perhaps on another device than ``x``.
     """
     thresholds: Sequence[float] | Tensor
-    if isinstance(scale, Tensor):
-        thresholds = mode_thresholds_of_tensor(scale, stair, family).to(x.dtype)
+    if isinstance(given, Tensor):
+        thresholds = mode_thresholds_of_tensor(given, stair, family).to(x.device, x.dtype, non_blocking=True)
     else:
-        thresholds = mode_thresholds(stair, family, scale)
+        thresholds = mode_thresholds(stair, family, given)
     y = x - mean if isinstance(mean, Tensor) or mean else x
     grid, n = stair.grid, len(stair.thresholds)
-    if grid is None:
+    if grid is None or (n <= _FEW and torch.compiler.is_compiling()):
         return cut(y, thresholds, stair.scaled_levels)
     if n <= _FEW:
         count = y.clamp(0.0, 0.0)  # keeps NaN

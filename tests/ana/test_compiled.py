@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from torch import Tensor, nn
+from torch._inductor.compile_fx import compile_fx
 
 from ana_search.ana import NOISE_FAMILIES, Annealer, LayerSchedule, Noise, StairFunction, quantise, regularise
 from ana_search.ana.annealer import Method
@@ -127,6 +129,49 @@ def test_a_spread_that_has_become_zero_is_the_exact_stair(strategy: Strategy, fa
         )
         x = torch.cat([torch.tensor(stair.scaled_thresholds).repeat(50), torch.randn(50)])  # a tie goes up
         assert torch.equal(compiled(x), stair(x))
+
+
+@pytest.mark.parametrize("family", ["normal", "logistic"])
+def test_what_takes_powers_is_computed_once(family: str) -> None:
+    backward: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, _inputs: list[Any], **options: Any) -> Callable[..., Any]:
+        if options.get("is_backward"):
+            backward.append(graph)
+        return make_boxed_func(graph.forward)
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
+        function: Callable[..., Any] = compile_fx(graph, inputs, inner_compile=keep)
+        return function
+
+    noise = Noise(family, torch.tensor(0.1), torch.tensor(0.5))
+    compiled = torch.compile(lambda x: regularise(x, StairFunction.ternary(), noise), backend=backend)
+    torch.autograd.backward(compiled(torch.randn(1000, requires_grad=True)).sum())
+    (graph,) = backward
+    names = [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
+    assert not [name for name in names if "exp" in name or "pow" in name]
+
+
+def test_the_spread_of_a_mode_is_looked_at_where_it_is() -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: list[Any]) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    noise = Noise("logistic", torch.tensor(0.1), torch.tensor(0.5))
+    compiled = torch.compile(
+        lambda x: regularise(x, StairFunction.ternary(), noise, strategy="mode"), backend=backend, fullgraph=True
+    )
+    assert compiled(torch.empty(9, device="meta")).device.type == "meta"
+    (solving,) = [node for node in graphs[0].graph.nodes if "mode_thresholds" in str(node.target)]
+    before, seen = list(solving.all_input_nodes), set()
+    while before:
+        node = before.pop()
+        seen.add(node.target)
+        before += node.all_input_nodes
+    assert "to" not in seen  # on a GPU the host would wait for it
+    assert "to" in {node.target for node in graphs[0].graph.nodes}
 
 
 @pytest.mark.parametrize("method", ["noise", pytest.param("freezing", marks=pytest.mark.slow)])

@@ -121,6 +121,26 @@ def test_the_host_never_waits(family: str, strategy: Strategy) -> None:
         value_and_gradient(x, STAIRS[name], noise, strategy)
 
 
+@families
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_host_never_waits_in_compiled_code(family: str, strategy: Strategy) -> None:
+    x = X.cuda()
+    noise = Noise(family, torch.tensor(0.1), torch.tensor(0.5), most=0.5)
+    torch.compiler.reset()
+    compiled = torch.compile(lambda v: regularise(v, StairFunction.ternary(), noise, strategy=strategy), fullgraph=True)
+
+    def step() -> None:
+        leaf = x.clone().requires_grad_()
+        torch.autograd.backward(compiled(leaf), x)
+
+    step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_masks_of_freezing_are_those_of_the_cpu() -> None:
     like = torch.empty(3, 8, 8)
     fraction, time = torch.tensor(0.4), torch.tensor(0.3)

@@ -59,6 +59,8 @@ class NoiseFamily(ABC):
     """The density is ``peak * bell(bell_unit * z)``: constants that a sum of densities needs only once."""
     flat: ClassVar[bool] = False
     """Whether the density is constant where it is not zero."""
+    costly: ClassVar[bool] = False
+    """Whether the density takes more than a few products."""
 
     def cdf(self, z: Tensor) -> Tensor:
         """Return the distribution function."""
@@ -142,10 +144,6 @@ class NoiseFamily(ABC):
         total, density = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
         torch.mul(density, ladder.gain * self.peak / ladder.scale, out=slope)
         return height(total, lowest, ladder)
-
-    def shares_work(self, rungs: int) -> bool:
-        """Whether compiled code computes `climb_with_slope` in much less time than the two parts of it."""
-        return False
 
 
 class DifferenceFamily(NoiseFamily):

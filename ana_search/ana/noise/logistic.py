@@ -18,11 +18,12 @@ class Logistic(DifferenceFamily):
     interval = math.log(0.975 / 0.025)
     deviation = math.pi / math.sqrt(3.0)
     reach = 21.0
+    costly = True
 
     def cdf_(self, z: Tensor) -> Tensor:
         """Return the sigmoid ``1 / (1 + exp(-z))``."""
         if torch.compiler.is_compiling() and z.dtype == torch.float32:
-            return torch.reciprocal(1.0 + exp2((z * -_LOG2_E).clamp(_LEAST_POWER, -_LEAST_POWER)))
+            return torch.reciprocal(1.0 + exp2(z * -_LOG2_E))
         return z.sigmoid_()
 
     def bell_(self, z: Tensor) -> Tensor:
@@ -48,10 +49,6 @@ class Logistic(DifferenceFamily):
             e = math.exp(max(z, -745.0))
             return e / (1.0 + e)
         return 1.0 / (1.0 + math.exp(-z))
-
-    def shares_work(self, rungs: int) -> bool:
-        """Whether one power and one division make both the value and its slope."""
-        return rungs == 2
 
     def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
         """Return the sum of sigmoids; compiled code takes both of a ternary stair from one power."""
@@ -104,7 +101,7 @@ def _pair_slope(y: Tensor, ladder: Ladder) -> Tensor:
 _LOG2_E = math.log2(math.e)
 # For smaller ones the square of a hyperbolic cosine exceeds single precision.
 _LEAST_SCALE = 1.0 / 80.0
-_LEAST_POWER = -126.0
+_LARGEST_POWER = 126.0
 
 
 def _odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,6 +114,6 @@ def _odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
     """
     distance = less(y, ladder.origin) - (ladder.shift + 0.5)
     inverse = 1.0 / ladder.scale
-    v = exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp(_LEAST_POWER, -_LEAST_POWER))
+    v = exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp_max(_LARGEST_POWER))
     e = torch.exp(-inverse) if isinstance(inverse, Tensor) else math.exp(-inverse)
     return distance, v * (1.0 + e), (v * e) * v

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.elementwise import reached
-from ana_search.ana.noise.base import Ladder, NoiseFamily, reachable
+from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less, reachable
 
 __all__ = ["Uniform"]
 
@@ -49,7 +49,7 @@ class Uniform(NoiseFamily):
             gain *= ladder.rungs / sum(high - low for low, high in ramps)
             offset -= gain * sum(low for low, _ in ramps)
         elif ladder.rungs <= _FEW:
-            return super().climb(y, ladder)
+            return height(_few_ramps(y, ladder), ladder.origin, ladder)
         else:
             few = reachable(ladder, self.reach) == 1
             total = _apart(y, ladder) if few else _overlapping(y, ladder)
@@ -63,6 +63,10 @@ class Uniform(NoiseFamily):
         origin, shift, rungs, scale, _, gain, _ = ladder
         steepness = 0.5 * gain / scale
         ramps = _ramps(ladder)
+        if torch.compiler.is_compiling() and rungs <= _FEW:
+            base = less(y, origin)
+            over = [reached(base, shift + j - scale) - reached(base, shift + j + scale) for j in range(rungs)]
+            return sum(over[1:], over[0]) * gradient * steepness
         if ramps is None:
             # The largest integer not above y + scale - shift is the number of rungs below, plus origin - 1.
             low, high = origin - 1.0, origin + rungs - 1.0
@@ -102,6 +106,18 @@ _HUGE = 1e30
 
 # Clipped arguments are summed before they are scaled: on shorter ramps the rounding of the sum would show.
 _WIDE = 0.25
+
+
+def _few_ramps(y: Tensor, ladder: Ladder) -> Tensor:
+    """Return the sum of few ramps, one by one."""
+    base, steepness = less(y, ladder.origin), 0.5 / ladder.scale
+    total: Tensor | None = None
+    for j in range(ladder.rungs):
+        # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
+        ramp = (base - (ladder.shift + j)).mul_(steepness).clamp_(-0.5, 0.5)
+        total = ramp if total is None else total.add_(ramp)
+    assert total is not None
+    return total.add_(0.5 * ladder.rungs)
 
 
 def _apart(y: Tensor, ladder: Ladder) -> Tensor:
