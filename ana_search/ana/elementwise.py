@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["BLOCK", "INTEL", "WIDE_VECTORS", "blockwise", "exp2", "not_repeated", "reached", "working"]
+__all__ = ["BLOCK", "INTEL", "WIDE_VECTORS", "blockwise", "exp2", "moved", "not_repeated", "reached", "working"]
 
 WIDE_VECTORS = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Whether the CPU works on sixteen single-precision numbers at once: other functions are then the cheap ones."""
@@ -53,6 +53,11 @@ def exp2(x: Tensor) -> Tensor:
     square = rest * rest
     power = (a + b * rest) + square * ((c + d * rest) + square * (e + f * rest))
     return power * ((whole.to(torch.int32) + 127) << 23).view(torch.float32)
+
+
+def moved(value: Tensor, device: torch.device) -> Tensor:
+    """Return ``value`` on ``device``: on a GPU without waiting for what that has still to do."""
+    return value.to(device, non_blocking=device.type != "cpu")
 
 
 def not_repeated(x: Tensor) -> Tensor:

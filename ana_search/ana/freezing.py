@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import hashed_uniform
+from ana_search.ana.elementwise import moved
 
 __all__ = ["REFRESHES", "frozen_mask"]
 
@@ -29,7 +30,7 @@ def frozen_mask(like: Tensor, fraction: Tensor, time: Tensor, seed: int) -> Tens
     shape = torch.empty_like(like, dtype=torch.float32, requires_grad=False)
     # A GPU takes single numbers from the CPU with each kernel; compiled code has them on the device.
     place = like.device if torch.compiler.is_compiling() else time.device
-    fraction, time = fraction.to(place), time.to(place)
+    fraction, time = moved(fraction, place), moved(time, place)
     first, second = _key(seed, place)
     phase = hashed_uniform(shape, (first, second)) * 0.5 + 0.5
     draw = torch.floor(time * REFRESHES + phase).to(torch.int32)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Source, random_source
-from ana_search.ana.elementwise import blockwise, not_repeated, working
+from ana_search.ana.elementwise import blockwise, moved, not_repeated, working
 from ana_search.ana.noise import Noise, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
 from ana_search.ana.smooth import expectation, expectation_backward, expectation_with_slope
@@ -84,7 +84,7 @@ def _number(value: Scalar, device: torch.device) -> Scalar:
     if not isinstance(value, Tensor):
         return value
     if torch.compiler.is_compiling():
-        return value.to(device, non_blocking=True)  # or the host would wait for all that the GPU has to do
+        return moved(value, device)
     return value if value.device == device and device.type != "cpu" else float(value)
 
 

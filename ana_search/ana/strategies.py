@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Source, random_uniform
-from ana_search.ana.elementwise import reached
+from ana_search.ana.elementwise import moved, reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import DifferenceFamily, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
@@ -32,7 +32,7 @@ def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, sca
     """
     thresholds: Sequence[float] | Tensor
     if isinstance(given, Tensor):
-        thresholds = mode_thresholds_of_tensor(given, stair, family).to(x.device, x.dtype, non_blocking=True)
+        thresholds = moved(mode_thresholds_of_tensor(given, stair, family), x.device).to(x.dtype)
     else:
         thresholds = mode_thresholds(stair, family, given)
     y = x - mean if isinstance(mean, Tensor) or mean else x
