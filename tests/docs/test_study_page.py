@@ -1,0 +1,78 @@
+"""The page on the study file names every key, with its default and all that it may be."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+
+from ana_search.study_file import SPACE_KEYS, load_study_file
+from ana_search.study_file.sections import Data, Network, Quantiser, Resources, Section, Study, Training
+
+PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
+SECTIONS = {
+    "study": Study,
+    "data": Data,
+    "network": Network,
+    "quantiser": Quantiser,
+    "training": Training,
+    "resources": Resources,
+}
+EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def rows(section: str) -> dict[str, list[str]]:
+    """Return the cells after the key's, for each key in the section's table."""
+    text = PAGE.read_text(encoding="utf-8").split(f"## `[{section}]`\n")[1].split("\n## ")[0]
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    return {key.strip("`"): cells for key, *cells in table}
+
+
+def written(value: Any) -> str:
+    """Return a default as the page has it."""
+    if isinstance(value, tuple):
+        (value,) = value
+    return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+def names(annotation: Any) -> set[str]:
+    """Return the words that a type allows."""
+    if get_origin(annotation) is Literal:
+        return {word for word in get_args(annotation) if isinstance(word, str)}
+    return set().union(*(names(part) for part in get_args(annotation)))
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_keys_defaults_and_names_are_those_of_the_section(section: str) -> None:
+    model: type[Section] = SECTIONS[section]
+    table = rows(section)
+    assert list(table) == list(model.model_fields)
+    for key, field in model.model_fields.items():
+        default, allowed = table[key]
+        assert default == ("required" if field.is_required() else written(field.default)), key
+        for name in names(field.annotation):
+            assert f'"{name}"' in allowed, key
+
+
+def test_keys_of_the_space_are_all_there_with_what_they_may_be() -> None:
+    table = rows("space")
+    assert list(table) == list(SPACE_KEYS)
+    for name, key in SPACE_KEYS.items():
+        default, allowed, layer, _meaning = table[name]
+        assert default == (f"`[{key.section}]`" if key.default is None else written(key.default)), name
+        assert allowed == key.allowed(), name
+        assert layer == ("yes" if key.per_layer else ""), name
+
+
+def test_the_example_is_a_study(tmp_path: Path) -> None:
+    whole, rule = EXAMPLES
+    path = tmp_path / "page.toml"
+    path.write_text(whole)
+    assert set(load_study_file(path).space.parameters) >= {"strategy", "interval", "learning_rate", "offset", "noise"}
+    grid = whole.split("[space]")[0].replace('"random"', '"grid"')
+    keys = (
+        'mean = ["static", "dynamic"]\nvariance = ["static", "dynamic"]\nstrategy = ["expectation", "mode", "random"]\n'
+    )
+    path.write_text(f'{grid}[space]\n{keys}interval = ["overlapped", "partition"]\n{rule}')
+    assert len(load_study_file(path).space.exclude) == 1
