@@ -105,10 +105,10 @@ class _Regularise(torch.autograd.Function):
         if ctx.keeps_slope:
             value, slope = _value_and_slope(x, stair, front)
             ctx.save_for_backward(not_repeated(slope))
-            return value
-        ctx.save_for_backward(x)
-        ctx.stair, ctx.back = stair, back
-        value = _value(x, stair, front, strategy, source)
+        else:
+            value = _value(x, stair, front, strategy, source)
+            ctx.save_for_backward(x)
+            ctx.stair, ctx.back = stair, back
         # The compiler of PyTorch 2.11 takes a result that was made in place for one without a gradient.
         return value.clone() if torch.compiler.is_compiling() else value
 

@@ -142,7 +142,11 @@ class NoiseFamily(ABC):
         """Return `climb` and write its derivative by ``y`` into ``slope``: cheaper than one after the other."""
         lowest, count = window(y, ladder, self.reach)
         total, density = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
-        torch.mul(density, ladder.gain * self.peak / ladder.scale, out=slope)
+        steepness = ladder.gain * self.peak / ladder.scale
+        if torch.compiler.is_compiling():  # the compiler of PyTorch 2.11 writes into dense tensors in a row only
+            slope.copy_(density * steepness)
+        else:
+            torch.mul(density, steepness, out=slope)
         return height(total, lowest, ladder)
 
 
