@@ -1,14 +1,15 @@
 """Regularising a stair with additive noise: the autograd function behind every quantised layer."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Source, random_source
-from ana_search.ana.elementwise import blockwise, moved, not_repeated, working
-from ana_search.ana.noise import Noise, NoiseFamily
-from ana_search.ana.noise.base import TINY, Scalar
+from ana_search.ana.elementwise import blockwise, not_repeated, working
+from ana_search.ana.noise import Noise
+from ana_search.ana.noise.base import TINY
+from ana_search.ana.resolved import ResolvedNoise
 from ana_search.ana.smooth import expectation, expectation_backward, expectation_with_slope
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.strategies import STRATEGIES, Strategy, mode, random
@@ -51,41 +52,12 @@ def regularise(
     if not x.is_floating_point():
         raise TypeError(f"`x` must be floating-point, but its dtype is {x.dtype}")
     source = random_source(x.device, generator) if strategy == "random" else None
-    front = _Resolved.of(forward, x.device)
+    front = ResolvedNoise.of(forward, x.device)
     if not (x.requires_grad and torch.is_grad_enabled()):
         return _value(x, stair, front, strategy, source)
-    back = front if backward is None else _Resolved.of(backward, x.device)
+    back = front if backward is None else ResolvedNoise.of(backward, x.device)
     result: Tensor = _Regularise.apply(x, stair, front, back, strategy, source)
     return result
-
-
-class _Resolved(NamedTuple):
-    """A noise with its numbers ready: Python numbers where that costs nothing, else 0-d tensors."""
-
-    family: NoiseFamily
-    mean: Scalar
-    scale: Scalar
-    most: float | None
-    given: Scalar
-    """The scale on the device that it was given on: the host looks at it without waiting for a GPU."""
-
-    @classmethod
-    def of(cls, noise: Noise, device: torch.device) -> "_Resolved":
-        family, mean, spread = noise.distribution, _number(noise.mean, device), _number(noise.spread, device)
-        scale = family.scale(spread, noise.width)
-        if not isinstance(scale, Tensor):
-            return cls(family, mean, scale, scale, scale)
-        most = None if noise.most is None else noise.most * family.factor(noise.width)
-        return cls(family, mean, scale, most, noise.scale)
-
-
-def _number(value: Scalar, device: torch.device) -> Scalar:
-    """Return a 0-d tensor as a Python number, unless that takes compiling anew or waiting for a GPU."""
-    if not isinstance(value, Tensor):
-        return value
-    if torch.compiler.is_compiling():
-        return moved(value, device)
-    return value if value.device == device and device.type != "cpu" else float(value)
 
 
 class _Regularise(torch.autograd.Function):
@@ -96,8 +68,8 @@ class _Regularise(torch.autograd.Function):
         ctx: Any,
         x: Tensor,
         stair: StairFunction,
-        front: _Resolved,
-        back: _Resolved,
+        front: ResolvedNoise,
+        back: ResolvedNoise,
         strategy: Strategy,
         source: Source | None,
     ) -> Tensor:
@@ -140,33 +112,36 @@ class _Last(torch.autograd.Function):
         raise RuntimeError("the gradient of `regularise` cannot be differentiated again")
 
 
-def _value(x: Tensor, stair: StairFunction, noise: _Resolved, strategy: Strategy, source: Source | None) -> Tensor:
+def _value(x: Tensor, stair: StairFunction, noise: ResolvedNoise, strategy: Strategy, source: Source | None) -> Tensor:
     """Return the value of the stair under the forward noise."""
-    family, mean, scale, most, given = noise
 
     def block(part: Tensor, _other: Tensor | None, start: int) -> Tensor:
-        if not isinstance(scale, Tensor) and scale <= TINY:
-            return _exact(part, stair, mean)
+        if noise.none:
+            return _exact(part, stair, noise)
         part = working(part)
         if strategy == "random":
             assert source is not None
-            return random(part, stair, family, mean, scale, source, start)
+            return random(part, stair, noise, source, start)
         if strategy == "mode":
-            return mode(part, stair, family, mean, scale, given)
-        if not isinstance(scale, Tensor):
-            return expectation(part, stair, family, mean, scale, most)
-        smooth = expectation(part, stair, family, mean, scale.clamp_min(TINY), most)
-        return torch.where(scale > TINY, smooth, _exact(part, stair, mean))
+            return mode(part, stair, noise)
+        return _unless_none(expectation(part, stair, noise), part, stair, noise)
 
     return blockwise(block, x)
 
 
-def _exact(x: Tensor, stair: StairFunction, mean: Scalar) -> Tensor:
+def _exact(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
     """Return the stair without noise."""
-    return stair.of(working(x) - mean if isinstance(mean, Tensor) or mean else x)
+    return stair.of(working(x) - noise.mean if isinstance(noise.mean, Tensor) or noise.mean else x)
 
 
-def _keeps_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> bool:
+def _unless_none(smooth: Tensor, x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
+    """Return ``smooth``, or the exact stair of ``x`` where a tensor says that there is no noise."""
+    if not isinstance(noise.scale, Tensor):
+        return smooth
+    return torch.where(noise.scale > TINY, smooth, _exact(x, stair, noise))
+
+
+def _keeps_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> bool:
     """Whether the derivative is computed with the value and kept, instead of ``x``.
 
     Not where it costs less than reading it: that of uniform noise, in compiled code that of triangular noise, and
@@ -176,37 +151,31 @@ def _keeps_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> bool:
         return False
     if torch.compiler.is_compiling():
         return x.device.type == "cpu" and noise.family.costly
-    return not isinstance(noise.scale, Tensor) and noise.scale > TINY and not noise.family.flat
+    return not isinstance(noise.scale, Tensor) and not noise.none and not noise.family.flat
 
 
-def _value_and_slope(x: Tensor, stair: StairFunction, noise: _Resolved) -> tuple[Tensor, Tensor]:
+def _value_and_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> tuple[Tensor, Tensor]:
     """Return the expectation and its derivative, for a noise that `_keeps_slope`."""
-    family, mean, scale, most, _ = noise
     slope = torch.empty_like(x)
 
     def block(part: Tensor, slope_of_part: Tensor | None, _start: int) -> Tensor:
         assert slope_of_part is not None
-        if not isinstance(scale, Tensor):
-            return expectation_with_slope(part, stair, family, mean, scale, most, slope_of_part)
-        smooth = expectation_with_slope(part, stair, family, mean, scale.clamp_min(TINY), most, slope_of_part)
-        slope_of_part.copy_(torch.where(scale > TINY, slope_of_part, 0.0))
-        return torch.where(scale > TINY, smooth, _exact(part, stair, mean))
+        smooth = expectation_with_slope(part, stair, noise, slope_of_part)
+        if isinstance(noise.scale, Tensor):
+            slope_of_part.copy_(torch.where(noise.scale > TINY, slope_of_part, 0.0))
+        return _unless_none(smooth, part, stair, noise)
 
     return blockwise(block, x, slope), slope
 
 
-def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: _Resolved) -> Tensor:
+def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
     """Return ``gradient`` times the derivative of the expectation under the backward noise."""
-    family, mean, scale, most, _ = noise
-    if not isinstance(scale, Tensor) and scale <= TINY:
+    if noise.none:
         return torch.zeros_like(x)
 
     def block(part: Tensor, other: Tensor | None, _start: int) -> Tensor:
         assert other is not None
-        part, other = working(part), working(other)
-        if not isinstance(scale, Tensor):
-            return expectation_backward(other, part, stair, family, mean, scale, most)
-        steep = expectation_backward(other, part, stair, family, mean, scale.clamp_min(TINY), most)
-        return torch.where(scale > TINY, steep, 0.0)
+        steep = expectation_backward(working(other), working(part), stair, noise)
+        return torch.where(noise.scale > TINY, steep, 0.0) if isinstance(noise.scale, Tensor) else steep
 
     return blockwise(block, x, gradient)

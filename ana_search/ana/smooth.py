@@ -4,80 +4,65 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ana_search.ana.noise import NoiseFamily
 from ana_search.ana.noise.base import Ladder, Scalar
+from ana_search.ana.resolved import ResolvedNoise
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["expectation", "expectation_backward", "expectation_with_slope", "ladder_of"]
+__all__ = ["expectation", "expectation_backward", "expectation_with_slope"]
 
 
-def expectation(
-    x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar, most: float | None
-) -> Tensor:
+def expectation(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
     """Return ``E[stair(x - noise)] = q_0 + sum_k (q_k - q_{k-1}) F((x - mean - t_k) / scale)``.
 
-    The source is Spallanzani, Leonardi and Benini (CVPR 2022), section 2.
-
-    Args:
-        x: argument, any shape.
-        stair: the stair.
-        family: the noise family; ``F`` is its distribution function.
-        mean: mean of the noise, in units of ``x``.
-        scale: native scale of the family, positive, in units of ``x``.
-        most: an upper bound on ``scale`` (``None``: not known), which limits the thresholds to look at.
+    ``F`` is the distribution function of the noise's family. The source is Spallanzani, Leonardi and Benini
+    (CVPR 2022), section 2.
     """
+    family = noise.family
     if stair.step is None:
-        return _weighted(family.cdf_, 1.0 / scale, x, stair, mean).add_(stair.scaled_levels[0])
-    unit, ladder = ladder_of(stair, mean, scale, most)
+        return _weighted(family.cdf_, noise.inverse, x, stair, noise.mean).add_(stair.scaled_levels[0])
+    unit, ladder = _ladder(stair, noise)
     return family.climb(x if unit == 1.0 else x * unit, ladder)
 
 
-def expectation_backward(
-    gradient: Tensor,
-    x: Tensor,
-    stair: StairFunction,
-    family: NoiseFamily,
-    mean: Scalar,
-    scale: Scalar,
-    most: float | None,
-) -> Tensor:
-    """Return ``gradient`` times the derivative of `expectation` by ``x``, a sum of densities over ``scale``."""
+def expectation_backward(gradient: Tensor, x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
+    """Return ``gradient`` times the derivative of `expectation` by ``x``, a sum of densities over the scale."""
+    family = noise.family
     if stair.step is None:
-        density = _weighted(family.bell_, family.bell_unit / scale, x, stair, mean)
-        return density.mul_(gradient).mul_(family.peak / scale)
-    unit, ladder = ladder_of(stair, mean, scale, most)
+        density = _weighted(family.bell_, family.bell_unit * noise.inverse, x, stair, noise.mean)
+        return density.mul_(gradient).mul_(family.peak * noise.inverse)
+    unit, ladder = _ladder(stair, noise)
     if unit == 1.0:
         return family.climb_backward(gradient, x, ladder)
     return family.climb_backward(gradient, x * unit, ladder._replace(gain=ladder.gain * unit))
 
 
-def expectation_with_slope(
-    x: Tensor,
-    stair: StairFunction,
-    family: NoiseFamily,
-    mean: Scalar,
-    scale: Scalar,
-    most: float | None,
-    slope: Tensor,
-) -> Tensor:
+def expectation_with_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise, slope: Tensor) -> Tensor:
     """Return `expectation` and write its derivative by ``x`` into ``slope``, for a uniform stair."""
-    unit, ladder = ladder_of(stair, mean, scale, most)
-    value = family.climb_with_slope(x if unit == 1.0 else x * unit, ladder, slope)
+    unit, ladder = _ladder(stair, noise)
+    value = noise.family.climb_with_slope(x if unit == 1.0 else x * unit, ladder, slope)
     if unit != 1.0:
         slope.mul_(unit)
     return value
 
 
-def ladder_of(stair: StairFunction, mean: Scalar, scale: Scalar, most: float | None) -> tuple[float, Ladder]:
+def _ladder(stair: StairFunction, noise: ResolvedNoise) -> tuple[float, Ladder]:
     """Return the inverse of the distance between thresholds, and the ladder that they are in its units."""
     assert stair.step is not None
-    unit = 1.0 / (stair.step[0] * stair.quantum)
+    distance = stair.step[0] * stair.quantum
+    unit = 1.0 / distance
     first = stair.thresholds[0] / stair.step[0]
     origin = float(round(first))
-    bound = None if most is None else most * unit
-    rungs, gain = len(stair.thresholds), stair.step[1] * stair.quantum
-    shift = mean * unit + (first - origin)
-    return unit, Ladder(origin, shift, rungs, scale * unit, bound, gain, stair.scaled_levels[0])
+    ladder = Ladder(
+        origin=origin,
+        shift=noise.mean * unit + (first - origin),
+        rungs=len(stair.thresholds),
+        scale=noise.scale * unit,
+        inverse=noise.inverse if unit == 1.0 else noise.inverse * distance,
+        most=None if noise.most is None else noise.most * unit,
+        gain=stair.step[1] * stair.quantum,
+        offset=stair.scaled_levels[0],
+    )
+    return unit, ladder
 
 
 def _weighted(

@@ -12,6 +12,7 @@ from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import DifferenceFamily, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
 from ana_search.ana.pool import pooled_noise
+from ana_search.ana.resolved import ResolvedNoise
 from ana_search.ana.stairs import StairFunction, cut
 
 __all__ = ["STRATEGIES", "Strategy", "mode", "random"]
@@ -23,13 +24,14 @@ STRATEGIES: tuple[Strategy, ...] = ("expectation", "mode", "random")
 _FEW = 3
 
 
-def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, scale: Scalar, given: Scalar) -> Tensor:
+def mode(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
     """Return the most probable level of ``stair(x - noise)``, the higher of two equally probable ones.
 
     It is a stair in ``x``, whose thresholds are solved for once a scale. Those of the inner levels of a uniform
     stair need no search: they stay where they are (but for the `lead` of uniform noise), until an outer level
-    overtakes them. The host solves: for ``given``, the scale perhaps on another device than ``x``.
+    overtakes them. The host solves.
     """
+    family, mean, given = noise.family, noise.mean, noise.given
     thresholds: Sequence[float] | Tensor
     if isinstance(given, Tensor):
         thresholds = moved(mode_thresholds_of_tensor(given, stair, family), x.device).to(x.dtype)
@@ -44,7 +46,7 @@ def mode(x: Tensor, stair: StairFunction, family: NoiseFamily, mean: Scalar, sca
         for k in range(n):
             count.add_(reached(y, thresholds[k]))
         return grid.level(count)
-    early = _lead(family, scale, grid.quantum)
+    early = _lead(family, noise.scale, grid.quantum)
     inner = grid.passed(y if early is None else y + early).clamp(1.0, n - 1.0)
     inner = inner * reached(y, thresholds[0])
     return grid.level(inner + (n - inner) * reached(y, thresholds[n - 1]))
@@ -57,25 +59,19 @@ def _lead(family: NoiseFamily, scale: Scalar, width: float) -> Scalar | None:
     return (scale - width).clamp_min(0.0) if isinstance(scale, Tensor) else lead(family, scale, width)
 
 
-def random(
-    x: Tensor,
-    stair: StairFunction,
-    family: NoiseFamily,
-    mean: Scalar,
-    scale: Scalar,
-    source: Source,
-    start: int,
-) -> Tensor:
+def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source, start: int) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
 
     Noise is the quantile of a random number or, on a CPU, comes from a pool.
 
     ``start`` is the index, in memory order, of the first element of ``x``.
     """
+    mean, scale = noise.mean, noise.scale
+    sample = _sample(x, noise.family, source, start)
     if isinstance(scale, Tensor):
-        scale = torch.where(scale > TINY, scale, 0.0)
-    noise = _noise(x, family, source, start)
-    y = noise.mul_(-scale).add_(x) if isinstance(scale, Tensor) else torch.add(x, noise, alpha=-scale)
+        y = sample.mul_(-torch.where(scale > TINY, scale, 0.0)).add_(x)
+    else:
+        y = torch.add(x, sample, alpha=-scale)
     if isinstance(mean, Tensor) or mean:
         y.sub_(mean)
     if stair.grid is None or isinstance(scale, Tensor):  # which may be 0, and `y` on a threshold
@@ -83,7 +79,7 @@ def random(
     return stair.grid.nearest(y, len(stair.thresholds))
 
 
-def _noise(x: Tensor, family: NoiseFamily, source: Source, start: int) -> Tensor:
+def _sample(x: Tensor, family: NoiseFamily, source: Source, start: int) -> Tensor:
     """Return a sample of noise, in native units, for every element of ``x``."""
     if isinstance(family, DifferenceFamily) and not isinstance(source, torch.Generator) and x.device.type == "cpu":
         return pooled_noise(x, family, source, start)

@@ -106,7 +106,7 @@ def _tune(draw: random.Random, network: nn.Module, norm: nn.Module, stair: Stair
     assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    norm.eps = draw.choice([0.0, 1e-5])
+    norm.eps = draw.choice([1e-30, 1e-5])
     with torch.no_grad():
         for channel, values in enumerate(seen[0]):
             threshold = draw.choice(stair.scaled_thresholds)

@@ -31,6 +31,8 @@ class Ladder(NamedTuple):
     rungs: int
     scale: Scalar
     """Native scale of the noise."""
+    inverse: Scalar
+    """Its inverse."""
     most: float | None
     """Upper bound on the scale, if one is known."""
     gain: float
@@ -136,13 +138,13 @@ class NoiseFamily(ABC):
         """Return ``gradient`` times the derivative of `climb` by ``y``."""
         lowest, count = window(y, ladder, self.reach)
         (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
-        return total.mul_(gradient).mul_(ladder.gain * self.peak / ladder.scale)
+        return total.mul_(gradient).mul_(ladder.gain * self.peak * ladder.inverse)
 
     def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
         """Return `climb` and write its derivative by ``y`` into ``slope``: cheaper than one after the other."""
         lowest, count = window(y, ladder, self.reach)
         total, density = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
-        steepness = ladder.gain * self.peak / ladder.scale
+        steepness = ladder.gain * self.peak * ladder.inverse
         if torch.compiler.is_compiling():  # the compiler of PyTorch 2.11 writes into dense tensors in a row only
             slope.copy_(density * steepness)
         else:
@@ -198,7 +200,7 @@ def _sums(
 ) -> tuple[Tensor, ...]:
     """Return the sums of the results of ``function(unit * (y - shift - j) / scale)`` over ``count`` rungs."""
     # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
-    inverse = unit / ladder.scale
+    inverse = unit * ladder.inverse
 
     def group(first: int) -> tuple[Tensor, ...]:
         totals = function((y - (ladder.shift + first) if first else y - ladder.shift).mul_(inverse))

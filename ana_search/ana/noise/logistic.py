@@ -62,7 +62,7 @@ class Logistic(DifferenceFamily):
         if torch.compiler.is_compiling() and ladder.rungs == 2:
             distance, p, q = _odds(y, ladder)
             share = 1.0 / (1.0 + p + q)
-            slope.copy_((4.0 * q + p * (1.0 + q)) * (share * share) * (ladder.gain / ladder.scale))
+            slope.copy_((4.0 * q + p * (1.0 + q)) * (share * share) * (ladder.gain * ladder.inverse))
             return _pair_height(distance, (1.0 - q) * share, ladder)
         return super().climb_with_slope(y, ladder, slope)
 
@@ -72,7 +72,7 @@ class Logistic(DifferenceFamily):
             _, p, q = _odds(y, ladder)
             # Where the power was cut off the square is infinite: no slope, as it must be.
             slope = (4.0 * q + p * (1.0 + q)) / (1.0 + p + q).square()
-            return gradient * slope * (ladder.gain / ladder.scale)
+            return gradient * slope * (ladder.gain * ladder.inverse)
         if ladder.rungs == 2 and not isinstance(ladder.scale, Tensor) and ladder.scale >= _LEAST_SCALE:
             return _pair_slope(y, ladder).mul_(gradient)
         return super().climb_backward(gradient, y, ladder)
@@ -113,7 +113,7 @@ def _odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
     ``(4 q + p (1 + q)) / (1 + p + q)**2 / scale``.
     """
     distance = less(y, ladder.origin) - (ladder.shift + 0.5)
-    inverse = 1.0 / ladder.scale
+    inverse = ladder.inverse
     v = exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp_max(_LARGEST_POWER))
     e = torch.exp(-inverse) if isinstance(inverse, Tensor) else math.exp(-inverse)
     return distance, v * (1.0 + e), (v * e) * v

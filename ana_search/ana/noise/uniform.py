@@ -60,8 +60,8 @@ class Uniform(NoiseFamily):
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the number of rungs within ``scale`` of ``y``, over ``2 scale``."""
-        origin, shift, rungs, scale, _, gain, _ = ladder
-        steepness = 0.5 * gain / scale
+        origin, shift, rungs, scale, gain = ladder.origin, ladder.shift, ladder.rungs, ladder.scale, ladder.gain
+        steepness = 0.5 * gain * ladder.inverse
         ramps = _ramps(ladder)
         if torch.compiler.is_compiling() and rungs <= _FEW:
             base = less(y, origin)
@@ -110,7 +110,7 @@ _WIDE = 0.25
 
 def _few_ramps(y: Tensor, ladder: Ladder) -> Tensor:
     """Return the sum of few ramps, one by one."""
-    base, steepness = less(y, ladder.origin), 0.5 / ladder.scale
+    base, steepness = less(y, ladder.origin), 0.5 * ladder.inverse
     total: Tensor | None = None
     for j in range(ladder.rungs):
         # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
@@ -124,7 +124,7 @@ def _apart(y: Tensor, ladder: Ladder) -> Tensor:
     """Return the sum of ramps that do not overlap, plus the origin: the nearest one, on top of those below."""
     z = (y - ladder.shift).clamp_(ladder.origin - 0.5, ladder.origin + ladder.rungs - 0.5)
     nearest = z.round()
-    z.sub_(nearest).mul_(0.5 / ladder.scale).clamp_(-0.5, 0.5)
+    z.sub_(nearest).mul_(0.5 * ladder.inverse).clamp_(-0.5, 0.5)
     return nearest.add_(z).add_(0.5)
 
 
@@ -135,7 +135,7 @@ def _overlapping(y: Tensor, ladder: Ladder) -> Tensor:
     nearest to ``y``, the integral of ``S - k`` over a distance ``d`` is ``f (d - (f + 1) / 2)`` with
     ``f = S - k`` at its end. Counting from ``k`` keeps all terms small, whatever the number of rungs.
     """
-    origin, shift, rungs, scale, _, _, _ = ladder
+    origin, shift, rungs, scale = ladder.origin, ladder.shift, ladder.rungs, ladder.scale
     nearest = (y + (1.0 - shift)).round_().clamp_(origin, origin + rungs)
     least, largest = origin - nearest, (origin + rungs) - nearest
     distance = (y - nearest).add_(1.0 - shift).clamp_(-_HUGE, _HUGE)
@@ -144,7 +144,7 @@ def _overlapping(y: Tensor, ladder: Ladder) -> Tensor:
         f = torch.floor(d).clamp_(least, largest)
         return d.sub_(f, alpha=0.5).sub_(0.5).mul_(f)
 
-    return integral(distance + scale).sub_(integral(distance - scale)).mul_(0.5 / scale).add_(nearest)
+    return integral(distance + scale).sub_(integral(distance - scale)).mul_(0.5 * ladder.inverse).add_(nearest)
 
 
 @lru_cache(maxsize=1024)
