@@ -160,10 +160,7 @@ def _value_and_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> t
 
     def block(part: Tensor, slope_of_part: Tensor | None, _start: int) -> Tensor:
         assert slope_of_part is not None
-        smooth = expectation_with_slope(part, stair, noise, slope_of_part)
-        if isinstance(noise.scale, Tensor):
-            slope_of_part.copy_(torch.where(noise.scale > TINY, slope_of_part, 0.0))
-        return _unless_none(smooth, part, stair, noise)
+        return _unless_none(expectation_with_slope(part, stair, noise, slope_of_part), part, stair, noise)
 
     return blockwise(block, x, slope), slope
 
@@ -175,7 +172,6 @@ def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: Resolved
 
     def block(part: Tensor, other: Tensor | None, _start: int) -> Tensor:
         assert other is not None
-        steep = expectation_backward(working(other), working(part), stair, noise)
-        return torch.where(noise.scale > TINY, steep, 0.0) if isinstance(noise.scale, Tensor) else steep
+        return expectation_backward(working(other), working(part), stair, noise)
 
     return blockwise(block, x, gradient)

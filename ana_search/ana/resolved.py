@@ -21,6 +21,8 @@ class ResolvedNoise(NamedTuple):
     """Native scale of the family, in units of the argument."""
     inverse: Scalar
     """Inverse of the scale, or of `TINY` if that is larger."""
+    steepness: Scalar
+    """The inverse again, or 0 if there is no noise: what a density is multiplied with."""
     most: float | None
     """Upper bound on the scale, if one is known: it limits the thresholds to look at."""
     given: Scalar
@@ -32,9 +34,11 @@ class ResolvedNoise(NamedTuple):
         family, mean, spread = noise.distribution, _number(noise.mean, device), _number(noise.spread, device)
         scale = family.scale(spread, noise.width)
         if not isinstance(scale, Tensor):
-            return cls(family, mean, scale, 1.0 / max(scale, TINY), scale, scale)
+            return cls(family, mean, scale, 1.0 / max(scale, TINY), 1.0 / max(scale, TINY), scale, scale)
         most = None if noise.most is None else noise.most * family.factor(noise.width)
-        return cls(family, mean, scale, 1.0 / scale.clamp_min(TINY), most, noise.scale)
+        inverse = _ahead(1.0 / scale.clamp_min(TINY))
+        steepness = _ahead(torch.where(scale > TINY, inverse, 0.0))
+        return cls(family, mean, scale, inverse, steepness, most, noise.scale)
 
     @property
     def none(self) -> bool:
@@ -49,3 +53,12 @@ def _number(value: Scalar, device: torch.device) -> Scalar:
     if torch.compiler.is_compiling():
         return moved(value, device)
     return value if value.device == device and device.type != "cpu" else float(value)
+
+
+def _ahead(value: Tensor) -> Tensor:
+    """Return a 0-d tensor, for a CPU by an operation that the compiler does not put into loops over elements.
+
+    It repeats what computes a single number for every vector of them, but for a reduction: here the larger of two
+    equal numbers.
+    """
+    return value.expand(2).amax() if torch.compiler.is_compiling() and value.device.type == "cpu" else value

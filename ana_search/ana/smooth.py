@@ -29,20 +29,15 @@ def expectation_backward(gradient: Tensor, x: Tensor, stair: StairFunction, nois
     family = noise.family
     if stair.step is None:
         density = _weighted(family.bell_, family.bell_unit * noise.inverse, x, stair, noise.mean)
-        return density.mul_(gradient).mul_(family.peak * noise.inverse)
+        return density.mul_(gradient).mul_(family.peak * noise.steepness)
     unit, ladder = _ladder(stair, noise)
-    if unit == 1.0:
-        return family.climb_backward(gradient, x, ladder)
-    return family.climb_backward(gradient, x * unit, ladder._replace(gain=ladder.gain * unit))
+    return family.climb_backward(gradient, x if unit == 1.0 else x * unit, ladder)
 
 
 def expectation_with_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise, slope: Tensor) -> Tensor:
     """Return `expectation` and write its derivative by ``x`` into ``slope``, for a uniform stair."""
     unit, ladder = _ladder(stair, noise)
-    value = noise.family.climb_with_slope(x if unit == 1.0 else x * unit, ladder, slope)
-    if unit != 1.0:
-        slope.mul_(unit)
-    return value
+    return noise.family.climb_with_slope(x if unit == 1.0 else x * unit, ladder, slope)
 
 
 def _ladder(stair: StairFunction, noise: ResolvedNoise) -> tuple[float, Ladder]:
@@ -60,6 +55,7 @@ def _ladder(stair: StairFunction, noise: ResolvedNoise) -> tuple[float, Ladder]:
         inverse=noise.inverse if unit == 1.0 else noise.inverse * distance,
         most=None if noise.most is None else noise.most * unit,
         gain=stair.step[1] * stair.quantum,
+        steepness=stair.step[1] * stair.quantum * noise.steepness,
         offset=stair.scaled_levels[0],
     )
     return unit, ladder

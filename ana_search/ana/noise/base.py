@@ -37,6 +37,8 @@ class Ladder(NamedTuple):
     """Upper bound on the scale, if one is known."""
     gain: float
     """What passing a rung adds."""
+    steepness: Scalar
+    """The gain over the scale in units of the argument: what a density of 1 adds to the derivative by it."""
     offset: float
     """The value below all rungs."""
 
@@ -135,16 +137,16 @@ class NoiseFamily(ABC):
         return height(total, lowest, ladder)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
-        """Return ``gradient`` times the derivative of `climb` by ``y``."""
+        """Return ``gradient`` times the derivative of `climb` by the argument."""
         lowest, count = window(y, ladder, self.reach)
         (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
-        return total.mul_(gradient).mul_(ladder.gain * self.peak * ladder.inverse)
+        return total.mul_(gradient).mul_(self.peak * ladder.steepness)
 
     def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
-        """Return `climb` and write its derivative by ``y`` into ``slope``: cheaper than one after the other."""
+        """Return `climb` and write its derivative by the argument into ``slope``: cheaper than one after the other."""
         lowest, count = window(y, ladder, self.reach)
         total, density = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
-        steepness = ladder.gain * self.peak * ladder.inverse
+        steepness = self.peak * ladder.steepness
         if torch.compiler.is_compiling():  # the compiler of PyTorch 2.11 writes into dense tensors in a row only
             slope.copy_(density * steepness)
         else:

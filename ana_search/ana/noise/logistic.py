@@ -62,7 +62,7 @@ class Logistic(DifferenceFamily):
         if torch.compiler.is_compiling() and ladder.rungs == 2:
             distance, p, q = _odds(y, ladder)
             share = 1.0 / (1.0 + p + q)
-            slope.copy_((4.0 * q + p * (1.0 + q)) * (share * share) * (ladder.gain * ladder.inverse))
+            slope.copy_((4.0 * q + p * (1.0 + q)) * (share * share) * ladder.steepness)
             return _pair_height(distance, (1.0 - q) * share, ladder)
         return super().climb_with_slope(y, ladder, slope)
 
@@ -72,7 +72,7 @@ class Logistic(DifferenceFamily):
             _, p, q = _odds(y, ladder)
             # Where the power was cut off the square is infinite: no slope, as it must be.
             slope = (4.0 * q + p * (1.0 + q)) / (1.0 + p + q).square()
-            return gradient * slope * (ladder.gain * ladder.inverse)
+            return gradient * slope * ladder.steepness
         if ladder.rungs == 2 and not isinstance(ladder.scale, Tensor) and ladder.scale >= _LEAST_SCALE:
             return _pair_slope(y, ladder).mul_(gradient)
         return super().climb_backward(gradient, y, ladder)
@@ -91,7 +91,7 @@ def _pair_slope(y: Tensor, ladder: Ladder) -> Tensor:
     the sigmoids out gives ``P (C - (C**2 - 4) P) / scale`` with ``P = E / (1 + C E + E**2)``.
     """
     assert not isinstance(ladder.scale, Tensor)
-    steepness, c = ladder.gain / ladder.scale, 2.0 * math.cosh(0.5 / ladder.scale)
+    steepness, c = float(ladder.steepness), 2.0 * math.cosh(0.5 / ladder.scale)
     distance = less(less(y, ladder.origin), ladder.shift + 0.5)
     power = distance.abs().mul_(-_LOG2_E / ladder.scale).exp2_()
     p = power.div_((power + c).mul_(power).add_(1.0))

@@ -70,7 +70,7 @@ class Normal(DifferenceFamily):
     def _slope(self, distances: list[Tensor], ladder: Ladder, slope: Tensor) -> Tensor:
         """Return the derivative of `climb`, in ``slope``; all factors are in the exponent."""
         scale = float(ladder.scale)
-        exponent = distances[0].new_full((), math.log2(ladder.gain * self.peak / scale))
+        exponent = distances[0].new_full((), math.log2(self.peak * float(ladder.steepness)))
         square = -((self.bell_unit / scale) ** 2)
         torch.addcmul(exponent, distances[0], distances[0], value=square, out=slope).exp2_()
         for d in distances[1:]:

@@ -60,8 +60,8 @@ class Uniform(NoiseFamily):
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the number of rungs within ``scale`` of ``y``, over ``2 scale``."""
-        origin, shift, rungs, scale, gain = ladder.origin, ladder.shift, ladder.rungs, ladder.scale, ladder.gain
-        steepness = 0.5 * gain * ladder.inverse
+        origin, shift, rungs, scale = ladder.origin, ladder.shift, ladder.rungs, ladder.scale
+        steepness = 0.5 * ladder.steepness
         ramps = _ramps(ladder)
         if torch.compiler.is_compiling() and rungs <= _FEW:
             base = less(y, origin)
