@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ana_search.ana.elementwise import moved
+from ana_search.ana.elementwise import ahead, moved
 from ana_search.ana.noise import Noise, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
 
@@ -36,8 +36,8 @@ class ResolvedNoise(NamedTuple):
         if not isinstance(scale, Tensor):
             return cls(family, mean, scale, 1.0 / max(scale, TINY), 1.0 / max(scale, TINY), scale, scale)
         most = None if noise.most is None else noise.most * family.factor(noise.width)
-        inverse = _ahead(1.0 / scale.clamp_min(TINY))
-        steepness = _ahead(torch.where(scale > TINY, inverse, 0.0))
+        inverse = ahead(1.0 / scale.clamp_min(TINY))
+        steepness = ahead(torch.where(scale > TINY, inverse, 0.0))
         return cls(family, mean, scale, inverse, steepness, most, noise.scale)
 
     @property
@@ -53,12 +53,3 @@ def _number(value: Scalar, device: torch.device) -> Scalar:
     if torch.compiler.is_compiling():
         return moved(value, device)
     return value if value.device == device and device.type != "cpu" else float(value)
-
-
-def _ahead(value: Tensor) -> Tensor:
-    """Return a 0-d tensor, for a CPU by an operation that the compiler does not put into loops over elements.
-
-    It repeats what computes a single number for every vector of them, but for a reduction: here the larger of two
-    equal numbers.
-    """
-    return value.expand(2).amax() if torch.compiler.is_compiling() and value.device.type == "cpu" else value

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Source, random_uniform
-from ana_search.ana.elementwise import moved, reached
+from ana_search.ana.elementwise import ahead, moved, reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import DifferenceFamily, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
@@ -69,7 +69,7 @@ def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source
     mean, scale = noise.mean, noise.scale
     sample = _sample(x, noise.family, source, start)
     if isinstance(scale, Tensor):
-        y = sample.mul_(-torch.where(scale > TINY, scale, 0.0)).add_(x)
+        y = sample.mul_(ahead(torch.where(scale > TINY, -scale, 0.0))).add_(x)
     else:
         y = torch.add(x, sample, alpha=-scale)
     if isinstance(mean, Tensor) or mean:

@@ -8,6 +8,8 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ana_search.ana.elementwise import ahead
+
 __all__ = ["TINY", "DifferenceFamily", "Ladder", "NoiseFamily", "Scalar", "Width"]
 
 Width = Literal["interval", "deviation"]
@@ -140,13 +142,13 @@ class NoiseFamily(ABC):
         """Return ``gradient`` times the derivative of `climb` by the argument."""
         lowest, count = window(y, ladder, self.reach)
         (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
-        return total.mul_(gradient).mul_(self.peak * ladder.steepness)
+        return total.mul_(gradient).mul_(ahead(self.peak * ladder.steepness))
 
     def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
         """Return `climb` and write its derivative by the argument into ``slope``: cheaper than one after the other."""
         lowest, count = window(y, ladder, self.reach)
         total, density = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
-        steepness = self.peak * ladder.steepness
+        steepness = ahead(self.peak * ladder.steepness)
         if torch.compiler.is_compiling():  # the compiler of PyTorch 2.11 writes into dense tensors in a row only
             slope.copy_(density * steepness)
         else:
@@ -202,12 +204,12 @@ def _sums(
 ) -> tuple[Tensor, ...]:
     """Return the sums of the results of ``function(unit * (y - shift - j) / scale)`` over ``count`` rungs."""
     # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
-    inverse = unit * ladder.inverse
+    inverse = ahead(unit * ladder.inverse)
 
     def group(first: int) -> tuple[Tensor, ...]:
-        totals = function((y - (ladder.shift + first) if first else y - ladder.shift).mul_(inverse))
+        totals = function((y - (ahead(ladder.shift + first) if first else ladder.shift)).mul_(inverse))
         for j in range(first + 1, min(first + _GROUP, count)):
-            _add(totals, function((y - (ladder.shift + j)).mul_(inverse)))
+            _add(totals, function((y - ahead(ladder.shift + j)).mul_(inverse)))
         return totals
 
     totals = group(0)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ana_search.ana.elementwise import exp2
+from ana_search.ana.elementwise import ahead, exp2
 from ana_search.ana.noise.base import DifferenceFamily, Ladder, height, less
 
 __all__ = ["Logistic"]
@@ -112,8 +112,8 @@ def _odds(y: Tensor, ladder: Ladder) -> tuple[Tensor, Tensor, Tensor]:
     of these, the sum of the sigmoids is ``1 ± (1 - q) / (1 + p + q)`` and its derivative by the distance
     ``(4 q + p (1 + q)) / (1 + p + q)**2 / scale``.
     """
-    distance = less(y, ladder.origin) - (ladder.shift + 0.5)
     inverse = ladder.inverse
-    v = exp2(((0.5 - distance.abs()) * (inverse * _LOG2_E)).clamp_max(_LARGEST_POWER))
+    distance = less(y, ladder.origin) - ahead(ladder.shift + 0.5)
+    v = exp2(((0.5 - distance.abs()) * ahead(inverse * _LOG2_E)).clamp_max(_LARGEST_POWER))
     e = torch.exp(-inverse) if isinstance(inverse, Tensor) else math.exp(-inverse)
-    return distance, v * (1.0 + e), (v * e) * v
+    return distance, v * ahead(1.0 + e), (v * e) * v
