@@ -22,7 +22,7 @@ class ResolvedNoise(NamedTuple):
     inverse: Scalar
     """Inverse of the scale, or of `TINY` if that is larger."""
     steepness: Scalar
-    """The inverse again, or 0 if there is no noise: what a density is multiplied with."""
+    """The inverse again, or 0 for a tensor that says there is no noise: what a density is multiplied with."""
     most: float | None
     """Upper bound on the scale, if one is known: it limits the thresholds to look at."""
     given: Scalar
@@ -34,11 +34,12 @@ class ResolvedNoise(NamedTuple):
         family, mean, spread = noise.distribution, _number(noise.mean, device), _number(noise.spread, device)
         scale = family.scale(spread, noise.width)
         if not isinstance(scale, Tensor):
-            return cls(family, mean, scale, 1.0 / max(scale, TINY), 1.0 / max(scale, TINY), scale, scale)
+            number = 1.0 / max(scale, TINY)
+            return cls(family, mean, scale, inverse=number, steepness=number, most=scale, given=scale)
         most = None if noise.most is None else noise.most * family.factor(noise.width)
         inverse = ahead(1.0 / scale.clamp_min(TINY))
         steepness = ahead(torch.where(scale > TINY, inverse, 0.0))
-        return cls(family, mean, scale, inverse, steepness, most, noise.scale)
+        return cls(family, mean, scale, inverse, steepness, most, given=noise.scale)
 
     @property
     def none(self) -> bool:

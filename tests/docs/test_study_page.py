@@ -7,18 +7,12 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from ana_search.study_file import SPACE_KEYS, load_study_file
-from ana_search.study_file.sections import Data, Network, Quantiser, Resources, Section, Study, Training
+from ana_search.data import DATASETS
+from ana_search.networks import NETWORKS
+from ana_search.study_file import SPACE_KEYS, StudySpec, load_study_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
-SECTIONS = {
-    "study": Study,
-    "data": Data,
-    "network": Network,
-    "quantiser": Quantiser,
-    "training": Training,
-    "resources": Resources,
-}
+SECTIONS: dict[str, Any] = {name: field.annotation for name, field in StudySpec.model_fields.items() if name != "space"}
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -45,14 +39,20 @@ def names(annotation: Any) -> set[str]:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_keys_defaults_and_names_are_those_of_the_section(section: str) -> None:
-    model: type[Section] = SECTIONS[section]
+    fields = SECTIONS[section].model_fields
     table = rows(section)
-    assert list(table) == list(model.model_fields)
-    for key, field in model.model_fields.items():
+    assert list(table) == list(fields)
+    for key, field in fields.items():
         default, allowed = table[key]
         assert default == ("required" if field.is_required() else written(field.default)), key
         for name in names(field.annotation):
             assert f'"{name}"' in allowed, key
+
+
+@pytest.mark.parametrize(("section", "registry"), [("data", DATASETS), ("network", NETWORKS)])
+def test_all_data_sets_and_networks_are_named(section: str, registry: dict[str, Any]) -> None:
+    _default, allowed = rows(section)["name"]
+    assert re.findall(r'`"(\w+)"`', allowed) == list(registry)
 
 
 def test_keys_of_the_space_are_all_there_with_what_they_may_be() -> None:

@@ -135,19 +135,19 @@ class NoiseFamily(ABC):
         Only the rungs that noise can reach from ``y`` are evaluated: those below count 1, those above 0.
         """
         lowest, count = window(y, ladder, self.reach)
-        (total,) = _sums(lambda z: (self.cdf_(z),), 1.0, less(y, lowest), ladder, count)
+        (total,) = sums(lambda z: (self.cdf_(z),), 1.0, less(y, lowest), ladder, count)
         return height(total, lowest, ladder)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
         """Return ``gradient`` times the derivative of `climb` by the argument."""
         lowest, count = window(y, ladder, self.reach)
-        (total,) = _sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
+        (total,) = sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
         return total.mul_(gradient).mul_(ahead(self.peak * ladder.steepness))
 
     def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
         """Return `climb` and write its derivative by the argument into ``slope``: cheaper than one after the other."""
         lowest, count = window(y, ladder, self.reach)
-        total, density = _sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
+        total, density = sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
         steepness = ahead(self.peak * ladder.steepness)
         if torch.compiler.is_compiling():  # the compiler of PyTorch 2.11 writes into dense tensors in a row only
             slope.copy_(density * steepness)
@@ -199,7 +199,7 @@ def height(total: Tensor, lowest: Scalar, ladder: Ladder) -> Tensor:
     return total.add_(offset) if offset else total
 
 
-def _sums(
+def sums(
     function: Callable[[Tensor], tuple[Tensor, ...]], unit: float, y: Tensor, ladder: Ladder, count: int
 ) -> tuple[Tensor, ...]:
     """Return the sums of the results of ``function(unit * (y - shift - j) / scale)`` over ``count`` rungs."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.elementwise import reached
-from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less, reachable
+from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less, reachable, sums
 
 __all__ = ["Uniform"]
 
@@ -49,7 +49,9 @@ class Uniform(NoiseFamily):
             gain *= ladder.rungs / sum(high - low for low, high in ramps)
             offset -= gain * sum(low for low, _ in ramps)
         elif ladder.rungs <= _FEW:
-            return height(_few_ramps(y, ladder), ladder.origin, ladder)
+            base = less(y, ladder.origin)
+            (total,) = sums(lambda z: (z.clamp_(-0.5, 0.5),), 0.5, base, ladder, ladder.rungs)
+            return height(total.add_(0.5 * ladder.rungs), ladder.origin, ladder)
         else:
             few = reachable(ladder, self.reach) == 1
             total = _apart(y, ladder) if few else _overlapping(y, ladder)
@@ -62,11 +64,11 @@ class Uniform(NoiseFamily):
         """Return ``gradient`` times the number of rungs within ``scale`` of ``y``, over ``2 scale``."""
         origin, shift, rungs, scale = ladder.origin, ladder.shift, ladder.rungs, ladder.scale
         steepness = 0.5 * ladder.steepness
-        ramps = _ramps(ladder)
         if torch.compiler.is_compiling() and rungs <= _FEW:
             base = less(y, origin)
             over = [reached(base, shift + j - scale) - reached(base, shift + j + scale) for j in range(rungs)]
             return sum(over[1:], over[0]) * gradient * steepness
+        ramps = _ramps(ladder)
         if ramps is None:
             # The largest integer not above y + scale - shift is the number of rungs below, plus origin - 1.
             low, high = origin - 1.0, origin + rungs - 1.0
@@ -106,18 +108,6 @@ _HUGE = 1e30
 
 # Clipped arguments are summed before they are scaled: on shorter ramps the rounding of the sum would show.
 _WIDE = 0.25
-
-
-def _few_ramps(y: Tensor, ladder: Ladder) -> Tensor:
-    """Return the sum of few ramps, one by one."""
-    base, steepness = less(y, ladder.origin), 0.5 * ladder.inverse
-    total: Tensor | None = None
-    for j in range(ladder.rungs):
-        # Subtracting before scaling keeps the difference exact near a rung, however small the scale.
-        ramp = (base - (ladder.shift + j)).mul_(steepness).clamp_(-0.5, 0.5)
-        total = ramp if total is None else total.add_(ramp)
-    assert total is not None
-    return total.add_(0.5 * ladder.rungs)
 
 
 def _apart(y: Tensor, ladder: Ladder) -> Tensor:
