@@ -11,6 +11,7 @@ __all__ = [
     "Key",
     "Source",
     "draw_key",
+    "flat",
     "hashed_uniform",
     "in_memory_order",
     "random_source",
@@ -94,16 +95,16 @@ def hashed_uniform(like: Tensor, key: Key, start: int = 0) -> Tensor:
     return h.bitwise_right_shift_(8).to(torch.float32).mul_(2.0**-23).add_(2.0**-24)
 
 
-def rows(key: Key, start: int, n: int) -> Iterator[tuple[int, int, slice]]:
-    """Cut ``n`` elements, of which ``start`` is the first one's index, into rows of a table's length.
+def rows(key: Key, start: int, n: int, length: int = TABLE) -> Iterator[tuple[int, int, slice]]:
+    """Cut ``n`` elements, of which ``start`` is the first one's index, into rows.
 
     Yields 64 random bits of the row, the place in the row where the elements begin, and which elements they are.
     """
     seed = (int(key[0]) % 2**32 << 32) + int(key[1]) % 2**32
     done = 0
     while done < n:
-        row, first = divmod(start + done, TABLE)
-        part = slice(done, done + min(n - done, TABLE - first))
+        row, first = divmod(start + done, length)
+        part = slice(done, done + min(n - done, length - first))
         yield _mix(seed + row * _GOLDEN), first, part
         done = part.stop
 
@@ -122,9 +123,19 @@ def in_memory_order(flat: Tensor, like: Tensor) -> Tensor:
     """Return the elements of ``flat`` in the shape of ``like`` and, where that is dense, in its memory format."""
     if like.is_contiguous():
         return flat.view(like.shape)
-    outward = sorted(range(like.dim()), key=lambda dimension: like.stride(dimension), reverse=True)
+    outward = _outward(like)
     inverse = sorted(range(like.dim()), key=outward.__getitem__)
     return flat.view([like.shape[dimension] for dimension in outward]).permute(inverse)
+
+
+def flat(x: Tensor) -> Tensor:
+    """Return the elements of ``x`` in memory order: what `in_memory_order` puts back."""
+    return x.reshape(-1) if x.is_contiguous() else x.permute(_outward(x)).reshape(-1)
+
+
+def _outward(x: Tensor) -> list[int]:
+    """Return the dimensions, those with the largest steps in memory first."""
+    return sorted(range(x.dim()), key=lambda dimension: x.stride(dimension), reverse=True)
 
 
 def _indices(n: int, device: torch.device) -> Tensor:

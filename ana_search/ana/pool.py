@@ -8,46 +8,104 @@ from torch import Tensor
 from ana_search.ana.counter import TABLE, Key, hashed_uniform, in_memory_order, rows
 from ana_search.ana.noise import NOISE_FAMILIES, DifferenceFamily
 
-__all__ = ["pooled_noise"]
+__all__ = ["even_rows", "noise_in_rows", "pooled_noise"]
 
 
-def pooled_noise(like: Tensor, family: DifferenceFamily, key: Key, start: int = 0) -> Tensor:
+def pooled_noise(like: Tensor, family: DifferenceFamily, key: Key, start: int = 0, whole: int | None = None) -> Tensor:
     """Return samples of a family's noise in native units, one for each element of ``like``, in its shape and format.
 
     The noise is the difference of two independent variables. Two tables hold 2**18 samples each, one from each of
-    as many equally probable intervals, in random orders. For every key and every 2**18 elements, each table is read
-    from a random place on: two rows or calls repeat numbers only if the two places are equally far apart, one time
-    in 2**18.
+    as many equally probable intervals, in random orders. For every key and every row of at most 2**18 elements, each
+    table is read from a random place on: two rows or calls repeat numbers only if the two places are equally far
+    apart, one time in 2**18.
     C. Wallace, "Fast pseudorandom generators for normal and exponential variates", ACM TOMS 22, 1996, adds up the
     numbers of a pool likewise.
 
-    ``start`` is the index, in memory order, of the first element.
+    ``like`` may be a block of a tensor of ``whole`` elements (default: the tensor itself), whose first element has
+    the index ``start`` in memory order. Compiled code takes the noise of a tensor.
     """
-    double = like.dtype == torch.float64
-    function = _pooled if torch.compiler.is_compiling() else _differences
-    noise: Tensor = function(like.numel(), family.name, double, *key, start)
+    n, double = like.numel(), like.dtype == torch.float64
+    if torch.compiler.is_compiling():
+        noise: Tensor = _pooled(n, family.name, double, *key)
+    else:
+        noise = _differences(n, family.name, double, key, start, n if whole is None else whole)
     return in_memory_order(noise, like)
 
 
-def _differences(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor, start: int) -> Tensor:
+def even_rows(n: int) -> int | None:
+    """Return into how many rows of the same length ``n`` elements are cut; ``None`` if these would be too short.
+
+    In compiled code also if it is not told the number: it would be compiled anew for every other.
+    """
+    if torch.compiler.is_compiling():
+        from torch.fx.experimental.symbolic_shapes import has_static_value  # takes long to import
+
+        if not has_static_value(n):
+            return None
+    fewest = max(1, -(-n // TABLE))
+    for count in range(fewest, _MOST_ROWS * fewest + 1):
+        if n % count == 0:
+            return count
+    return None
+
+
+def noise_in_rows(like: Tensor, family: DifferenceFamily, key: Key) -> Tensor:
+    """Return the numbers of `pooled_noise` for the rows that ``like`` is made of, to be fused into compiled code.
+
+    A table is taken for all the rows that begin anywhere in it, of which some are picked. The compiler then reads
+    the numbers of a row one after the other, where they are needed; it need not write the noise down.
+    """
+    count, length = like.shape
+    plus, minus = _constant_tables(family.name, like.dtype == torch.float64)
+    first, second = _places(count, length, *key)
+    return plus.as_strided((TABLE, length), (1, 1))[first] - minus.as_strided((TABLE, length), (1, 1))[second]
+
+
+def _differences(n: int, family: str, double: bool, key: Key, start: int, whole: int) -> Tensor:
     """Return ``n`` numbers of `pooled_noise`, in a row."""
     dtype = torch.float64 if double else torch.float32
     plus, minus = _tables(family, dtype)
+    count = even_rows(whole)
     noise = torch.empty(n, dtype=dtype, device="cpu")
-    for bits, first, part in rows((first_key, second_key), start, n):
+    for bits, first, part in rows(key, start, n, TABLE if count is None else whole // count):
         size = part.stop - part.start
-        i, j = first + bits % TABLE, first + (bits >> 32) % TABLE
+        i, j = (first + place for place in _places_in_tables(bits))
         torch.sub(plus[i : i + size], minus[j : j + size], out=noise[part])
     return noise
 
 
 # What the compiler takes as one operation, whose inside it does not look at.
-_pooled = torch.library.custom_op("ana_search::pooled_noise", _differences, mutates_args=())
+@torch.library.custom_op("ana_search::pooled_noise", mutates_args=())
+def _pooled(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor) -> Tensor:
+    """Return the noise of a tensor with ``n`` elements."""
+    return _differences(n, family, double, (first_key, second_key), 0, n)
 
 
 @_pooled.register_fake
-def _(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor, start: int) -> Tensor:
+def _(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor) -> Tensor:
     return torch.empty(n, dtype=torch.float64 if double else torch.float32, device=first_key.device)
+
+
+@torch.library.custom_op("ana_search::pool_places", mutates_args=())
+def _places(count: int, length: int, first_key: Tensor, second_key: Tensor) -> Tensor:
+    """Return where in either table each of so many rows begins."""
+    cut = rows((first_key, second_key), 0, count * length, length)
+    return torch.tensor([_places_in_tables(bits) for bits, _, _ in cut], device="cpu").t().contiguous()
+
+
+@_places.register_fake
+def _(count: int, length: int, first_key: Tensor, second_key: Tensor) -> Tensor:
+    return torch.empty((2, count), dtype=torch.int64, device=first_key.device)
+
+
+def _places_in_tables(bits: int) -> tuple[int, int]:
+    """Return where in either table a row with these random bits begins."""
+    return bits % TABLE, (bits >> 32) % TABLE
+
+
+@torch.compiler.assume_constant_result
+def _constant_tables(family: str, double: bool) -> tuple[Tensor, Tensor]:
+    return _tables(family, torch.float64 if double else torch.float32)
 
 
 @lru_cache(maxsize=8)
@@ -65,3 +123,7 @@ def _table(family: DifferenceFamily, dtype: torch.dtype, number: int) -> Tensor:
     within = hashed_uniform(like, (key, -key))
     v = (order * 2.0 + 1.0 + within) / TABLE - 1.0
     return family.half_quantile(v).to(dtype).repeat(2)
+
+
+# Times the fewest: shorter rows would repeat more often.
+_MOST_ROWS = 4

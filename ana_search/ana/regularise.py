@@ -121,7 +121,7 @@ def _value(x: Tensor, stair: StairFunction, noise: ResolvedNoise, strategy: Stra
         part = working(part)
         if strategy == "random":
             assert source is not None
-            return random(part, stair, noise, source, start)
+            return random(part, stair, noise, source, start, x.numel())
         if strategy == "mode":
             return mode(part, stair, noise)
         return _unless_none(expectation(part, stair, noise), part, stair, noise)

@@ -6,12 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ana_search.ana.counter import Source, random_uniform
-from ana_search.ana.elementwise import ahead, moved, reached
+from ana_search.ana.counter import Source, flat, in_memory_order, random_uniform
+from ana_search.ana.elementwise import ahead, moved, not_repeated, reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import DifferenceFamily, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
-from ana_search.ana.pool import pooled_noise
+from ana_search.ana.pool import even_rows, noise_in_rows, pooled_noise
 from ana_search.ana.resolved import ResolvedNoise
 from ana_search.ana.stairs import StairFunction, cut
 
@@ -40,7 +40,7 @@ def mode(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
     y = x - mean if isinstance(mean, Tensor) or mean else x
     grid, n = stair.grid, len(stair.thresholds)
     if grid is None or (n <= _FEW and torch.compiler.is_compiling()):
-        return cut(y, thresholds, stair.scaled_levels)
+        return not_repeated(cut(y, thresholds, stair.scaled_levels))
     if n <= _FEW:
         count = y.clamp(0.0, 0.0)  # keeps NaN
         for k in range(n):
@@ -59,15 +59,26 @@ def _lead(family: NoiseFamily, scale: Scalar, width: float) -> Scalar | None:
     return (scale - width).clamp_min(0.0) if isinstance(scale, Tensor) else lead(family, scale, width)
 
 
-def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source, start: int) -> Tensor:
+def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source, start: int, whole: int) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
 
     Noise is the quantile of a random number or, on a CPU, comes from a pool.
 
-    ``start`` is the index, in memory order, of the first element of ``x``.
+    ``x`` is a block of a tensor of ``whole`` elements; ``start`` is the index, in memory order, of its first element.
     """
+    family = noise.family
+    if not isinstance(family, DifferenceFamily) or isinstance(source, torch.Generator) or x.device.type != "cpu":
+        return _level(x, family.quantile_(random_uniform(x, source, start)), stair, noise)
+    count = even_rows(whole) if torch.compiler.is_compiling() else None
+    if count is None:
+        return _level(x, pooled_noise(x, family, source, start, whole), stair, noise)
+    in_rows = flat(x).view(count, -1)
+    return in_memory_order(_level(in_rows, noise_in_rows(in_rows, family, source), stair, noise).view(-1), x)
+
+
+def _level(x: Tensor, sample: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
+    """Return ``stair(x - noise)`` for a sample of noise in native units, perhaps in its memory."""
     mean, scale = noise.mean, noise.scale
-    sample = _sample(x, noise.family, source, start)
     if isinstance(scale, Tensor):
         y = sample.mul_(ahead(torch.where(scale > TINY, -scale, 0.0))).add_(x)
     else:
@@ -75,12 +86,5 @@ def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source
     if isinstance(mean, Tensor) or mean:
         y.sub_(mean)
     if stair.grid is None or isinstance(scale, Tensor):  # which may be 0, and `y` on a threshold
-        return stair.of(y)
+        return not_repeated(stair.of(y))
     return stair.grid.nearest(y, len(stair.thresholds))
-
-
-def _sample(x: Tensor, family: NoiseFamily, source: Source, start: int) -> Tensor:
-    """Return a sample of noise, in native units, for every element of ``x``."""
-    if isinstance(family, DifferenceFamily) and not isinstance(source, torch.Generator) and x.device.type == "cpu":
-        return pooled_noise(x, family, source, start)
-    return family.quantile_(random_uniform(x, source, start))

@@ -11,6 +11,7 @@ from torch._inductor.compile_fx import compile_fx
 
 from ana_search.ana import NOISE_FAMILIES, Annealer, LayerSchedule, Noise, StairFunction, quantise, regularise
 from ana_search.ana.annealer import Method
+from ana_search.ana.counter import TABLE
 from ana_search.ana.strategies import STRATEGIES, Strategy
 
 
@@ -96,6 +97,11 @@ def test_random_levels_have_the_expectation_as_their_mean(family: str) -> None:
     assert torch.allclose(drawn, regularise(x, stair, noise), atol=0.02)
 
 
+def seeded(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    torch.manual_seed(3)
+    return function(x)
+
+
 @pytest.mark.parametrize("family", ["triangular", "normal", "logistic"])
 @pytest.mark.parametrize("bits", ["ternary", 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -104,18 +110,32 @@ def test_a_seed_draws_the_same_levels_as_in_eager_code(
 ) -> None:
     stair = StairFunction.for_network(bits)
     noise = Noise(family, torch.tensor(0.1), torch.tensor(0.7))
-    x = torch.randn(4, 3, 8, 8, dtype=dtype).to(memory_format=torch.channels_last)
-
-    def drawn(function: Callable[[Tensor], Tensor]) -> Tensor:
-        torch.manual_seed(3)
-        return function(x)
 
     def some(x: Tensor) -> Tensor:
         return regularise(x, stair, noise, strategy="random")
 
-    levels = drawn(torch.compile(some, backend=Counter(), fullgraph=True))
-    assert levels.stride() == x.stride()
-    assert torch.equal(levels, drawn(some))
+    several_rows, rows_and_a_rest, one_row_strided = (2, 3, 512, 300), (TABLE + 3,), (4, 3, 8, 8)
+    for shape in (several_rows, rows_and_a_rest, one_row_strided):
+        x = torch.randn(shape, dtype=dtype)
+        if shape == one_row_strided:
+            x = x.to(memory_format=torch.channels_last)
+        torch.compiler.reset()
+        levels = seeded(torch.compile(some, backend=Counter(), fullgraph=True), x)
+        assert levels.stride() == x.stride()
+        assert torch.equal(levels, seeded(some, x))
+
+
+def test_batches_of_other_sizes_are_compiled_once() -> None:
+    noise, counter = Noise("logistic", torch.tensor(0.1), torch.tensor(0.7)), Counter()
+
+    def some(x: Tensor) -> Tensor:
+        return regularise(x, StairFunction.ternary(), noise, strategy="random")
+
+    compiled = torch.compile(some, backend=counter, fullgraph=True)
+    for batch, graphs in ((64, 1), (48, 2), (7, 2), (13, 2)):
+        x = torch.randn(batch, 10)
+        assert torch.equal(seeded(compiled, x), seeded(some, x))
+        assert counter.graphs == graphs
 
 
 @pytest.mark.parametrize("family", NOISE_FAMILIES)
@@ -131,8 +151,8 @@ def test_a_spread_that_has_become_zero_is_the_exact_stair(strategy: Strategy, fa
         assert torch.equal(compiled(x), stair(x))
 
 
-@pytest.mark.parametrize("family", ["normal", "logistic"])
-def test_what_takes_powers_is_computed_once(family: str) -> None:
+def backward_graph(function: Callable[[Tensor], Tensor]) -> torch.fx.Graph:
+    """Return what the compiler makes of the backward pass of a function of a tensor, scheduled as by default."""
     backward: list[torch.fx.GraphModule] = []
 
     def keep(graph: torch.fx.GraphModule, _inputs: list[Any], **options: Any) -> Callable[..., Any]:
@@ -141,15 +161,30 @@ def test_what_takes_powers_is_computed_once(family: str) -> None:
         return make_boxed_func(graph.forward)
 
     def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
-        function: Callable[..., Any] = compile_fx(graph, inputs, inner_compile=keep)
-        return function
+        compiled: Callable[..., Any] = compile_fx(graph, inputs, inner_compile=keep)
+        return compiled
 
-    noise = Noise(family, torch.tensor(0.1), torch.tensor(0.5))
-    compiled = torch.compile(lambda x: regularise(x, StairFunction.ternary(), noise), backend=backend)
-    torch.autograd.backward(compiled(torch.randn(1000, requires_grad=True)).sum())
+    torch.autograd.backward(torch.compile(function, backend=backend)(torch.randn(1000, requires_grad=True)).sum())
     (graph,) = backward
-    names = [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
+    return graph.graph
+
+
+@pytest.mark.parametrize("family", ["normal", "logistic"])
+def test_what_takes_powers_is_computed_once(family: str) -> None:
+    noise = Noise(family, torch.tensor(0.1), torch.tensor(0.5))
+    graph = backward_graph(lambda x: regularise(x, StairFunction.ternary(), noise))
+    names = [str(node.target) for node in graph.nodes if node.op == "call_function"]
     assert not [name for name in names if "exp" in name or "pow" in name]
+
+
+@pytest.mark.parametrize("family", ["uniform", "logistic"])
+@pytest.mark.parametrize("strategy", ["mode", "random"])
+def test_levels_are_kept_for_the_next_layer_instead_of_comparisons(strategy: Strategy, family: str) -> None:
+    noise, weight = Noise(family, torch.tensor(0.1), torch.tensor(0.5)), torch.tensor(2.0, requires_grad=True)
+    graph = backward_graph(lambda x: weight * regularise(x, StairFunction.ternary(), noise, strategy=strategy))
+    kept = [node.meta["val"] for node in graph.nodes if node.op == "placeholder"]
+    assert all(value.dtype == torch.float32 for value in kept)
+    assert sum(value.numel() == 1000 for value in kept) == 3  # the argument, the levels, the gradient
 
 
 def test_the_spread_of_a_mode_is_looked_at_where_it_is() -> None:

@@ -9,7 +9,7 @@ from scipy import stats
 from ana_search.ana import NOISE_FAMILIES, pool
 from ana_search.ana.counter import TABLE, Key, draw_key
 from ana_search.ana.noise import DifferenceFamily
-from ana_search.ana.pool import pooled_noise
+from ana_search.ana.pool import even_rows, noise_in_rows, pooled_noise
 
 DISTRIBUTIONS = {
     "triangular": stats.triang(0.5, -1.0, 2.0),
@@ -65,11 +65,32 @@ def test_neighbours_rows_and_calls_are_independent(family: DifferenceFamily) -> 
 def test_parts_are_parts_of_the_whole(family: DifferenceFamily) -> None:
     whole = pooled_noise(torch.empty(3 * TABLE), family, key(4))
     for start, size in [(0, 300), (450, 300), (TABLE - 10, 30), (TABLE, TABLE), (5, 2 * TABLE)]:
-        assert torch.equal(pooled_noise(torch.empty(size), family, key(4), start=start), whole[start : start + size])
+        part = pooled_noise(torch.empty(size), family, key(4), start, len(whole))
+        assert torch.equal(part, whole[start : start + size])
     like = torch.empty(2, 3, 4, 5).permute(0, 2, 3, 1)
     noise = pooled_noise(like, family, key(4))
     assert noise.stride() == like.stride()
     assert torch.equal(noise.as_strided((120,), (1,)), whole[:120])
+
+
+@pytest.mark.parametrize("n", [1, 1000, TABLE, 4 * TABLE, 3 * (TABLE - 6), 5 * 52429, 4_000_000])
+def test_rows_are_even_where_they_can_be(family: DifferenceFamily, n: int) -> None:
+    count = even_rows(n)
+    assert count is not None
+    assert n % count == 0
+    assert n // count <= TABLE
+    in_rows = torch.empty(count, n // count)
+    noise = pooled_noise(torch.empty(n), family, key(4))
+    assert torch.equal(noise_in_rows(in_rows, family, key(4)).view(-1), noise)
+    half = n // 2
+    assert torch.equal(pooled_noise(torch.empty(n - half), family, key(4), half, n), noise[half:])
+
+
+def test_rows_are_not_even_where_they_would_be_short() -> None:
+    prime = TABLE + 3
+    assert even_rows(prime) is None
+    assert even_rows(2 * prime) is None  # two rows would be too long
+    assert even_rows(3 * 43_691) == 1
 
 
 def test_the_tables_are_made_on_the_cpu_whatever_torchs_default_device(family: DifferenceFamily) -> None:
@@ -81,6 +102,7 @@ def test_the_tables_are_made_on_the_cpu_whatever_torchs_default_device(family: D
     assert torch.equal(noise, expected)
 
 
-def test_the_compiler_is_told_the_truth_of_the_operation(family: DifferenceFamily) -> None:
+def test_the_compiler_is_told_the_truth_of_the_operations(family: DifferenceFamily) -> None:
     for n, double in [(10, False), (TABLE + 5, True)]:
-        torch.library.opcheck(pool._pooled, (n, family.name, double, *key(2), 3))
+        torch.library.opcheck(pool._pooled, (n, family.name, double, *key(2)))
+    torch.library.opcheck(pool._places, (3, 10, *key(2)))
