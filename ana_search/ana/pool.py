@@ -1,5 +1,6 @@
 """Samples of noise on a CPU: a subtraction instead of a logarithm or a root for every number."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -25,8 +26,9 @@ def pooled_noise(like: Tensor, family: DifferenceFamily, key: Key, start: int = 
     the index ``start`` in memory order. Compiled code takes the noise of a tensor.
     """
     n, double = like.numel(), like.dtype == torch.float64
+    noise: Tensor
     if torch.compiler.is_compiling():
-        noise: Tensor = _pooled(n, family.name, double, *key)
+        noise = _pooled(n, family.name, double, *key)
     else:
         noise = _differences(n, family.name, double, key, start, n if whole is None else whole)
     return in_memory_order(noise, like)
@@ -56,22 +58,33 @@ def noise_in_rows(like: Tensor, family: DifferenceFamily, key: Key) -> Tensor:
     the numbers of a row one after the other, where they are needed; it need not write the noise down.
     """
     count, length = like.shape
-    plus, minus = _constant_tables(family.name, like.dtype == torch.float64)
+    plus, minus = _made_before(family.name, like.dtype)
     first, second = _places(count, length, *key)
-    return plus.as_strided((TABLE, length), (1, 1))[first] - minus.as_strided((TABLE, length), (1, 1))[second]
+    noise: Tensor = _all_rows(plus, length)[first] - _all_rows(minus, length)[second]
+    return noise
+
+
+def _all_rows(table: Tensor, length: int) -> Tensor:
+    """Return the rows of this length that begin anywhere in a table."""
+    return table.as_strided((TABLE, length), (1, 1))
 
 
 def _differences(n: int, family: str, double: bool, key: Key, start: int, whole: int) -> Tensor:
     """Return ``n`` numbers of `pooled_noise`, in a row."""
     dtype = torch.float64 if double else torch.float32
     plus, minus = _tables(family, dtype)
-    count = even_rows(whole)
     noise = torch.empty(n, dtype=dtype, device="cpu")
-    for bits, first, part in rows(key, start, n, TABLE if count is None else whole // count):
+    for bits, first, part in rows(key, start, n, _row_length(whole)):
         size = part.stop - part.start
         i, j = (first + place for place in _places_in_tables(bits))
         torch.sub(plus[i : i + size], minus[j : j + size], out=noise[part])
     return noise
+
+
+@lru_cache(maxsize=256)
+def _row_length(whole: int) -> int:
+    count = even_rows(whole)
+    return TABLE if count is None else whole // count
 
 
 # What the compiler takes as one operation, whose inside it does not look at.
@@ -103,9 +116,13 @@ def _places_in_tables(bits: int) -> tuple[int, int]:
     return bits % TABLE, (bits >> 32) % TABLE
 
 
-@torch.compiler.assume_constant_result
-def _constant_tables(family: str, double: bool) -> tuple[Tensor, Tensor]:
-    return _tables(family, torch.float64 if double else torch.float32)
+def _made_before(name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return `_tables`, for the compiler to take as they are."""
+    return _tables(name, dtype)
+
+
+_mark: Callable[[object], object] = torch.compiler.assume_constant_result  # which has no types
+_mark(_made_before)
 
 
 @lru_cache(maxsize=8)
