@@ -1,7 +1,7 @@
 """Fast element-wise evaluation: comparisons that yield floats, and work in blocks that stay in the cache."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -96,20 +96,31 @@ def working(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-def blockwise(
-    function: Callable[[Tensor, Tensor | None, int], Tensor], x: Tensor, other: Tensor | None = None
-) -> Tensor:
-    """Return ``function(x, other, 0)`` for an element-wise function, computed block by block on the CPU.
+class Blockwise(Protocol):
+    """An element-wise function of one block."""
+
+    def __call__(self, x: Tensor, other: Tensor | None, start: int, out: Tensor | None, /) -> Tensor:
+        """Return the result, in ``out`` or elsewhere.
+
+        Args:
+            x: the block.
+            other: the same block of another tensor, if there is one.
+            start: the index, in memory order, of the block's first element.
+            out: memory for the result, in the precision that ``x`` is computed in; ``None`` for new memory.
+        """
+
+
+def blockwise(function: Blockwise, x: Tensor, other: Tensor | None = None) -> Tensor:
+    """Return an element-wise function of ``x`` and perhaps another tensor, computed block by block on the CPU.
 
     Eager element-wise code makes a temporary for every operation; in blocks these stay in the cache instead
-    of being written to memory. The third argument of ``function`` is the index, in memory order, of the first
-    element of its block. The result has the shape, dtype and memory format of ``x``.
+    of being written to memory. The result has the shape, dtype and memory format of ``x``.
     """
     if torch.compiler.is_compiling() or x.device.type != "cpu":
-        return function(x, other, 0).to(x.dtype)
+        return function(x, other, 0, None).to(x.dtype)
     block = BLOCK * torch.get_num_threads()
     if x.numel() <= block and x.is_contiguous() and (other is None or other.is_contiguous()):
-        return function(x, other, 0).to(x.dtype)
+        return function(x, other, 0, None).to(x.dtype)
     result = torch.empty_like(x)
     if result.stride() != x.stride():
         x = torch.empty_like(x).copy_(x)
@@ -119,7 +130,11 @@ def blockwise(
     flat_other = None if other is None else _flat(other)
     for start in range(0, x.numel(), block):
         part = slice(start, start + block)
-        flat_result[part] = function(flat_x[part], None if flat_other is None else flat_other[part], start)
+        of_x, out = flat_x[part], flat_result[part]
+        of_other = None if flat_other is None else flat_other[part]
+        value = function(of_x, of_other, start, out if working(of_x) is of_x else None)
+        if value.data_ptr() != out.data_ptr():
+            out.copy_(value)
     return result
 
 

@@ -12,7 +12,14 @@ from ana_search.ana.noise import NOISE_FAMILIES, DifferenceFamily
 __all__ = ["even_rows", "noise_in_rows", "pooled_noise"]
 
 
-def pooled_noise(like: Tensor, family: DifferenceFamily, key: Key, start: int = 0, whole: int | None = None) -> Tensor:
+def pooled_noise(
+    like: Tensor,
+    family: DifferenceFamily,
+    key: Key,
+    start: int = 0,
+    whole: int | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """Return samples of a family's noise in native units, one for each element of ``like``, in its shape and format.
 
     The noise is the difference of two independent variables. Two tables hold 2**18 samples each, one from each of
@@ -23,14 +30,16 @@ def pooled_noise(like: Tensor, family: DifferenceFamily, key: Key, start: int = 
     numbers of a pool likewise.
 
     ``like`` may be a block of a tensor of ``whole`` elements (default: the tensor itself), whose first element has
-    the index ``start`` in memory order. Compiled code takes the noise of a tensor.
+    the index ``start`` in memory order, and ``out`` memory for the noise of the block. Compiled code takes the noise
+    of a tensor.
     """
     n, double = like.numel(), like.dtype == torch.float64
     noise: Tensor
     if torch.compiler.is_compiling():
         noise = _pooled(n, family.name, double, *key)
     else:
-        noise = _differences(n, family.name, double, key, start, n if whole is None else whole)
+        noise = torch.empty(n, dtype=_precision(double), device="cpu") if out is None else out
+        _write_differences(noise, family.name, key, start, n if whole is None else whole)
     return in_memory_order(noise, like)
 
 
@@ -69,16 +78,13 @@ def _all_rows(table: Tensor, length: int) -> Tensor:
     return table.as_strided((TABLE, length), (1, 1))
 
 
-def _differences(n: int, family: str, double: bool, key: Key, start: int, whole: int) -> Tensor:
-    """Return ``n`` numbers of `pooled_noise`, in a row."""
-    dtype = torch.float64 if double else torch.float32
-    plus, minus = _tables(family, dtype)
-    noise = torch.empty(n, dtype=dtype, device="cpu")
-    for bits, first, part in rows(key, start, n, _row_length(whole)):
+def _write_differences(noise: Tensor, family: str, key: Key, start: int, whole: int) -> None:
+    """Write the numbers of `pooled_noise`, in a row."""
+    plus, minus = _tables(family, noise.dtype)
+    for bits, first, part in rows(key, start, len(noise), _row_length(whole)):
         size = part.stop - part.start
         i, j = (first + place for place in _places_in_tables(bits))
         torch.sub(plus[i : i + size], minus[j : j + size], out=noise[part])
-    return noise
 
 
 @lru_cache(maxsize=256)
@@ -91,12 +97,18 @@ def _row_length(whole: int) -> int:
 @torch.library.custom_op("ana_search::pooled_noise", mutates_args=())
 def _pooled(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor) -> Tensor:
     """Return the noise of a tensor with ``n`` elements."""
-    return _differences(n, family, double, (first_key, second_key), 0, n)
+    noise = torch.empty(n, dtype=_precision(double), device="cpu")
+    _write_differences(noise, family, (first_key, second_key), 0, n)
+    return noise
 
 
 @_pooled.register_fake
 def _(n: int, family: str, double: bool, first_key: Tensor, second_key: Tensor) -> Tensor:
-    return torch.empty(n, dtype=torch.float64 if double else torch.float32, device=first_key.device)
+    return torch.empty(n, dtype=_precision(double), device=first_key.device)
+
+
+def _precision(double: bool) -> torch.dtype:
+    return torch.float64 if double else torch.float32
 
 
 @torch.library.custom_op("ana_search::pool_places", mutates_args=())

@@ -11,33 +11,37 @@ from ana_search.ana.stairs import StairFunction
 __all__ = ["expectation", "expectation_backward", "expectation_with_slope"]
 
 
-def expectation(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
+def expectation(x: Tensor, stair: StairFunction, noise: ResolvedNoise, out: Tensor | None = None) -> Tensor:
     """Return ``E[stair(x - noise)] = q_0 + sum_k (q_k - q_{k-1}) F((x - mean - t_k) / scale)``.
 
     ``F`` is the distribution function of the noise's family. The source is Spallanzani, Leonardi and Benini
-    (CVPR 2022), section 2.
+    (CVPR 2022), section 2. ``out`` is memory that it may be written to.
     """
     family = noise.family
     if stair.step is None:
         return _weighted(family.cdf_, noise.inverse, x, stair, noise.mean).add_(stair.scaled_levels[0])
     unit, ladder = _ladder(stair, noise)
-    return family.climb(x if unit == 1.0 else x * unit, ladder)
+    return family.climb(x if unit == 1.0 else x * unit, ladder, out)
 
 
-def expectation_backward(gradient: Tensor, x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
+def expectation_backward(
+    gradient: Tensor, x: Tensor, stair: StairFunction, noise: ResolvedNoise, out: Tensor | None = None
+) -> Tensor:
     """Return ``gradient`` times the derivative of `expectation` by ``x``, a sum of densities over the scale."""
     family = noise.family
     if stair.step is None:
         density = _weighted(family.bell_, family.bell_unit * noise.inverse, x, stair, noise.mean)
         return density.mul_(gradient).mul_(family.peak * noise.steepness)
     unit, ladder = _ladder(stair, noise)
-    return family.climb_backward(gradient, x if unit == 1.0 else x * unit, ladder)
+    return family.climb_backward(gradient, x if unit == 1.0 else x * unit, ladder, out)
 
 
-def expectation_with_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise, slope: Tensor) -> Tensor:
+def expectation_with_slope(
+    x: Tensor, stair: StairFunction, noise: ResolvedNoise, slope: Tensor, out: Tensor | None = None
+) -> Tensor:
     """Return `expectation` and write its derivative by ``x`` into ``slope``, for a uniform stair."""
     unit, ladder = _ladder(stair, noise)
-    return noise.family.climb_with_slope(x if unit == 1.0 else x * unit, ladder, slope)
+    return noise.family.climb_with_slope(x if unit == 1.0 else x * unit, ladder, slope, out)
 
 
 def _ladder(stair: StairFunction, noise: ResolvedNoise) -> tuple[float, Ladder]:

@@ -24,7 +24,7 @@ STRATEGIES: tuple[Strategy, ...] = ("expectation", "mode", "random")
 _FEW = 3
 
 
-def mode(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
+def mode(x: Tensor, stair: StairFunction, noise: ResolvedNoise, out: Tensor | None = None) -> Tensor:
     """Return the most probable level of ``stair(x - noise)``, the higher of two equally probable ones.
 
     It is a stair in ``x``, whose thresholds are solved for once a scale. Those of the inner levels of a uniform
@@ -42,7 +42,7 @@ def mode(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> Tensor:
     if grid is None or (n <= _FEW and torch.compiler.is_compiling()):
         return not_repeated(cut(y, thresholds, stair.scaled_levels))
     if n <= _FEW:
-        count = y.clamp(0.0, 0.0)  # keeps NaN
+        count = torch.clamp(y, 0.0, 0.0, out=out)  # keeps NaN
         for k in range(n):
             count.add_(reached(y, thresholds[k]))
         return grid.level(count)
@@ -59,7 +59,15 @@ def _lead(family: NoiseFamily, scale: Scalar, width: float) -> Scalar | None:
     return (scale - width).clamp_min(0.0) if isinstance(scale, Tensor) else lead(family, scale, width)
 
 
-def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source, start: int, whole: int) -> Tensor:
+def random(
+    x: Tensor,
+    stair: StairFunction,
+    noise: ResolvedNoise,
+    source: Source,
+    start: int,
+    whole: int,
+    out: Tensor | None = None,
+) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
 
     Noise is the quantile of a random number or, on a CPU, comes from a pool.
@@ -71,7 +79,7 @@ def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source
         return _level(x, family.quantile_(random_uniform(x, source, start)), stair, noise)
     count = even_rows(whole) if torch.compiler.is_compiling() else None
     if count is None:
-        return _level(x, pooled_noise(x, family, source, start, whole), stair, noise)
+        return _level(x, pooled_noise(x, family, source, start, whole, out), stair, noise)
     in_rows = flat(x).view(count, -1)
     return in_memory_order(_level(in_rows, noise_in_rows(in_rows, family, source), stair, noise).view(-1), x)
 
@@ -82,7 +90,7 @@ def _level(x: Tensor, sample: Tensor, stair: StairFunction, noise: ResolvedNoise
     if isinstance(scale, Tensor):
         y = sample.mul_(ahead(torch.where(scale > TINY, -scale, 0.0))).add_(x)
     else:
-        y = torch.add(x, sample, alpha=-scale)
+        y = torch.add(x, sample, alpha=-scale, out=sample)
     if isinstance(mean, Tensor) or mean:
         y.sub_(mean)
     if stair.grid is None or isinstance(scale, Tensor):  # which may be 0, and `y` on a threshold

@@ -129,22 +129,22 @@ class NoiseFamily(ABC):
         v = u.mul_(2.0).sub_(1.0).clamp_(-nearly, nearly)
         return self.quantile_(v).to(dtype or torch.get_default_dtype())
 
-    def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
-        """Return ``offset + gain * sum_r cdf((y - r) / scale)`` over the rungs ``r`` of the ladder.
+    def climb(self, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
+        """Return ``offset + gain * sum_r cdf((y - r) / scale)`` over the rungs ``r`` of the ladder, perhaps in ``out``.
 
         Only the rungs that noise can reach from ``y`` are evaluated: those below count 1, those above 0.
         """
         lowest, count = window(y, ladder, self.reach)
         (total,) = sums(lambda z: (self.cdf_(z),), 1.0, less(y, lowest), ladder, count)
-        return height(total, lowest, ladder)
+        return height(total, lowest, ladder, out)
 
-    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
-        """Return ``gradient`` times the derivative of `climb` by the argument."""
+    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
+        """Return ``gradient`` times the derivative of `climb` by the argument, perhaps in ``out``."""
         lowest, count = window(y, ladder, self.reach)
         (total,) = sums(lambda z: (self.bell_(z),), self.bell_unit, less(y, lowest), ladder, count)
-        return total.mul_(gradient).mul_(ahead(self.peak * ladder.steepness))
+        return torch.mul(total.mul_(ahead(self.peak * ladder.steepness)), gradient, out=out)
 
-    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
+    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor, out: Tensor | None = None) -> Tensor:
         """Return `climb` and write its derivative by the argument into ``slope``: cheaper than one after the other."""
         lowest, count = window(y, ladder, self.reach)
         total, density = sums(self.cdf_and_density_, 1.0, less(y, lowest), ladder, count)
@@ -153,7 +153,7 @@ class NoiseFamily(ABC):
             slope.copy_(density * steepness)
         else:
             torch.mul(density, steepness, out=slope)
-        return height(total, lowest, ladder)
+        return height(total, lowest, ladder, out)
 
 
 class DifferenceFamily(NoiseFamily):
@@ -188,15 +188,20 @@ def less(y: Tensor, origin: Scalar) -> Tensor:
     return y if not isinstance(origin, Tensor) and origin == 0.0 else y - origin
 
 
-def height(total: Tensor, lowest: Scalar, ladder: Ladder) -> Tensor:
-    """Return the value of a ladder from the sum over the rungs in reach, in its memory."""
+def height(total: Tensor, lowest: Scalar, ladder: Ladder, out: Tensor | None = None) -> Tensor:
+    """Return the value of a ladder from the sum over the rungs in reach, in ``out`` or in the sum's memory."""
     offset = ladder.offset
     if isinstance(lowest, Tensor):
         total.add_(lowest)
         offset -= ladder.gain * ladder.origin
-    if ladder.gain != 1.0:
-        total.mul_(ladder.gain)
-    return total.add_(offset) if offset else total
+    return raised(total, ladder.gain, offset, out)
+
+
+def raised(total: Tensor, gain: float, offset: float, out: Tensor | None) -> Tensor:
+    """Return ``offset + gain * total``, in ``out`` or in the memory of ``total``."""
+    if gain != 1.0:
+        total = torch.mul(total, gain, out=total if offset or out is None else out)
+    return torch.add(total, offset, out=total if out is None else out) if offset else total
 
 
 def sums(

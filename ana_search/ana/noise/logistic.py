@@ -50,23 +50,23 @@ class Logistic(DifferenceFamily):
             return e / (1.0 + e)
         return 1.0 / (1.0 + math.exp(-z))
 
-    def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
+    def climb(self, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
         """Return the sum of sigmoids; compiled code takes both of a ternary stair from one power."""
         if torch.compiler.is_compiling() and ladder.rungs == 2:
             distance, p, q = _odds(y, ladder)
             return _pair_height(distance, (1.0 - q) / (1.0 + p + q), ladder)
-        return super().climb(y, ladder)
+        return super().climb(y, ladder, out)
 
-    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
+    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor, out: Tensor | None = None) -> Tensor:
         """Return `climb` and write its derivative into ``slope``, likewise, and from one division."""
         if torch.compiler.is_compiling() and ladder.rungs == 2:
             distance, p, q = _odds(y, ladder)
             share = 1.0 / (1.0 + p + q)
             slope.copy_((4.0 * q + p * (1.0 + q)) * (share * share) * ladder.steepness)
             return _pair_height(distance, (1.0 - q) * share, ladder)
-        return super().climb_with_slope(y, ladder, slope)
+        return super().climb_with_slope(y, ladder, slope, out)
 
-    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
+    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
         """Return ``gradient`` times the sum of densities, likewise."""
         if torch.compiler.is_compiling() and ladder.rungs == 2:
             _, p, q = _odds(y, ladder)
@@ -74,8 +74,8 @@ class Logistic(DifferenceFamily):
             slope = (4.0 * q + p * (1.0 + q)) / (1.0 + p + q).square()
             return gradient * slope * ladder.steepness
         if ladder.rungs == 2 and not isinstance(ladder.scale, Tensor) and ladder.scale >= _LEAST_SCALE:
-            return _pair_slope(y, ladder).mul_(gradient)
-        return super().climb_backward(gradient, y, ladder)
+            return torch.mul(_pair_slope(y, ladder), gradient, out=out)
+        return super().climb_backward(gradient, y, ladder, out)
 
 
 def _pair_height(distance: Tensor, outward: Tensor, ladder: Ladder) -> Tensor:

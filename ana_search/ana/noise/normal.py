@@ -47,34 +47,33 @@ class Normal(DifferenceFamily):
         density = torch.square(z).mul_(-(self.bell_unit**2)).exp2_()
         return self.cdf_(z), density
 
-    def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
+    def climb(self, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
         """Return the sum of distribution functions; that of a few is a sum of error functions."""
         if not _are_few(ladder):
-            return super().climb(y, ladder)
-        return _height(_distances(_in_reach(y, ladder), ladder), ladder)
+            return super().climb(y, ladder, out)
+        return _height(_distances(_in_reach(y, ladder), ladder), ladder, out)
 
-    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor) -> Tensor:
+    def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor, out: Tensor | None = None) -> Tensor:
         """Return `climb` and write its derivative into ``slope``, likewise."""
         if not _are_few(ladder):
-            return super().climb_with_slope(y, ladder, slope)
+            return super().climb_with_slope(y, ladder, slope, out)
         distances = _distances(_in_reach(y, ladder), ladder)
-        self._slope(distances, ladder, slope)
-        return _height(distances, ladder)
+        self._slope(distances, ladder, slope, out)
+        return _height(distances, ladder, out)
 
-    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
+    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
         """Return ``gradient`` times the sum of densities."""
         if not _are_few(ladder):
-            return super().climb_backward(gradient, y, ladder)
-        return self._slope(_distances(y, ladder), ladder, torch.empty_like(y)).mul_(gradient)
+            return super().climb_backward(gradient, y, ladder, out)
+        return self._slope(_distances(y, ladder), ladder, torch.empty_like(y) if out is None else out).mul_(gradient)
 
-    def _slope(self, distances: list[Tensor], ladder: Ladder, slope: Tensor) -> Tensor:
+    def _slope(self, distances: list[Tensor], ladder: Ladder, slope: Tensor, scratch: Tensor | None = None) -> Tensor:
         """Return the derivative of `climb`, in ``slope``; all factors are in the exponent."""
-        scale = float(ladder.scale)
         exponent = distances[0].new_full((), math.log2(self.peak * float(ladder.steepness)))
-        square = -((self.bell_unit / scale) ** 2)
+        square = -((self.bell_unit / float(ladder.scale)) ** 2)
         torch.addcmul(exponent, distances[0], distances[0], value=square, out=slope).exp2_()
         for d in distances[1:]:
-            slope.add_(torch.addcmul(exponent, d, d, value=square).exp2_())
+            slope.add_(torch.addcmul(exponent, d, d, value=square, out=scratch).exp2_())
         return slope
 
     def quantile_(self, v: Tensor) -> Tensor:
@@ -116,7 +115,7 @@ def _distances(y: Tensor, ladder: Ladder) -> list[Tensor]:
     return [base - (ladder.shift + j) for j in range(ladder.rungs)]
 
 
-def _height(distances: list[Tensor], ladder: Ladder) -> Tensor:
+def _height(distances: list[Tensor], ladder: Ladder, out: Tensor | None) -> Tensor:
     """Return the value of a ladder from the distances from its rungs, perhaps in their memory."""
     if _erf_is_cheap(distances[0]):
         unit = math.sqrt(0.5) / ladder.scale
@@ -124,11 +123,11 @@ def _height(distances: list[Tensor], ladder: Ladder) -> Tensor:
         total = distances[0].mul_(unit).erf_()
         for d in distances[1:]:
             total.add_(d.mul_(unit).erf_())
-        return height(total, ladder.origin, ladder)
+        return height(total, ladder.origin, ladder, out)
     offset, total = (distances[0].new_full((), number) for number in (_OFFSET, ladder.offset))
     for d in distances:
         z = torch.add(offset, d, alpha=1.0 / float(ladder.scale), out=d)
-        total = torch.addcdiv(total, gelu(z), z, value=ladder.gain)
+        total = torch.addcdiv(total, gelu(z), z, value=ladder.gain, out=out)
     return total
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.elementwise import reached
-from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less, reachable, sums
+from ana_search.ana.noise.base import Ladder, NoiseFamily, height, less, raised, reachable, sums
 
 __all__ = ["Uniform"]
 
@@ -38,12 +38,12 @@ class Uniform(NoiseFamily):
         """Return `cdf` of one number."""
         return min(max(0.5 * z + 0.5, 0.0), 1.0)
 
-    def climb(self, y: Tensor, ladder: Ladder) -> Tensor:
+    def climb(self, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
         """Return the sum of ramps, by whichever form is exact and cheapest."""
         gain, offset = ladder.gain, ladder.offset
         ramps = _ramps(ladder)
         if ramps is not None and ramps[0][1] - ramps[0][0] >= _WIDE:
-            total = y.clamp(*ramps[0])
+            total = torch.clamp(y, *ramps[0], out=out)
             for low, high in ramps[1:]:
                 total.add_(y.clamp(low, high))
             gain *= ladder.rungs / sum(high - low for low, high in ramps)
@@ -51,16 +51,14 @@ class Uniform(NoiseFamily):
         elif ladder.rungs <= _FEW:
             base = less(y, ladder.origin)
             (total,) = sums(lambda z: (z.clamp_(-0.5, 0.5),), 0.5, base, ladder, ladder.rungs)
-            return height(total.add_(0.5 * ladder.rungs), ladder.origin, ladder)
+            return height(total.add_(0.5 * ladder.rungs), ladder.origin, ladder, out)
         else:
             few = reachable(ladder, self.reach) == 1
             total = _apart(y, ladder) if few else _overlapping(y, ladder)
             offset -= gain * ladder.origin
-        if gain != 1.0:
-            total.mul_(gain)
-        return total.add_(offset) if offset else total
+        return raised(total, gain, offset, out)
 
-    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder) -> Tensor:
+    def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
         """Return ``gradient`` times the number of rungs within ``scale`` of ``y``, over ``2 scale``."""
         origin, shift, rungs, scale = ladder.origin, ladder.shift, ladder.rungs, ladder.scale
         steepness = 0.5 * ladder.steepness
@@ -74,14 +72,17 @@ class Uniform(NoiseFamily):
             low, high = origin - 1.0, origin + rungs - 1.0
             ahead = (y + (scale - shift)).floor_().clamp_(low, high)
             behind = (y - (scale + shift)).floor_().clamp_(low, high)
-            return ahead.sub_(behind).mul_(gradient).mul_(steepness)
-        total: Tensor | None = None
-        for start, end in ramps:
-            # Hard tanh has a gradient on an open interval: let it begin one number earlier.
-            term = torch.ops.aten.hardtanh_backward(gradient, y, _before(start, y.dtype), end)
-            total = term if total is None else total.add_(term)
-        assert total is not None
+            return torch.mul(ahead.sub_(behind).mul_(steepness), gradient, out=out)
+        # Hard tanh has a gradient on an open interval: let it begin one number earlier.
+        (start, end), *others = ramps
+        total = torch.empty_like(y) if out is None else out
+        _within(gradient, y, _before(start, y.dtype), end, grad_input=total)
+        for start, end in others:
+            total.add_(torch.ops.aten.hardtanh_backward(gradient, y, _before(start, y.dtype), end))
         return total if steepness == 1.0 else total.mul_(steepness)
+
+
+_within = torch.ops.aten.hardtanh_backward.grad_input
 
 
 def _ramps(ladder: Ladder) -> list[tuple[float, float]] | None:
