@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import gelu
 
 from ana_search.ana.elementwise import INTEL, WIDE_VECTORS, exp2
-from ana_search.ana.noise.base import DifferenceFamily, Ladder, height, less
+from ana_search.ana.noise.base import DifferenceFamily, Ladder, less, raised
 
 __all__ = ["Normal"]
 
@@ -91,7 +91,7 @@ class Normal(DifferenceFamily):
 
 def _erf_is_cheap(z: Tensor) -> bool:
     """Whether torch's error function is used: elsewhere its gelu is several times faster, if exact to 4e-7 only."""
-    return z.dtype != torch.float32 or z.device.type != "cpu" or (WIDE_VECTORS and INTEL)
+    return (WIDE_VECTORS and INTEL) or z.dtype != torch.float32 or z.device.type != "cpu"
 
 
 def _are_few(ladder: Ladder) -> bool:
@@ -119,11 +119,11 @@ def _height(distances: list[Tensor], ladder: Ladder, out: Tensor | None) -> Tens
     """Return the value of a ladder from the distances from its rungs, perhaps in their memory."""
     if _erf_is_cheap(distances[0]):
         unit = math.sqrt(0.5) / ladder.scale
-        ladder = ladder._replace(gain=0.5 * ladder.gain, offset=ladder.offset + 0.5 * ladder.gain * ladder.rungs)
+        half = 0.5 * ladder.gain
         total = distances[0].mul_(unit).erf_()
         for d in distances[1:]:
             total.add_(d.mul_(unit).erf_())
-        return height(total, ladder.origin, ladder, out)
+        return raised(total, half, ladder.offset + half * ladder.rungs, out)
     offset, total = (distances[0].new_full((), number) for number in (_OFFSET, ladder.offset))
     for d in distances:
         z = torch.add(offset, d, alpha=1.0 / float(ladder.scale), out=d)
