@@ -1,7 +1,8 @@
 """Fast element-wise evaluation: comparisons that yield floats, and work in blocks that stay in the cache."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ __all__ = [
     "BLOCK",
     "INTEL",
     "WIDE_VECTORS",
+    "Place",
     "ahead",
     "blockwise",
     "exp2",
@@ -96,18 +98,19 @@ def working(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-class Blockwise(Protocol):
-    """An element-wise function of one block."""
+class Place(NamedTuple):
+    """Which elements of a tensor a block is."""
 
-    def __call__(self, x: Tensor, other: Tensor | None, start: int, out: Tensor | None, /) -> Tensor:
-        """Return the result, in ``out`` or elsewhere.
+    start: int
+    """The index, in memory order, of the block's first element."""
+    whole: int
+    """The number of the tensor's elements."""
+    out: Tensor | None
+    """Memory for the block's result, in the precision that it is computed in; ``None`` for new memory."""
 
-        Args:
-            x: the block.
-            other: the same block of another tensor, if there is one.
-            start: the index, in memory order, of the block's first element.
-            out: memory for the result, in the precision that ``x`` is computed in; ``None`` for new memory.
-        """
+
+Blockwise = Callable[[Tensor, Tensor | None, Place], Tensor]
+"""A function of a block, of the same block of another tensor, if there is one, and of their place."""
 
 
 def blockwise(function: Blockwise, x: Tensor, other: Tensor | None = None) -> Tensor:
@@ -117,10 +120,10 @@ def blockwise(function: Blockwise, x: Tensor, other: Tensor | None = None) -> Te
     of being written to memory. The result has the shape, dtype and memory format of ``x``.
     """
     if torch.compiler.is_compiling() or x.device.type != "cpu":
-        return function(x, other, 0, None).to(x.dtype)
+        return function(x, other, Place(0, x.numel(), None)).to(x.dtype)
     block = BLOCK * torch.get_num_threads()
     if x.numel() <= block and x.is_contiguous() and (other is None or other.is_contiguous()):
-        return function(x, other, 0, None).to(x.dtype)
+        return function(x, other, Place(0, x.numel(), None)).to(x.dtype)
     result = torch.empty_like(x)
     if result.stride() != x.stride():
         x = torch.empty_like(x).copy_(x)
@@ -132,7 +135,8 @@ def blockwise(function: Blockwise, x: Tensor, other: Tensor | None = None) -> Te
         part = slice(start, start + block)
         of_x, out = flat_x[part], flat_result[part]
         of_other = None if flat_other is None else flat_other[part]
-        value = function(of_x, of_other, start, out if working(of_x) is of_x else None)
+        place = Place(start, x.numel(), out if working(of_x) is of_x else None)
+        value = function(of_x, of_other, place)
         if value.data_ptr() != out.data_ptr():
             out.copy_(value)
     return result

@@ -7,19 +7,13 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import TABLE, Key, hashed_uniform, in_memory_order, rows
+from ana_search.ana.elementwise import Place
 from ana_search.ana.noise import NOISE_FAMILIES, DifferenceFamily
 
 __all__ = ["even_rows", "noise_in_rows", "pooled_noise"]
 
 
-def pooled_noise(
-    like: Tensor,
-    family: DifferenceFamily,
-    key: Key,
-    start: int = 0,
-    whole: int | None = None,
-    out: Tensor | None = None,
-) -> Tensor:
+def pooled_noise(like: Tensor, family: DifferenceFamily, key: Key, place: Place | None = None) -> Tensor:
     """Return samples of a family's noise in native units, one for each element of ``like``, in its shape and format.
 
     The noise is the difference of two independent variables. Two tables hold 2**18 samples each, one from each of
@@ -29,24 +23,23 @@ def pooled_noise(
     C. Wallace, "Fast pseudorandom generators for normal and exponential variates", ACM TOMS 22, 1996, adds up the
     numbers of a pool likewise.
 
-    ``like`` may be a block of a tensor of ``whole`` elements (default: the tensor itself), whose first element has
-    the index ``start`` in memory order, and ``out`` memory for the noise of the block. Compiled code takes the noise
-    of a tensor.
+    ``like`` may be a block of a tensor, which has a place there; compiled code takes the noise of a whole tensor.
     """
     n, double = like.numel(), like.dtype == torch.float64
     noise: Tensor
     if torch.compiler.is_compiling():
         noise = _pooled(n, family.name, double, *key)
     else:
+        start, whole, out = place or (0, n, None)
         noise = torch.empty(n, dtype=_precision(double), device="cpu") if out is None else out
-        _write_differences(noise, family.name, key, start, n if whole is None else whole)
+        _write_differences(noise, family.name, key, start, whole)
     return in_memory_order(noise, like)
 
 
 def even_rows(n: int) -> int | None:
     """Return into how many rows of the same length ``n`` elements are cut; ``None`` if these would be too short.
 
-    In compiled code also if it is not told the number: it would be compiled anew for every other.
+    ``None`` as well for compiled code that serves any number of elements: it would be compiled anew for each.
     """
     if torch.compiler.is_compiling():
         from torch.fx.experimental.symbolic_shapes import has_static_value  # takes long to import

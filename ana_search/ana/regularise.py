@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Source, random_source
-from ana_search.ana.elementwise import blockwise, not_repeated, working
+from ana_search.ana.elementwise import Place, blockwise, not_repeated, working
 from ana_search.ana.noise import Noise
 from ana_search.ana.noise.base import TINY
 from ana_search.ana.resolved import ResolvedNoise
@@ -115,16 +115,16 @@ class _Last(torch.autograd.Function):
 def _value(x: Tensor, stair: StairFunction, noise: ResolvedNoise, strategy: Strategy, source: Source | None) -> Tensor:
     """Return the value of the stair under the forward noise."""
 
-    def block(part: Tensor, _other: Tensor | None, start: int, out: Tensor | None) -> Tensor:
+    def block(part: Tensor, _other: Tensor | None, place: Place) -> Tensor:
         if noise.none:
             return _exact(part, stair, noise)
         part = working(part)
         if strategy == "random":
             assert source is not None
-            return random(part, stair, noise, source, start, x.numel(), out)
+            return random(part, stair, noise, source, place)
         if strategy == "mode":
-            return mode(part, stair, noise, out)
-        return _unless_none(expectation(part, stair, noise, out), part, stair, noise)
+            return mode(part, stair, noise, place.out)
+        return _unless_none(expectation(part, stair, noise, place.out), part, stair, noise)
 
     return blockwise(block, x)
 
@@ -158,9 +158,9 @@ def _value_and_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> t
     """Return the expectation and its derivative, for a noise that `_keeps_slope`."""
     slope = torch.empty_like(x)
 
-    def block(part: Tensor, slope_of_part: Tensor | None, _start: int, out: Tensor | None) -> Tensor:
+    def block(part: Tensor, slope_of_part: Tensor | None, place: Place) -> Tensor:
         assert slope_of_part is not None
-        value = expectation_with_slope(part, stair, noise, slope_of_part, out)
+        value = expectation_with_slope(part, stair, noise, slope_of_part, place.out)
         return _unless_none(value, part, stair, noise)
 
     return blockwise(block, x, slope), slope
@@ -171,8 +171,8 @@ def _gradient(x: Tensor, gradient: Tensor, stair: StairFunction, noise: Resolved
     if noise.none:
         return torch.zeros_like(x)
 
-    def block(part: Tensor, other: Tensor | None, _start: int, out: Tensor | None) -> Tensor:
+    def block(part: Tensor, other: Tensor | None, place: Place) -> Tensor:
         assert other is not None
-        return expectation_backward(working(other), working(part), stair, noise, out)
+        return expectation_backward(working(other), working(part), stair, noise, place.out)
 
     return blockwise(block, x, gradient)

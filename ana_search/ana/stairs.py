@@ -133,7 +133,7 @@ class StairFunction:
         NaN stays NaN.
         """
         with torch.no_grad():
-            return blockwise(lambda part, _other, _start, _out: self.of(part), x)
+            return blockwise(lambda part, _other, _place: self.of(part), x)
 
     def of(self, x: Tensor) -> Tensor:
         """Return the stair of one block, in the precision of ``x`` or in float32 if that is lower."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.counter import Source, flat, in_memory_order, random_uniform
-from ana_search.ana.elementwise import ahead, moved, not_repeated, reached
+from ana_search.ana.elementwise import Place, ahead, moved, not_repeated, reached
 from ana_search.ana.mode import lead, mode_thresholds, mode_thresholds_of_tensor
 from ana_search.ana.noise import DifferenceFamily, NoiseFamily
 from ana_search.ana.noise.base import TINY, Scalar
@@ -59,27 +59,17 @@ def _lead(family: NoiseFamily, scale: Scalar, width: float) -> Scalar | None:
     return (scale - width).clamp_min(0.0) if isinstance(scale, Tensor) else lead(family, scale, width)
 
 
-def random(
-    x: Tensor,
-    stair: StairFunction,
-    noise: ResolvedNoise,
-    source: Source,
-    start: int,
-    whole: int,
-    out: Tensor | None = None,
-) -> Tensor:
+def random(x: Tensor, stair: StairFunction, noise: ResolvedNoise, source: Source, place: Place) -> Tensor:
     """Return ``stair(x - noise)`` with an independent sample of noise for every element.
 
-    Noise is the quantile of a random number or, on a CPU, comes from a pool.
-
-    ``x`` is a block of a tensor of ``whole`` elements; ``start`` is the index, in memory order, of its first element.
+    Noise is the quantile of a random number or, on a CPU, comes from a pool. ``place`` is that of the block ``x``.
     """
     family = noise.family
     if not isinstance(family, DifferenceFamily) or isinstance(source, torch.Generator) or x.device.type != "cpu":
-        return _level(x, family.quantile_(random_uniform(x, source, start)), stair, noise)
-    count = even_rows(whole) if torch.compiler.is_compiling() else None
+        return _level(x, family.quantile_(random_uniform(x, source, place.start)), stair, noise)
+    count = even_rows(place.whole) if torch.compiler.is_compiling() else None
     if count is None:
-        return _level(x, pooled_noise(x, family, source, start, whole, out), stair, noise)
+        return _level(x, pooled_noise(x, family, source, place), stair, noise)
     in_rows = flat(x).view(count, -1)
     return in_memory_order(_level(in_rows, noise_in_rows(in_rows, family, source), stair, noise).view(-1), x)
 
@@ -89,6 +79,8 @@ def _level(x: Tensor, sample: Tensor, stair: StairFunction, noise: ResolvedNoise
     mean, scale = noise.mean, noise.scale
     if isinstance(scale, Tensor):
         y = sample.mul_(ahead(torch.where(scale > TINY, -scale, 0.0))).add_(x)
+    elif torch.compiler.is_compiling():
+        y = sample.mul_(-scale).add_(x)
     else:
         y = torch.add(x, sample, alpha=-scale, out=sample)
     if isinstance(mean, Tensor) or mean:

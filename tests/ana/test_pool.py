@@ -8,6 +8,7 @@ from scipy import stats
 
 from ana_search.ana import NOISE_FAMILIES, pool
 from ana_search.ana.counter import TABLE, Key, draw_key
+from ana_search.ana.elementwise import Place
 from ana_search.ana.noise import DifferenceFamily
 from ana_search.ana.pool import even_rows, noise_in_rows, pooled_noise
 
@@ -65,7 +66,7 @@ def test_neighbours_rows_and_calls_are_independent(family: DifferenceFamily) -> 
 def test_parts_are_parts_of_the_whole(family: DifferenceFamily) -> None:
     whole = pooled_noise(torch.empty(3 * TABLE), family, key(4))
     for start, size in [(0, 300), (450, 300), (TABLE - 10, 30), (TABLE, TABLE), (5, 2 * TABLE)]:
-        part = pooled_noise(torch.empty(size), family, key(4), start, len(whole))
+        part = pooled_noise(torch.empty(size), family, key(4), Place(start, len(whole), None))
         assert torch.equal(part, whole[start : start + size])
     like = torch.empty(2, 3, 4, 5).permute(0, 2, 3, 1)
     noise = pooled_noise(like, family, key(4))
@@ -83,7 +84,10 @@ def test_rows_are_even_where_they_can_be(family: DifferenceFamily, n: int) -> No
     noise = pooled_noise(torch.empty(n), family, key(4))
     assert torch.equal(noise_in_rows(in_rows, family, key(4)).view(-1), noise)
     half = n // 2
-    assert torch.equal(pooled_noise(torch.empty(n - half), family, key(4), half, n), noise[half:])
+    assert torch.equal(pooled_noise(torch.empty(n - half), family, key(4), Place(half, n, None)), noise[half:])
+    out = torch.empty(half)
+    assert pooled_noise(out, family, key(4), Place(0, n, out)).data_ptr() == out.data_ptr()
+    assert torch.equal(out, noise[:half])
 
 
 def test_rows_are_not_even_where_they_would_be_short() -> None:

@@ -199,9 +199,13 @@ def height(total: Tensor, lowest: Scalar, ladder: Ladder, out: Tensor | None = N
 
 def raised(total: Tensor, gain: float, offset: float, out: Tensor | None) -> Tensor:
     """Return ``offset + gain * total``, in ``out`` or in the memory of ``total``."""
-    if gain != 1.0:
-        total = torch.mul(total, gain, out=total if offset or out is None else out)
-    return torch.add(total, offset, out=total if out is None else out) if offset else total
+    if out is None:
+        if gain != 1.0:
+            total.mul_(gain)
+        return total.add_(offset) if offset else total
+    if not offset:
+        return total if gain == 1.0 else torch.mul(total, gain, out=out)
+    return torch.add(total if gain == 1.0 else total.mul_(gain), offset, out=out)
 
 
 def sums(
