@@ -87,8 +87,9 @@ def moved(value: Tensor, device: torch.device) -> Tensor:
 def not_repeated(x: Tensor) -> Tensor:
     """Return ``x``, in compiled code by an operation that is not computed anew in the backward pass.
 
-    What is to be kept for it PyTorch's compiler may as well compute again, even where that takes longer. It does not
-    repeat the reversal of dimensions, here of none.
+    What is to be kept for it PyTorch's compiler may as well compute again, even where that takes longer: for a level
+    it keeps the comparisons instead, which it reads far more slowly. It does not repeat the reversal of
+    dimensions, here of none.
     """
     return torch.flip(x, ()) if torch.compiler.is_compiling() else x
 
