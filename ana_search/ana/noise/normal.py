@@ -51,29 +51,28 @@ class Normal(DifferenceFamily):
         """Return the sum of distribution functions; that of a few is a sum of error functions."""
         if not _are_few(ladder):
             return super().climb(y, ladder, out)
-        return _height(_distances(_in_reach(y, ladder), ladder), ladder, out)
+        return _height(_arguments(_in_reach(y, ladder), ladder), ladder, out)
 
     def climb_with_slope(self, y: Tensor, ladder: Ladder, slope: Tensor, out: Tensor | None = None) -> Tensor:
         """Return `climb` and write its derivative into ``slope``, likewise."""
         if not _are_few(ladder):
             return super().climb_with_slope(y, ladder, slope, out)
-        distances = _distances(_in_reach(y, ladder), ladder)
-        self._slope(distances, ladder, slope, out)
-        return _height(distances, ladder, out)
+        arguments = _arguments(_in_reach(y, ladder), ladder)
+        self._slope(arguments, ladder, slope, out)
+        return _height(arguments, ladder, out)
 
     def climb_backward(self, gradient: Tensor, y: Tensor, ladder: Ladder, out: Tensor | None = None) -> Tensor:
         """Return ``gradient`` times the sum of densities."""
         if not _are_few(ladder):
             return super().climb_backward(gradient, y, ladder, out)
-        return self._slope(_distances(y, ladder), ladder, torch.empty_like(y) if out is None else out).mul_(gradient)
+        return self._slope(_arguments(y, ladder), ladder, torch.empty_like(y) if out is None else out).mul_(gradient)
 
-    def _slope(self, distances: list[Tensor], ladder: Ladder, slope: Tensor, scratch: Tensor | None = None) -> Tensor:
+    def _slope(self, arguments: list[Tensor], ladder: Ladder, slope: Tensor, scratch: Tensor | None = None) -> Tensor:
         """Return the derivative of `climb`, in ``slope``; all factors are in the exponent."""
-        exponent = distances[0].new_full((), math.log2(self.peak * float(ladder.steepness)))
-        square = -((self.bell_unit / float(ladder.scale)) ** 2)
-        torch.addcmul(exponent, distances[0], distances[0], value=square, out=slope).exp2_()
-        for d in distances[1:]:
-            slope.add_(torch.addcmul(exponent, d, d, value=square, out=scratch).exp2_())
+        exponent = arguments[0].new_full((), math.log2(self.peak * float(ladder.steepness)))
+        torch.addcmul(exponent, arguments[0], arguments[0], value=-_LOG2_E, out=slope).exp2_()
+        for u in arguments[1:]:
+            slope.add_(torch.addcmul(exponent, u, u, value=-_LOG2_E, out=scratch).exp2_())
         return slope
 
     def quantile_(self, v: Tensor) -> Tensor:
@@ -109,24 +108,25 @@ def _in_reach(y: Tensor, ladder: Ladder) -> Tensor:
     return y.clamp(low - beyond, low + (ladder.rungs - 1) + beyond)
 
 
-def _distances(y: Tensor, ladder: Ladder) -> list[Tensor]:
-    """Return the distance from each rung."""
-    base = less(y, ladder.origin)
-    return [base - (ladder.shift + j) for j in range(ladder.rungs)]
+def _arguments(y: Tensor, ladder: Ladder) -> list[Tensor]:
+    """Return the distance from each rung, in units in which the error function of it is taken."""
+    base, shift, unit = less(y, ladder.origin), float(ladder.shift), math.sqrt(0.5) / float(ladder.scale)
+    if ladder.scale >= _WIDE:  # one operation: what it loses to rounding does not show
+        return [torch.add(base.new_full((), -unit * (shift + j)), base, alpha=unit) for j in range(ladder.rungs)]
+    return [(base - (shift + j)).mul_(unit) for j in range(ladder.rungs)]
 
 
-def _height(distances: list[Tensor], ladder: Ladder, out: Tensor | None) -> Tensor:
-    """Return the value of a ladder from the distances from its rungs, perhaps in their memory."""
-    if _erf_is_cheap(distances[0]):
-        unit = math.sqrt(0.5) / ladder.scale
+def _height(arguments: list[Tensor], ladder: Ladder, out: Tensor | None) -> Tensor:
+    """Return the value of a ladder from what `_arguments` returns, perhaps in their memory."""
+    if _erf_is_cheap(arguments[0]):
         half = 0.5 * ladder.gain
-        total = distances[0].mul_(unit).erf_()
-        for d in distances[1:]:
-            total.add_(d.mul_(unit).erf_())
+        total = arguments[0].erf_()
+        for u in arguments[1:]:
+            total.add_(u.erf_())
         return raised(total, half, ladder.offset + half * ladder.rungs, out)
-    offset, total = (distances[0].new_full((), number) for number in (_OFFSET, ladder.offset))
-    for d in distances:
-        z = torch.add(offset, d, alpha=1.0 / float(ladder.scale), out=d)
+    offset, total = (arguments[0].new_full((), number) for number in (_OFFSET, ladder.offset))
+    for u in arguments:
+        z = torch.add(offset, u, alpha=math.sqrt(2.0), out=u)
         total = torch.addcdiv(total, gelu(z), z, value=ladder.gain, out=out)
     return total
 
@@ -151,6 +151,8 @@ def cdf_and_density(z: Tensor) -> tuple[Tensor, Tensor]:
 _OFFSET = 1e-37
 _FAR_AWAY = 13.0
 _FEW = 3
+_WIDE = 0.1
+_LOG2_E = math.log2(math.e)
 # The inverse square of a smaller one may exceed single precision.
 _LEAST_SCALE = 1e-12
 _TAIL_UNIT = 0.33

@@ -30,7 +30,7 @@ class Triangular(DifferenceFamily):
     def cdf_and_density_(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return both from one ``|z|``: the distribution function is ``1/2 + z (1 + density) / 2``."""
         density = torch.rsub(z.clamp_(-1.0, 1.0).abs(), 1.0)
-        return (density + 1.0).mul_(z).mul_(0.5).add_(0.5), density
+        return z.addcmul_(z, density).mul_(0.5).add_(0.5), density
 
     def quantile_(self, v: Tensor) -> Tensor:
         """Return ``sign(v) (1 - sqrt(1 - |v|)) = v / (1 + sqrt(1 - |v|))``."""
