@@ -7,7 +7,6 @@ test part. Every result is kept in the run directory as soon as it is there: ask
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from scipy import stats
 
 from ana_search.data import Dataset, load_dataset
 from ana_search.errors import RequestError, StudyNotFoundError
+from ana_search.files import write_durably
 from ana_search.plan import DataPlan, TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.space import derive_seed
@@ -182,7 +182,4 @@ def _write(file: Path, result: Confirmation, params: Mapping[str, Any]) -> None:
         "test": result.test,
         "params": dict(params),
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".part-{os.getpid()}-{file.name}")
-    part.write_text(json.dumps({"runs": [*_entries(file), entry]}, indent=1))
-    part.replace(file)
+    write_durably(file, json.dumps({"runs": [*_entries(file), entry]}, indent=1))

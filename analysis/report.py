@@ -4,7 +4,6 @@ import base64
 import contextlib
 import dataclasses
 import json
-import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import jinja2
 import pandas as pd
 
 from ana_search.errors import FrameError
+from ana_search.files import write_durably
 from analysis import wording
 from analysis.attribution import QUESTION, Attribution, attribute, points_of, versions
 from analysis.cross_checks import cross_checks
@@ -113,14 +113,14 @@ def report(
         pictures = _draw(given, folder, own, files)
         comparison = pictures.pop("comparison", comparison)
         path = own / "trials.csv"
-        _write(path, table.to_csv(index=False))
+        write_durably(path, table.to_csv(index=False))
         files[str(path.relative_to(folder))] = path
         studies.append(_page(name, table, found[name], facts[name], list(pictures.values()), outcome, seed))
     first = next(iter(found))
     document = found[first].to_dict()
     if len(found) > 1:
         document["studies"] = {name: one.to_dict() for name, one in found.items()}
-    _write(folder / "verdict.json", json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_durably(folder / "verdict.json", json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     title = "Synchronisation or shape?" if len(named) > 1 else f"{first}: synchronisation or shape?"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
@@ -128,7 +128,7 @@ def report(
     html = environment.get_template("report.html.j2").render(
         title=title, question=QUESTION, studies=studies, comparison=comparison, refresh=refresh, numeric=_numeric
     )
-    _write(folder / "report.html", html)
+    write_durably(folder / "report.html", html)
     files |= {name: folder / name for name in ("verdict.json", "report.html")}
     return Report(found, files, _write_next(next_path, facts[first], found[first]))
 
@@ -248,13 +248,5 @@ def _write_next(path: Path | str | None, facts: Mapping[str, Any], found: Attrib
     if path is None:
         return None
     target = Path(path)
-    _write(target, study_toml(facts["spec"], found.power["next"]))
+    write_durably(target, study_toml(facts["spec"], found.power["next"]))
     return target
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -17,6 +17,7 @@ table then answers two questions without training again:
 
 import argparse
 import csv
+import io
 import json
 import tempfile
 import time
@@ -35,6 +36,7 @@ from scipy.stats import rankdata
 
 from ana_search.data import Dataset, load_dataset
 from ana_search.errors import DivergedError
+from ana_search.files import write_durably
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
 from ana_search.space import make_pruner, make_sampler, replicate_seed, rungs, suggest
@@ -107,13 +109,11 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
         | {f"epoch {epoch}": f"{value:.4f}" for epoch, value in enumerate(row.curve, start=1)}
         for row in rows
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    part.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_durably(path, text.getvalue())
 
 
 def load_spec() -> StudySpec:

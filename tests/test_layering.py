@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first; modules on one line do not know each other.
 LAYERS = [
-    ["ana_search.errors", "ana_search.shares"],
+    ["ana_search.errors", "ana_search.files", "ana_search.shares"],
     ["ana_search.ana"],
     ["ana_search.plan"],
     ["ana_search.data", "ana_search.networks"],
@@ -31,7 +31,7 @@ LAYERS = [
 ]
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}
 # What needs neither a search nor a cluster must not load either.
-BELOW_SEARCH = {"errors", "ana", "plan", "data", "networks", "planner", "training"}
+BELOW_SEARCH = {"errors", "files", "ana", "plan", "data", "networks", "planner", "training"}
 
 
 def _files() -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from ana_search.errors import RequestError
+from ana_search.files import write_durably
 from ana_search.results import load_results
 from ana_search.storage import locate
 from ana_search.study_file import StudySpec, load_study_file
@@ -34,5 +35,5 @@ def deciding_study(spec: StudySpec, *, storage: str | None, runs: Path) -> Study
         raise RequestError(f"--confirm-factors: study {name!r}, verdict {found.verdict!r}: {design['text']}")
     typer.echo(design["text"], err=True)
     path = place.folder.path / "confirm-factors.toml"
-    path.write_text(study_toml(json.loads(stored.to_json()), design), encoding="utf-8")
+    write_durably(path, study_toml(json.loads(stored.to_json()), design))
     return load_study_file(path)

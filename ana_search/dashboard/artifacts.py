@@ -2,14 +2,14 @@
 
 import filecmp
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+
+from ana_search.files import new_file
 
 ARTIFACTS_ATTR_PREFIX = "artifacts:"  # where Optuna lists a study's files, among its system attributes
 
@@ -52,11 +52,5 @@ def _same(one: Path, other: Path) -> bool:
 
 def _replace(source: Path, target: Path) -> None:
     """Copy a file over another in one step, so that a download under way sees the one or the other."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-    os.close(handle)
-    try:
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with new_file(target) as unfinished:
+        shutil.copyfile(source, unfinished)

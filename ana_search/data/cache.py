@@ -7,11 +7,12 @@ with the same contents.
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from ana_search.files import write_durably
 
 __all__ = ["cache_file", "read_cache", "write_cache"]
 
@@ -42,17 +43,11 @@ def write_cache(file: Path | None, tensors: dict[str, Tensor]) -> None:
     """Write ``tensors`` and remove what was kept of the same folder before; without a place to write, do nothing."""
     if file is None:
         return
-    temporary = None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            torch.save(tensors, stream)
-        os.replace(temporary, file)
+        write_durably(file, lambda stream: torch.save(tensors, stream))
         place = file.name.partition("-")[0]
         for old in file.parent.glob(f"{place}-*.pt"):
             if old != file:
                 old.unlink(missing_ok=True)
     except (OSError, RuntimeError):  # torch.save raises RuntimeError where the disk is full
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        return

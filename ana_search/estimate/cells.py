@@ -1,14 +1,13 @@
 """Every cell of a grid with the schedules of its layers, as lines of JSON."""
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ana_search.errors import RequestError
+from ana_search.files import write_durably
 from ana_search.plan import LayerPlan
 from ana_search.planner import make_plan
 from ana_search.space import grid, replicate_seed, searched
@@ -67,11 +66,9 @@ def write_plans(spec: StudySpec, path: Path) -> None:
     Raises `RequestError` where the file cannot be written, or the study has no cells to list.
     """
     lines = [json.dumps(line) for line in plan_lines(spec)]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # not `tempfile`: readable to whom the umask allows
+    if not path.parent.is_dir():  # it was typed by hand: more likely a mistake than a wish for a new folder
+        raise RequestError(f"--plans {path}: cannot be written: there is no folder {path.parent}")
     try:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        write_durably(path, "\n".join(lines) + "\n")
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise RequestError(f"--plans {path}: cannot be written: {error.strerror}") from None

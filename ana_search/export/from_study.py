@@ -7,8 +7,8 @@ from typing import Any
 
 from ana_search.confirm import confirmed
 from ana_search.errors import ExportRequestError
-from ana_search.export.manifest import write_atomically
 from ana_search.export.models import TrainedModel, export_models
+from ana_search.files import write_durably
 from ana_search.results import load_trained
 from ana_search.storage import locate
 from ana_search.summary import best_trials, pareto_trials
@@ -59,7 +59,7 @@ def export_study(
         # For `best`. The files are there already: a run directory that cannot be written to costs this note only.
         with contextlib.suppress(OSError):
             note = json.dumps({"accuracy": entry["accuracy"]["frozen"]})
-            write_atomically(place.folder.frozen(entry["trial"]), note.encode())
+            write_durably(place.folder.frozen(entry["trial"]), note)
     return manifest
 
 

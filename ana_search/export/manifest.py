@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ana_search.errors import ExportRequestError
+from ana_search.files import write_durably
 
-__all__ = ["MANIFEST", "merge", "read_manifest", "sha256", "versions_of", "write_atomically", "write_manifest"]
+__all__ = ["MANIFEST", "merge", "read_manifest", "sha256", "versions_of", "write_manifest"]
 
 MANIFEST = "manifest.json"
 _REQUIRED = {
@@ -30,16 +30,6 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that readers never see half of it."""
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
@@ -100,4 +90,4 @@ def merge(old: dict[str, Any] | None, entries: list[dict[str, Any]]) -> dict[str
 
 def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest of a folder."""
-    write_atomically(directory / MANIFEST, (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode())
+    write_durably(directory / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False) + "\n")

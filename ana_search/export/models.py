@@ -1,7 +1,6 @@
 """Exporting trained networks: freeze, write, verify, and only then let the file appear."""
 
 import copy
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from ana_search.export.manifest import MANIFEST, merge, read_manifest, sha256, v
 from ana_search.export.reference import float_bytes
 from ana_search.export.verify import frozen_predictions
 from ana_search.export.verify import verify as verify_all
+from ana_search.files import new_file
 from ana_search.plan import DataPlan, TrainingPlan
 
 __all__ = ["TrainedModel", "export_models", "freeze_trained", "frozen_accuracy"]
@@ -112,14 +112,13 @@ def _export(
     stem = f"trial-{model.trial:04d}"
     path = out / f"{stem}{chosen.suffix}"
     sample = out / f"{path.name}.validation.npz"
-    part, sample_part = (each.with_name(f".part-{os.getpid()}-{each.name}") for each in (path, sample))
     metadata = {
         "ana_search.study": model.study,
         "ana_search.trial": str(model.trial),
         "ana_search.plan_hash": model.plan.hash,
     }
     latency = None
-    try:
+    with new_file(path) as part, new_file(sample) as sample_part:
         chosen.write(frozen, part, metadata)
         if verify:
             runner = chosen.open(part)
@@ -132,11 +131,6 @@ def _export(
         np.savez_compressed(
             sample_part, inputs=chosen.inputs(pixels[:SAMPLE].numpy()), predictions=predictions[:SAMPLE]
         )
-        os.replace(part, path)
-        os.replace(sample_part, sample)
-    finally:
-        part.unlink(missing_ok=True)
-        sample_part.unlink(missing_ok=True)
     return {
         "study": model.study,
         "trial": model.trial,

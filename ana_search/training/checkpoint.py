@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ana_search.files import write_durably
 from ana_search.plan import TrainingPlan
 from ana_search.training.result import EpochReport
 
@@ -43,7 +42,7 @@ def save_checkpoint(
     buffer = io.BytesIO()  # in memory first: torch reports a full disk by an error of no particular kind
     torch.save(state, buffer)
     with contextlib.suppress(OSError):
-        _write(path, buffer.getbuffer())
+        write_durably(path, buffer.getbuffer())
 
 
 def load_checkpoint(
@@ -66,18 +65,6 @@ def load_checkpoint(
     optimiser.load_state_dict(state["optimiser"])
     history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
     return history, state["random_states"]
-
-
-def _write(path: Path, content: memoryview) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

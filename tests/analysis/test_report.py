@@ -106,7 +106,7 @@ def test_one_study_gives_its_folder(tmp_path):
     found = report(trials.frame, tmp_path / "deep" / "out", info={"name": "quickstart"})
     names = {path.name for path in (tmp_path / "deep" / "out").iterdir()}
     assert {"report.html", "verdict.json", "trials.csv", "shares.png", "shares.svg", "heatmap.svg"} <= names
-    assert not any(name.endswith(".part") for name in names)
+    assert not any(name.startswith(".part-") for name in names)
     document = json.loads((tmp_path / "deep" / "out" / "verdict.json").read_text())
     assert_shape(document)
     assert {"omega_squared", "ped_anova"} <= set(document["cross_checks"])

@@ -115,7 +115,7 @@ def test_a_full_disk_is_waited_for(scheme: str, small_disk: Path, tmp_path: Path
     check_sound(trials, 4)
     assert len(trials) == 4
     assert any("trying again" in message for message in absence.messages)
-    assert not list(small_disk.rglob("*.part"))
+    assert not list(small_disk.rglob(".part-*"))
 
 
 def test_a_password_is_shown_nowhere(

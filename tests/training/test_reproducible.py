@@ -172,7 +172,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path: Path, monkey
     def no_space(source: object, target: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ana_search.training.checkpoint.os.replace", no_space)
+    monkeypatch.setattr("ana_search.files.os.replace", no_space)
     assert len(train(plan, checkpoint=path).history) == 4
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
