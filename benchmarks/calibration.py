@@ -23,7 +23,7 @@ import pandas as pd
 import scipy
 
 from analysis import attribute
-from analysis.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
+from analysis.testing.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
 
 GROUPS = {"synchronisation": ["interval", "power_law"], "shape": ["noise"]}
 ATOL = 0.01

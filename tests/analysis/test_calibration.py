@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis import attribute
-from analysis.planted import CASES, adaptive_frame, factorial_frame, mixed_frame
+from analysis.testing.planted import CASES, adaptive_frame, factorial_frame, mixed_frame
 
 pytestmark = pytest.mark.slow
 

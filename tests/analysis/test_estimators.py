@@ -12,9 +12,9 @@ from analysis.contrasts import basis_blocks, helmert, legendre_functions
 from analysis.factorial import draw_components, fit_factorial
 from analysis.factors import Factor
 from analysis.noncentral import draw_noncentrality, draw_variance
-from analysis.planted import MIXED, MixedTruth, Planted, factorial_frame, mixed_frame, random_positions
 from analysis.shares import Components, all_subsets
 from analysis.space_filling import affordable
+from analysis.testing.planted import MIXED, MixedTruth, Planted, factorial_frame, mixed_frame, random_positions
 
 S, H = frozenset({"synchronisation"}), frozenset({"shape"})
 

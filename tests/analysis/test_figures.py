@@ -12,8 +12,8 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from analysis.dose import dose_of_noise, doses
 from analysis.figures import FIGURES, FigureInput
+from analysis.order_violation import order_violations, violation_of_noise
 from analysis.style import PALETTE, save_figure, styled
 from tests.analysis.samples import figure_input, quickstart, search
 
@@ -135,16 +135,16 @@ def test_colours_differ_for_any_eye():
         assert min(apart) > 0.12
 
 
-def test_dose_by_hand():
-    assert dose_of_noise(np.array([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])) == 0.0
-    assert dose_of_noise(np.array([[1.0, 1.0, 1.0], [1.0, 0.5, 0.0]])) == pytest.approx(2 / 3)
-    assert dose_of_noise(np.array([[1.0, 1.0]])) == 0.0
+def test_order_violation_by_hand():
+    assert violation_of_noise(np.array([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])) == 0.0
+    assert violation_of_noise(np.array([[1.0, 1.0, 1.0], [1.0, 0.5, 0.0]])) == pytest.approx(2 / 3)
+    assert violation_of_noise(np.array([[1.0, 1.0]])) == 0.0
 
 
-def test_dose_of_a_plan_is_that_of_its_policy():
+def test_order_violation_of_a_plan_is_that_of_its_policy():
     trials = quickstart(32)
-    with_plans = doses(trials.frame, trials.plans, 5)
-    without = doses(trials.frame, {}, 5)
+    with_plans = order_violations(trials.frame, trials.plans, 5)
+    without = order_violations(trials.frame, {}, 5)
     np.testing.assert_allclose(with_plans, without, atol=0.02)
     by_policy = with_plans.groupby(trials.frame["interval"]).mean()
     assert by_policy["same_end"] > 0.4

@@ -10,7 +10,7 @@ import pytest
 from ana_search.errors import AnaSearchError, FrameError
 from analysis import attribute
 from analysis.factors import default_groups
-from analysis.planted import Planted, factorial_frame, mixed_frame
+from analysis.testing.planted import Planted, factorial_frame, mixed_frame
 from analysis.verdict import REASONS
 
 GROUPS = {"synchronisation": ["interval", "power_law"], "shape": ["noise"]}

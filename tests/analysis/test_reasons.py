@@ -10,9 +10,9 @@ from ana_search.study_file import load_study_file
 from analysis import attribute, uniformity
 from analysis.design import study_toml
 from analysis.estimate import estimate
-from analysis.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
 from analysis.power import decision_probability
 from analysis.sample import Sample, make_sample
+from analysis.testing.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
 from analysis.verdict import REASONS
 from tests.analysis.samples import shipped
 

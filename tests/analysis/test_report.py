@@ -13,7 +13,7 @@ from ana_search.errors import FrameError
 from ana_search.space import grid
 from analysis import attribute, report
 from analysis.cross_checks import cross_checks
-from analysis.planted import CASES, Planted, factorial_frame, mixed_frame
+from analysis.testing.planted import CASES, Planted, factorial_frame, mixed_frame
 from tests.analysis.samples import quickstart, search, shipped
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "quickstart"

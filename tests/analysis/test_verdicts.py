@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import Attribution, attribute
-from analysis.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
+from analysis.testing.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
 from analysis.verdict import decide, region_of, region_probability
 
 GROUPS = {"synchronisation": ["interval", "power_law"], "shape": ["noise"]}

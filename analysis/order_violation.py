@@ -1,4 +1,4 @@
-"""A dose of synchronisation: how often an earlier layer is noisier than a later one.
+"""How far a plan violates the order of the layers: how often an earlier layer is noisier than a later one.
 
 Theory wants layers nearer the input to converge no later than those after them (Spallanzani, Leonardi and Benini,
 CVPR 2022, section 3). The scalar is the share of (earlier layer, later layer, time) triples in which the earlier
@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["dose_of_noise", "dose_of_plan", "doses"]
+__all__ = ["order_violations", "violation_of_noise", "violation_of_plan"]
 
 TIMES = 101
 
 Floats = npt.NDArray[np.float64]
 
 
-def dose_of_noise(noise: Floats) -> float:
+def violation_of_noise(noise: Floats) -> float:
     """Return the scalar of relative noise given as ``layers x times``; 0 for fewer than two layers."""
     layers = len(noise)
     if layers < 2:
@@ -29,39 +29,39 @@ def dose_of_noise(noise: Floats) -> float:
     return float(np.mean(noise[earlier] > noise[later] + 1e-9))
 
 
-def dose_of_plan(plan: Any) -> float:
+def violation_of_plan(plan: Any) -> float:
     """Return the scalar of a training plan (an `ana_search.plan.TrainingPlan`)."""
-    return _dose_of_schedules(tuple(layer.weights for layer in plan.layers))
+    return _violation_of_schedules(tuple(layer.weights for layer in plan.layers))
 
 
-def doses(trials: pd.DataFrame, plans: Mapping[int, Any], layers: int) -> pd.Series:
+def order_violations(trials: pd.DataFrame, plans: Mapping[int, Any], layers: int) -> pd.Series:
     """Return each trial's scalar, from its plan where there is one, else from its decay policy; NaN: unknown."""
     found = []
     for row in trials.to_dict("records"):
         if row.get("number") in plans:
-            found.append(dose_of_plan(plans[row["number"]]))
+            found.append(violation_of_plan(plans[row["number"]]))
         elif isinstance(row.get("interval"), str):
             offsets = [row.get(f"offset.{layer}", row.get("offset")) for layer in range(layers)]
             numbers = tuple(float(o) if isinstance(o, int | float) and np.isfinite(o) else 0.0 for o in offsets)
             law = row.get("power_law")
-            found.append(_dose_of_policy(row["interval"], law if isinstance(law, str) else "homogeneous", numbers))
+            found.append(_violation_of_policy(row["interval"], law if isinstance(law, str) else "homogeneous", numbers))
         else:
             found.append(float("nan"))
     return pd.Series(found, index=trials.index, dtype=float)
 
 
 @lru_cache(maxsize=4096)
-def _dose_of_schedules(schedules: tuple[Any, ...]) -> float:
+def _violation_of_schedules(schedules: tuple[Any, ...]) -> float:
     from ana_search.ana.annealer import noise_state
 
     times = np.linspace(0, 1, TIMES, endpoint=False)
     noise = np.array([[noise_state(schedule, float(t)).forward_spread for t in times] for schedule in schedules])
     start = noise.max(axis=1, keepdims=True)
-    return dose_of_noise(np.divide(noise, start, out=np.zeros_like(noise), where=start > 0))
+    return violation_of_noise(np.divide(noise, start, out=np.zeros_like(noise), where=start > 0))
 
 
 @lru_cache(maxsize=4096)
-def _dose_of_policy(interval: str, law: str, offsets: tuple[float, ...]) -> float:
+def _violation_of_policy(interval: str, law: str, offsets: tuple[float, ...]) -> float:
     """The scalar of a decay policy under the reference shape, a power law with twice the power for the spread."""
     from ana_search.ana import decay_intervals, decay_powers
 
@@ -75,4 +75,4 @@ def _dose_of_policy(interval: str, law: str, offsets: tuple[float, ...]) -> floa
         np.clip((end - times) / (end - start), 0, 1) ** (2 * power)
         for (start, end), power in zip(intervals, powers, strict=True)
     ]
-    return dose_of_noise(np.array(noise))
+    return violation_of_noise(np.array(noise))
