@@ -31,9 +31,9 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     with styled():
         figure, (axes,) = new_figure(3.7)
         sns.scatterplot(
-            data.assign(order_violation=data["order_violation"] + shift), x="order_violation", y="accuracy", hue="policy",
-            style="policy", hue_order=policies, style_order=policies, palette=list(PALETTE[: len(policies)]), ax=axes,
-            s=34, alpha=0.75, linewidth=0,
+            data.assign(order_violation=data["order_violation"] + shift), x="order_violation", y="accuracy",
+            hue="policy", style="policy", hue_order=policies, style_order=policies,
+            palette=list(PALETTE[: len(policies)]), ax=axes, s=34, alpha=0.75, linewidth=0,
         )  # fmt: skip
         axes.set_xlabel("times an earlier layer is the noisier (fraction of layer pairs and times)")
         axes.set_ylabel(given.outcome_axis)
