@@ -18,7 +18,7 @@ from analysis.layout import Layout, choose_method, combinations, make_layout
 from analysis.pairs import matched_pairs, pair_summary
 from analysis.power import measure_power
 from analysis.sample import Sample, make_sample
-from analysis.verdict import DELTA, INCONCLUSIVE, REASONS, RHO, decide, region_probability
+from analysis.verdict import DELTA, INCONCLUSIVE, RHO, decide, explain, region_probability
 
 __all__ = ["Attribution", "attribute"]
 
@@ -64,7 +64,8 @@ class Attribution:
     @property
     def explanations(self) -> list[str]:
         """The reasons in words."""
-        return [REASONS[reason] for reason in self.reasons]
+        space = self.sample.space
+        return [explain(reason, space.sampler if space.adaptive else None) for reason in self.reasons]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``verdict.json``: plain numbers, texts, lists and dictionaries."""
@@ -144,6 +145,9 @@ def attribute(
     level: float = 0.95,
     seed: int = 0,
     categorical: Collection[str] = (),
+    ranges: Mapping[str, Sequence[object]] | None = None,
+    conditions: Mapping[str, Sequence[object]] | None = None,
+    sampler: str | None = None,
     chance: float | None = None,
     draws: int = 4000,
     details: bool = True,
@@ -153,7 +157,15 @@ def attribute(
     `groups` maps a group's name to its columns in `frame` (one row a trial); by default the parameters of a
     study file in their usual groups. Two named ``synchronisation`` and ``shape`` decide the verdict; any others may be
     there. Non-numeric columns are categories; a numeric one with more than 8 distinct values is continuous unless
-    `categorical` names it. `chance` is the outcome that a failed trial counts as in the sensitivity check (default: the
+    `categorical` names it.
+
+    What a study knows of its space can be named, and is guessed otherwise (a note says so): `ranges` maps a continuous
+    column to its scale and bounds, ``{"learning_rate": ("log", 1e-4, 1e-2)}`` (``"linear"`` otherwise; a fourth entry
+    is the step of a stepped range); `conditions` maps a column that exists in some trials only to the levels of
+    another for which it does, ``{"alpha": ("decay", ["power"])}`` (a list of such pairs: one must hold); `sampler` is
+    what drew the trials (``random``, ``qmc``, ``grid``, or an adaptive one, whose trials carry no verdict).
+
+    `chance` is the outcome that a failed trial counts as in the sensitivity check (default: the
     worst outcome met). `details=False` leaves out power, effects and matched pairs.
 
     The result is a function of the frame and the seed. Raises `FrameError` for a table that cannot be read.
@@ -162,7 +174,10 @@ def attribute(
         raise FrameError(f"design {design!r}; allowed: auto, factorial, space_filling")
     if not 0.5 <= level < 1:
         raise FrameError(f"level {level!r}; allowed: 0.5 up to, but not including, 1")
-    sample = make_sample(frame, groups, outcome=outcome, state=state, replicate=replicate, categorical=categorical)
+    sample = make_sample(
+        frame, groups, outcome=outcome, state=state, replicate=replicate, categorical=categorical,
+        ranges=ranges, conditions=conditions, sampler=sampler,
+    )  # fmt: skip
     layout = make_layout(sample) if sample.factors else None
     method = design if design != "auto" else choose_method(sample, layout)
     reasons = gates(sample, layout, method)

@@ -34,6 +34,8 @@ class Block:
     groups: Subset
     factors: tuple[str, ...]
     columns: Floats
+    probability: float = 1.0
+    """The part of even draws in which the block's factors exist."""
 
 
 def helmert(levels: int) -> Floats:
@@ -55,10 +57,35 @@ def legendre_functions(position: Floats, degree: int) -> Floats:
 
 
 def _functions(factor: Factor, degree: int) -> Floats:
+    """A factor's functions; of a conditional one each is centred where the factor exists, and 0 elsewhere."""
     if factor.values is not None:
-        return legendre_functions(factor.values, degree)
-    assert factor.codes is not None
-    return helmert(len(factor.levels))[factor.codes]
+        found = legendre_functions(factor.values, degree)
+    else:
+        assert factor.codes is not None
+        found = helmert(len(factor.levels))[factor.codes]
+    if factor.nest is None:
+        return found
+    exists = factor.exists
+    inside = np.where(exists[:, None], found, 0.0)
+    if exists.any():
+        inside -= np.where(exists[:, None], inside[exists].mean(axis=0), 0.0)
+    return inside
+
+
+def _above(one: Factor, other: Factor) -> bool:
+    """Whether one factor decides where the other exists: their product would be the other's own function again."""
+    return (one.nest is not None and other.name in one.nest.ancestors) or (
+        other.nest is not None and one.name in other.nest.ancestors
+    )
+
+
+def _together(one: Factor, other: Factor) -> float:
+    """The part of even draws in which both factors exist."""
+    if one.nest is None or other.nest is None:
+        return one.probability * other.probability
+    if one.nest.ancestors & other.nest.ancestors:  # they hang on the same columns
+        return float((one.exists & other.exists).mean())
+    return one.probability * other.probability
 
 
 def too_many_levels(factors: Sequence[Factor]) -> list[tuple[str, str]]:
@@ -72,13 +99,21 @@ def too_many_levels(factors: Sequence[Factor]) -> list[tuple[str, str]]:
 
 
 def basis_blocks(factors: Sequence[Factor]) -> list[Block]:
-    """Return the blocks of all main effects and of all pairs of factors, but for those of `too_many_levels`."""
-    blocks = [Block(frozenset({f.group}), (f.name,), _functions(f, MAIN_DEGREE)) for f in factors]
+    """Return the blocks of all main effects and of all pairs of factors, but for those of `too_many_levels`.
+
+    A conditional factor's functions are scaled to mean square 1 over all even draws, those without it included. It
+    has no block with a factor that decides where it exists: its effect there *is* its own.
+    """
+    blocks = [
+        Block(frozenset({f.group}), (f.name,), _functions(f, MAIN_DEGREE) / np.sqrt(f.probability), f.probability)
+        for f in factors
+    ]
     left_out = too_many_levels(factors)
     for one, other in combinations(factors, 2):
-        if (one.name, other.name) in left_out:
+        together = _together(one, other)
+        if (one.name, other.name) in left_out or _above(one, other) or together == 0:
             continue
         left, right = _functions(one, CROSS_DEGREE), _functions(other, CROSS_DEGREE)
-        crossed = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
-        blocks.append(Block(frozenset({one.group, other.group}), (one.name, other.name), crossed))
+        crossed = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1) / np.sqrt(together)
+        blocks.append(Block(frozenset({one.group, other.group}), (one.name, other.name), crossed, together))
     return blocks

@@ -69,11 +69,15 @@ def _omega_squared(sample: Sample, layout: Layout) -> dict[str, float] | None:
 
 
 def _numbers(factor: Factor) -> tuple[Floats, int]:
-    """A factor's rows as numbers, and its number of levels (0: continuous in [-1, 1])."""
+    """A factor's rows as numbers, and its number of levels (0: continuous in [-1, 1]).
+
+    That a conditional category does not exist is one more level here.
+    """
     if factor.values is not None:
         return factor.values, 0
     assert factor.codes is not None
-    return factor.codes.astype(float), len(factor.levels)
+    levels = len(factor.levels)
+    return np.where(factor.exists, factor.codes, levels).astype(float), levels + int(not factor.exists.all())
 
 
 def _sobol(sample: Sample, seed: int) -> dict[str, Any] | None:
@@ -126,7 +130,7 @@ def _ped_anova(sample: Sample) -> dict[str, float] | None:
         if factor.values is not None:
             distributions[factor.name] = optuna.distributions.FloatDistribution(-1.0, 1.0)
         else:
-            distributions[factor.name] = optuna.distributions.CategoricalDistribution(range(len(factor.levels)))
+            distributions[factor.name] = optuna.distributions.CategoricalDistribution(range(_numbers(factor)[1]))
     columns = {factor.name: _numbers(factor)[0] for factor in sample.factors}
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -103,6 +103,6 @@ def column_ranges(sample: Sample) -> dict[str, float]:
     found: dict[str, float] = {}
     for factor in sample.factors:
         codes = level_labels(factor)[1]
-        means = pd.Series(sample.outcome).groupby(codes).mean()
+        means = pd.Series(sample.outcome)[codes >= 0].groupby(codes[codes >= 0]).mean()
         found[factor.group] = max(found.get(factor.group, 0.0), float(np.ptp(means.to_numpy())))
     return found

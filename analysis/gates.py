@@ -13,6 +13,8 @@ __all__ = ["gates"]
 LARGEST_LOSS = 0.10
 SMALLEST_RANDOM_SAMPLE = 128
 SMALLEST_RESIDUAL_DF = 8
+FEWEST_SEEDS = 10
+"""Of a random sample: the part of the accuracy that is one seed's would count as the factors' where all share it."""
 
 
 def gates(sample: Sample, layout: Layout | None, method: str) -> list[str]:
@@ -27,6 +29,8 @@ def gates(sample: Sample, layout: Layout | None, method: str) -> list[str]:
     if len(values) > 1 and np.ptp(values) <= 1e-12 * np.abs(values).max():
         found.append("constant_outcome")
     found += _losses(sample)
+    if sample.space.adaptive:  # whatever the numbers look like, and however many there are
+        return [*found, "not_uniform"]
     found += _factorial(sample, layout) if method == "factorial" else _space_filling(sample)
     if len(values) >= 2 and looks_adaptive(sample, layout if method == "factorial" else None):
         found.append("not_uniform")
@@ -61,4 +65,7 @@ def _factorial(sample: Sample, layout: Layout | None) -> list[str]:
 
 
 def _space_filling(sample: Sample) -> list[str]:
-    return ["too_few_trials"] if len(sample.rows) < SMALLEST_RANDOM_SAMPLE else []
+    found = ["too_few_trials"] if len(sample.rows) < SMALLEST_RANDOM_SAMPLE else []
+    if sample.replicates and sample.rows[REPLICATE].nunique() < min(FEWEST_SEEDS, len(sample.rows)):
+        found.append("one_seed")
+    return found

@@ -71,9 +71,9 @@ def report(
     Args:
         frames: the table of trials (see `attribute`), or a mapping of studies' names to their tables.
         out: the folder; made where it does not exist, files of the same names are replaced.
-        info: ``name``, ``spec`` (the study's dictionary), ``commands`` (how to reproduce it) and ``layers``; of several
-            studies a mapping of their names to these. The keys ``histories`` and ``plans`` of one replace the
-            arguments.
+        info: ``name``, ``spec`` (the study's dictionary), ``commands`` (how to reproduce it), ``layers`` and
+            ``options`` (further arguments of `attribute` for this study); of several studies a mapping of their names
+            to these. The keys ``histories`` and ``plans`` of one replace the arguments.
         groups: the groups of factors (default: those of a study file's parameters).
         histories: each trial's epochs by its number: dictionaries with ``epoch``, ``accuracy`` and ``gap``.
         plans: each trial's training plan by its number: `ana_search.plan.TrainingPlan`, its JSON or dictionary.
@@ -91,7 +91,10 @@ def report(
     facts = {name: _facts(info, name, len(named), histories, plans) for name in named}
     if next_path is not None and not next(iter(facts.values())).get("spec"):
         raise FrameError("a study file for the next design needs the study's own file: `info` has no `spec`")
-    found = {name: _analyse(frame, groups, outcome, seed, options) for name, frame in named.items()}
+    found = {
+        name: _analyse(frame, groups, outcome, seed, {**options, **facts[name].get("options", {})})
+        for name, frame in named.items()
+    }
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}

@@ -9,6 +9,8 @@ import pandas as pd
 
 from ana_search.errors import FrameError
 from analysis.factors import Factor, check_groups, default_groups, read_factor
+from analysis.nesting import find_nests
+from analysis.ranges import KnownSpace, read_known_space
 
 __all__ = ["Sample", "make_sample"]
 
@@ -34,14 +36,22 @@ class Sample:
     replicates: bool
     counts: dict[str, int]
     notes: tuple[str, ...] = field(default=())
+    space: KnownSpace = field(default_factory=KnownSpace)
 
     def with_lost(self, value: float) -> "Sample":
         """The same sample with every lost trial counted as a finished one of outcome `value`."""
-        columns = [c for names in self.groups.values() for c in names]
+        columns = _needed_columns(self.groups, self.space)
         lost = self.lost.assign(**{OUTCOME: value})[[*columns, OUTCOME, REPLICATE]]
-        rows = pd.concat([self.rows, lost.dropna(subset=[c for c in columns if self._continuous(c)])])
-        rows = rows.reset_index(drop=True)
-        factors = _read_factors(self.groups, rows, rows, self._categorical())[0]
+        rows = pd.concat([self.rows, lost]).reset_index(drop=True)
+        nests = find_nests(rows, columns, self.space)
+        lacking = [
+            rows[c].isna() & (nests[c].exists if c in nests else True)
+            for c in columns
+            if self._continuous(c) or c in nests
+        ]
+        if lacking:
+            rows = rows[~np.logical_or.reduce(lacking)].reset_index(drop=True)
+        factors = _read_factors(self.groups, rows, rows, self._categorical(), self.space)[0]
         return dataclasses.replace(self, rows=rows, factors=factors)
 
     def _continuous(self, column: str) -> bool:
@@ -88,25 +98,55 @@ def _superseded(frame: pd.DataFrame, state: pd.Series) -> pd.Series:
     return state.eq("FAIL") & pd.to_numeric(frame["number"], errors="coerce").isin(retried)
 
 
+def _has_random_arm(frame: pd.DataFrame) -> bool:
+    """Whether some rows of an adaptive search were drawn at random, and are marked so."""
+    return "arm" in frame.columns and bool(frame["arm"].eq("random").any())
+
+
 def _random_arm(frame: pd.DataFrame) -> pd.DataFrame:
-    if "arm" in frame.columns and frame["arm"].eq("random").any():
-        return frame[frame["arm"].eq("random")]
-    return frame
+    return frame[frame["arm"].eq("random")] if _has_random_arm(frame) else frame
+
+
+def _needed_columns(groups: Mapping[str, Sequence[str]], space: KnownSpace) -> list[str]:
+    """The factors' columns, and those that decide where a factor exists."""
+    members = [name for names in groups.values() for name in names]
+    above = [parent for pairs in space.conditions.values() for parent, _ in pairs]
+    return list(dict.fromkeys([*members, *above]))
 
 
 def _read_factors(
-    groups: Mapping[str, Sequence[str]], rows: pd.DataFrame, every: pd.DataFrame, categorical: Collection[str]
+    groups: Mapping[str, Sequence[str]],
+    rows: pd.DataFrame,
+    every: pd.DataFrame,
+    categorical: Collection[str],
+    space: KnownSpace,
 ) -> tuple[tuple[Factor, ...], tuple[str, ...]]:
     """The factors that vary among `rows`, and the names of the columns that do not."""
     found, fixed = [], []
+    nests = find_nests(rows, _needed_columns(groups, space), space)
     for group, names in groups.items():
         for name in names:
-            factor = read_factor(rows[name], group, rows[OUTCOME], categorical, reference=every[name])
+            factor = read_factor(
+                rows[name], group, rows[OUTCOME], categorical,
+                reference=every[name], space=space, nest=nests.get(name),
+            )  # fmt: skip
             if factor.kind == "continuous" or len(factor.levels) > 1:
                 found.append(factor)
             else:
                 fixed.append(name)
     return tuple(found), tuple(fixed)
+
+
+def _guess_notes(factors: Sequence[Factor], space: KnownSpace) -> list[str]:
+    """What was guessed from the sample because neither the study nor the caller says it."""
+    scales = [f"{f.name} {'logarithmic' if f.scale.log else 'linear'}" for f in factors if f.guessed and f.scale]
+    nested = [f"{f.name} under {', '.join(sorted(f.nest.ancestors))}" for f in factors if f.nest and f.nest.guessed]
+    notes = []
+    if scales:
+        notes.append(f"scales and bounds that `ranges` does not name were guessed from the sample: {', '.join(scales)}")
+    if nested:
+        notes.append(f"conditions that nobody named were guessed from the missing values: {', '.join(nested)}")
+    return notes
 
 
 def make_sample(
@@ -117,6 +157,9 @@ def make_sample(
     state: str,
     replicate: str,
     categorical: Collection[str] = (),
+    ranges: Mapping[str, Sequence[object]] | None = None,
+    conditions: Mapping[str, Sequence[object]] | None = None,
+    sampler: str | None = None,
 ) -> Sample:
     """Return the sample of a table of trials, or raise `FrameError` where the table cannot be read.
 
@@ -138,6 +181,7 @@ def make_sample(
     named = default_groups(frame) if groups is None else groups
     reserved = {outcome: "outcome", state: "state", replicate: "replicate"}
     members = check_groups(named, set(frame.columns), reserved)
+    space = read_known_space(set(frame.columns), ranges, conditions, "random" if _has_random_arm(frame) else sampler)
 
     notes: list[str] = []
     copies = len(frame)
@@ -152,7 +196,7 @@ def make_sample(
     if copies > len(frame) + int(retried.sum()):
         notes.append("rows that repeat another in every column, or lie outside the random arm, were left out")
 
-    columns = [c for names in members.values() for c in names]
+    columns = _needed_columns(members, space)
     rows = frame.loc[used, columns].copy()
     rows[OUTCOME] = values[used]
     has_replicates = replicate in frame.columns
@@ -166,7 +210,7 @@ def make_sample(
         notes.append(f"no column {replicate!r}: rows of one cell count as independent replicates")
 
     every = frame.loc[used | failed | pruned]
-    factors, fixed = _read_factors(members, rows, every, categorical)
+    factors, fixed = _read_factors(members, rows, every, categorical, space)
     lost = frame.loc[failed | pruned, columns].assign(**{REPLICATE: ""})
     if has_replicates:
         lost[REPLICATE] = frame.loc[failed | pruned, replicate].astype(str)
@@ -185,5 +229,6 @@ def make_sample(
         fixed=fixed,
         replicates=has_replicates,
         counts=counts,
-        notes=tuple(notes),
+        notes=(*notes, *_guess_notes(factors, space)),
+        space=space,
     )

@@ -18,15 +18,26 @@ PERMUTATIONS = 20_000
 
 
 def uniformity_p_values(sample: Sample) -> dict[str, float]:
-    """Return each factor's p value for an even draw: chi-squared for categories, else Kolmogorov-Smirnov."""
-    return {factor.name: _p_value(factor) for factor in sample.factors}
+    """Return each factor's p value for an even draw: chi-squared for categories, else Kolmogorov-Smirnov.
+
+    A conditional factor is tested among the trials in which it exists.
+    """
+    return {factor.name: _p_value(factor, sample) for factor in sample.factors}
 
 
-def _p_value(factor: Factor) -> float:
+def _p_value(factor: Factor, sample: Sample) -> float:
+    exists = factor.exists
+    if not exists.any():
+        return 1.0
     if factor.values is None:
         assert factor.codes is not None
-        return float(stats.chisquare(np.bincount(factor.codes, minlength=len(factor.levels))).pvalue)
-    position = (factor.values + 1) / 2
+        return float(stats.chisquare(np.bincount(factor.codes[exists], minlength=len(factor.levels))).pvalue)
+    position = (factor.values[exists] + 1) / 2
+    if factor.scale is not None and factor.scale.step is not None:  # spread evenly over its cell, each draw is uniform
+        numbers = np.sort(sample.rows.loc[exists, factor.name].to_numpy(dtype=float))
+        lower, upper = factor.scale.cells(numbers)
+        spread = np.random.default_rng(0).uniform(size=len(numbers))
+        return float(stats.kstest(lower + (upper - lower) * spread, "uniform").pvalue)
     values, counts = np.unique(position, return_counts=True)
     if len(values) <= 0.25 * len(position) and len(values) <= 64:  # a stepped range: few values, evenly spaced
         return float(stats.chisquare(counts).pvalue)

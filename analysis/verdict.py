@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from analysis.factors import SHAPE, SYNCHRONISATION
 
-__all__ = ["DELTA", "INCONCLUSIVE", "REASONS", "REGIONS", "RHO", "decide", "region_of", "region_probability"]
+__all__ = ["DELTA", "INCONCLUSIVE", "REASONS", "REGIONS", "RHO", "decide", "explain", "region_of", "region_probability"]
 
 DELTA = 0.10
 """Below this share a group matters to nobody."""
@@ -31,10 +31,22 @@ REASONS: Mapping[str, str] = {
     "failure_depends_on_level": "trials of some levels fail or are pruned more often than others, which hides their "
     "results",
     "not_uniform": "the levels were not drawn evenly: an adaptive search prefers the good ones",
+    "one_seed": "all trials share one seed, or a handful of them (10 are needed): what is that seed's alone cannot be "
+    "told from the factors",
     "failed_trials_matter": "dropping the failed trials and counting them at chance contradict each other",
     "constant_outcome": "every finished trial has the same outcome: there is no variance to attribute",
 }
 """What each code in a verdict's ``reasons`` means."""
+
+
+def explain(reason: str, sampler: str | None = None) -> str:
+    """Return what a code means; of levels drawn unevenly by an adaptive `sampler` that is known, which one it was."""
+    if reason == "not_uniform" and sampler is not None:
+        return (
+            f"the sampler {sampler!r} is adaptive: it prefers the levels that did well, so that its trials are no fair"
+            " sample, however many there are"
+        )
+    return REASONS[reason]
 
 
 def region_of(synchronisation: npt.NDArray[np.float64], shape: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

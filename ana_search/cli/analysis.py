@@ -9,7 +9,7 @@ from typing import Any
 from ana_search.cli.offering import offer_files
 from ana_search.planner import make_plan
 from ana_search.results import load_results
-from ana_search.space import layer_count
+from ana_search.space import describe_space, layer_count
 from ana_search.storage import locate
 from ana_search.study_file import StudySpec
 from analysis import report
@@ -38,6 +38,7 @@ def analyse_studies(
             "spec": json.loads(spec.to_json()),
             "commands": [f"ana-search launch {study}", f"ana-search analyse {study} --out {out}"],
             "layers": layer_count(spec),
+            "options": describe_space(spec).options(frame.columns),
             "histories": _histories(place.folder.path / "trials"),
             "plans": _plans(spec, frame),
         }

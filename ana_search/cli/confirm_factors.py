@@ -8,6 +8,7 @@ import typer
 from ana_search.errors import RequestError
 from ana_search.files import write_durably
 from ana_search.results import load_results
+from ana_search.space import describe_space
 from ana_search.storage import locate
 from ana_search.study_file import StudySpec, load_study_file
 from analysis import attribute
@@ -29,7 +30,8 @@ def deciding_study(spec: StudySpec, *, storage: str | None, runs: Path) -> Study
     name = spec.study.name
     place = locate(name, storage or spec.study.storage, runs)
     stored = place.spec(place.open())
-    found = attribute(load_results(name, storage or spec.study.storage, runs))
+    frame = load_results(name, storage or spec.study.storage, runs)
+    found = attribute(frame, **describe_space(stored).options(frame.columns))
     design = found.power["next"]
     if design["kind"] == "none" or (design["kind"] == "replicates" and not design.get("replicates")):
         raise RequestError(f"--confirm-factors: study {name!r}, verdict {found.verdict!r}: {design['text']}")

@@ -14,7 +14,7 @@ from ana_search.errors import AnaSearchError
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.results import load_results
-from ana_search.space import requested_trials
+from ana_search.space import describe_space, requested_trials
 from ana_search.storage import RunFolder, StudyPlace
 from ana_search.study_file import StudySpec
 
@@ -37,7 +37,7 @@ def gather(place: StudyPlace, study: optuna.Study) -> Shown:
     if frame.empty:  # no trial yet: no columns either
         frame = pd.DataFrame({"number": [], "state": [], "value": []})
     maximise = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
-    attribution, problem = _attribution(frame)
+    attribution, problem = _attribution(frame, spec)
     facts = StudyFacts(place.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem)
     return Shown(frame, facts, _best_plan(spec, study, facts))
 
@@ -61,14 +61,14 @@ def write_learning_curves(folder: RunFolder, numbers: list[int], path: Path) -> 
     return True
 
 
-def _attribution(frame: pd.DataFrame) -> tuple[dict[str, Any] | None, str | None]:
+def _attribution(frame: pd.DataFrame, spec: StudySpec) -> tuple[dict[str, Any] | None, str | None]:
     """Return verdict.json of the trials so far, or why there is none."""
     from analysis import attribute
 
     if not (frame["state"] == "COMPLETE").any():
         return None, "no trial has finished"
     try:
-        return attribute(frame).to_dict(), None
+        return attribute(frame, **describe_space(spec).options(frame.columns)).to_dict(), None
     except AnaSearchError as error:
         return None, str(error)
 

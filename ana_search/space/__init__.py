@@ -1,6 +1,7 @@
 """The search space: parameters of trials, grids, samplers, pruners, seeds."""
 
 from ana_search.space.cells import cell_count, grid
+from ana_search.space.describe import SpaceDescription, describe_space
 from ana_search.space.distributions import distributions
 from ana_search.space.draw import TrialParams, suggest
 from ana_search.space.fidelity import make_pruner, rungs
@@ -14,9 +15,11 @@ from ana_search.study_file import spec_changes
 __all__ = [
     "CONDITIONS",
     "SAMPLERS",
+    "SpaceDescription",
     "TrialParams",
     "cell_count",
     "derive_seed",
+    "describe_space",
     "distributions",
     "grid",
     "is_conditional",

@@ -33,11 +33,13 @@ def compute(given: FigureInput) -> pd.DataFrame:
 def _places(factor: Factor) -> dict[str, object]:
     if factor.values is not None:
         low, high = factor.bounds
-        return {"place": (factor.values + 1) / 2, "label": f"{low:.3g} to {high:.3g}"}
+        place = np.where(factor.exists, (factor.values + 1) / 2, np.nan)
+        return {"place": place, "label": f"{low:.3g} to {high:.3g}"}
     assert factor.codes is not None
     names = sorted(factor.levels)
     rank = np.array([names.index(level) for level in factor.levels])[factor.codes]
-    return {"place": rank / max(1, len(names) - 1), "label": [factor.levels[c] for c in factor.codes]}
+    place = np.where(factor.exists, rank / max(1, len(names) - 1), np.nan)
+    return {"place": place, "label": [factor.levels[c] for c in factor.codes]}
 
 
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
@@ -88,7 +90,7 @@ def _mark(axes: Axes, place: int, part: pd.DataFrame) -> None:
 
 def describe(data: pd.DataFrame, given: FigureInput) -> str:
     """Say the commonest level of each categorical factor among the best tenth."""
-    best = data[data["top"]]
+    best = data[data["top"] & data["place"].notna()]
     said = [
         f"{factor}: {part['label'].mode().iloc[0]}"
         for factor, part in best.groupby("factor", sort=False)

@@ -79,6 +79,10 @@ def not_uniform() -> pd.DataFrame:
     return adaptive_frame(CASES[CASE], np.random.default_rng(3), trials=150, pruning=False)
 
 
+def one_seed() -> pd.DataFrame:
+    return mixed_frame(CLEAR, np.random.default_rng(1)).assign(seed=7)
+
+
 def failed_trials_matter() -> pd.DataFrame:
     frame = factorial_frame(Planted(0.85, 0.02), np.random.default_rng(2), replicates=5)
     return lost(frame, frame.groupby("noise").sample(4, random_state=6).index, "FAIL")
@@ -96,7 +100,7 @@ TABLES = {
     make.__name__: make
     for make in (
         group_missing, not_varied, no_replicates, too_few_residual_df, empty_cell, too_few_trials, pruned, failed,
-        failure_depends_on_level, not_uniform, failed_trials_matter, constant_outcome, undecided,
+        failure_depends_on_level, not_uniform, one_seed, failed_trials_matter, constant_outcome, undecided,
     )
 }  # fmt: skip
 

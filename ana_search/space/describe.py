@@ -1,0 +1,79 @@
+"""What a study knows of its space, for an analysis that sees nothing but the table of its trials."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ana_search.space.layers import layer_count
+from ana_search.space.walk import CONDITIONS, searched
+from ana_search.study_file import Choice, Range, StudySpec
+
+__all__ = ["SpaceDescription", "describe_space"]
+
+
+@dataclass(frozen=True)
+class SpaceDescription:
+    """Scales, conditions and the sampler of a study, by the names of the columns of its table.
+
+    ``ranges[column]`` is ``("log" | "linear", low, high)``, of a stepped range with its step as fourth entry;
+    ``conditions[column]`` holds pairs of another column and the values for which ``column`` exists, one of which must
+    hold; ``categorical`` are the columns whose values are levels, numbers or not.
+    """
+
+    ranges: dict[str, tuple[Any, ...]]
+    conditions: dict[str, list[tuple[str, list[Any]]]]
+    categorical: list[str]
+    sampler: str
+
+    def options(self, columns: Collection[str]) -> dict[str, Any]:
+        """Return the arguments of `analysis.attribute` for a table with these columns.
+
+        A parameter that no trial has had yet has no column.
+        """
+        conditions = {
+            name: [pair for pair in pairs if pair[0] in columns]
+            for name, pairs in self.conditions.items()
+            if name in columns
+        }
+        return {
+            "ranges": {name: given for name, given in self.ranges.items() if name in columns},
+            "conditions": {name: pairs for name, pairs in conditions.items() if pairs},
+            "categorical": [name for name in self.categorical if name in columns],
+            "sampler": self.sampler,
+        }
+
+
+def describe_space(spec: StudySpec) -> SpaceDescription:
+    """Return what a study says of the parameters that its trials differ in. Raises as `layer_count`."""
+    found = SpaceDescription({}, {}, [], spec.study.sampler)
+    parameters = searched(spec)
+    for name, parameter in parameters.items():
+        for column in _columns(spec, name, parameter):
+            if isinstance(parameter, Choice) or spec.study.sampler == "grid":
+                found.categorical.append(column)
+            else:
+                found.ranges[column] = _scale(parameter)
+        if name not in CONDITIONS:
+            continue
+        above, holds = CONDITIONS[name]
+        parent = parameters.get(above)
+        if not isinstance(parent, Choice):
+            continue
+        values = [value for value in parent.choices if holds(value)]
+        if len(values) == len(parent.choices):
+            continue
+        both = parameter.scope == parent.scope == "layer"
+        parents = _columns(spec, above, parent)
+        for layer, column in enumerate(_columns(spec, name, parameter)):
+            found.conditions[column] = [(one, values) for one in ([parents[layer]] if both else parents)]
+    return found
+
+
+def _columns(spec: StudySpec, name: str, parameter: Choice | Range) -> Sequence[str]:
+    return [f"{name}.{layer}" for layer in range(layer_count(spec))] if parameter.scope == "layer" else [name]
+
+
+def _scale(parameter: Range) -> tuple[Any, ...]:
+    step = parameter.step or (1 if parameter.integer else None)
+    scale = "log" if parameter.log else "linear"
+    return (scale, parameter.low, parameter.high) if step is None else (scale, parameter.low, parameter.high, step)
