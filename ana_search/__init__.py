@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ana_search.plan import TrainingPlan
     from ana_search.planner import make_plan
-    from ana_search.results import load_results
+    from ana_search.results import load_history, load_results
     from ana_search.study_file import StudySpec, load_study_file
     from ana_search.training import TrainingResult, train
 
@@ -21,6 +21,7 @@ __all__ = [
     "StudySpec",
     "TrainingPlan",
     "TrainingResult",
+    "load_history",
     "load_results",
     "load_study_file",
     "make_plan",
@@ -33,6 +34,7 @@ _HOME = {
     "StudySpec": "study_file",
     "TrainingPlan": "plan",
     "TrainingResult": "training",
+    "load_history": "results",
     "load_results": "results",
     "load_study_file": "study_file",
     "make_plan": "planner",
@@ -44,3 +46,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'ana_search' has no attribute {name!r}")
     return getattr(importlib.import_module(f"ana_search.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -28,6 +28,7 @@ LAYERS = [
     ["ana_search.plots"],
     ["ana_search.dashboard"],
     ["ana_search.cli"],
+    ["ana_search.__main__"],
 ]
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}
 # What needs neither a search nor a cluster must not load either.

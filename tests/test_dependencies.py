@@ -1,0 +1,53 @@
+"""Every package that the code imports is declared in pyproject.toml: nothing comes along with another by chance."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+OWN = {"ana_search", "analysis"}
+
+
+def declared(*extras: str) -> set[str]:
+    """Return the normalised names of the dependencies, and of those of these extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
+    return {normal(re.split(r"[\[<>=!~; ]", one, maxsplit=1)[0]) for one in wanted}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """Yield the top-level name of every import of the packages, with its place."""
+    for path in sorted([*ROOT.glob("ana_search/**/*.py"), *ROOT.glob("analysis/**/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [node.module]
+            for name in names:
+                yield name.split(".")[0], f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+
+
+def test_every_import_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    known = declared(*(name for name in project["optional-dependencies"] if name not in ("dev", "benchmarks")))
+    homes = packages_distributions()
+    missing = {
+        f"{place}: {name}"
+        for name, place in imports()
+        if name not in OWN and name not in sys.stdlib_module_names and name != "_typeshed"
+        # A package that is not installed here is an extra's, and has the name that it is imported by.
+        if not known & {normal(home) for home in homes.get(name, [name])}
+    }
+    assert not missing, "\n".join(sorted(missing))
+
+
+def test_every_dependency_has_a_range() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [one for one in project["dependencies"] if ">=" not in one] == []
