@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ana_search.plan import TrainingPlan
     from ana_search.planner import make_plan
     from ana_search.results import load_history, load_results
-    from ana_search.study_file import StudySpec, load_study_file
+    from ana_search.studies import load_study_file
+    from ana_search.study_file import StudySpec
     from ana_search.training import TrainingResult, train
 
 __all__ = [
@@ -36,7 +37,7 @@ _HOME = {
     "TrainingResult": "training",
     "load_history": "results",
     "load_results": "results",
-    "load_study_file": "study_file",
+    "load_study_file": "studies",
     "make_plan": "planner",
     "train": "training",
 }

@@ -37,7 +37,7 @@ def find_study_file(study: str) -> Path:
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     what = "is a folder" if path.is_dir() else "does not exist"
     names = ", ".join(shipped)
-    raise StudyNotFoundError(f"study {study!r} {what}{hint}; allowed: a TOML file, or a shipped study: {names}")
+    raise StudyNotFoundError(f"no file {study!r}: it {what}{hint}; allowed: a TOML file, or a shipped study: {names}")
 
 
 def shipped_studies() -> list[dict[str, str]]:

@@ -130,11 +130,12 @@ def _level_labels(sample: Sample, layout: Layout, group: str) -> dict[int, dict[
     }
 
 
-def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any]) -> str:
+def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any], command: str | None = None) -> str:
     """Return the study file that runs `design`, made from the study `spec` (the JSON of a study file).
 
     For more replicates it is the same study with more seeds, which runs what is missing; for a new design a study of
-    its own, named after the old one, with a seed of its own.
+    its own, named after the old one, with a seed of its own. The file opens with the command that runs it, where that
+    is given.
     """
     study = dict(spec["study"])
     name = study["name"]
@@ -152,7 +153,8 @@ def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any]) -> str:
         study |= {"name": f"{name[:55]}-design", "sampler": sampler, "pruner": "none", "seed": int(study["seed"]) + 1}
         study["trials"] = design["trials"] if sampler == "random" else None
         study["seeds"] = int(design.get("replicates") or 1)
-    lines = [f"# ana-search launch {study['name']}.toml", "#", *(f"# {line}" for line in _fold(design["text"])), ""]
+    opening = [] if command is None else [f"# {command}", "#"]
+    lines = [*opening, *(f"# {line}" for line in _fold(design["text"])), ""]
     study["objective"] = study["objective"][0] if len(study["objective"]) == 1 else study["objective"]
     lines += _section("study", {k: v for k, v in study.items() if k != "storage"})
     for section in ("data", "network", "quantiser", "training"):

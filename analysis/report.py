@@ -71,9 +71,10 @@ def report(
     Args:
         frames: the table of trials (see `attribute`), or a mapping of studies' names to their tables.
         out: the folder; made where it does not exist, files of the same names are replaced.
-        info: ``name``, ``spec`` (the study's dictionary), ``commands`` (how to reproduce it), ``layers`` and
-            ``options`` (further arguments of `attribute` for this study); of several studies a mapping of their names
-            to these. The keys ``histories`` and ``plans`` of one replace the arguments.
+        info: ``name``, ``spec`` (the study's dictionary), ``commands`` (how to reproduce it), ``launch_next`` (the
+            command that runs the file at ``next_path``), ``layers`` and ``options`` (further arguments of `attribute`
+            for this study); of several studies a mapping of their names to these. The keys ``histories`` and
+            ``plans`` of one replace the arguments.
         groups: the groups of factors (default: those of a study file's parameters).
         histories: each trial's epochs by its number: dictionaries with ``epoch``, ``accuracy`` and ``gap``.
         plans: each trial's training plan by its number: `ana_search.plan.TrainingPlan`, its JSON or dictionary.
@@ -251,5 +252,5 @@ def _write_next(path: Path | str | None, facts: Mapping[str, Any], found: Attrib
     if path is None:
         return None
     target = Path(path)
-    write_durably(target, study_toml(facts["spec"], found.power["next"]))
+    _write(target, study_toml(facts["spec"], found.power["next"], facts.get("launch_next")))
     return target

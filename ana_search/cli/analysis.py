@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ana_search.cli.offering import offer_files
+from ana_search.command_line import command_line
 from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.space import describe_space, layer_count
@@ -36,7 +37,11 @@ def analyse_studies(
         information[place.name] = {
             "name": place.name,
             "spec": json.loads(spec.to_json()),
-            "commands": [f"ana-search launch {study}", f"ana-search analyse {study} --out {out}"],
+            "commands": [
+                command_line("launch", study, storage=storage, runs=runs),
+                command_line("analyse", study, "--out", out, storage=storage, runs=runs),
+            ],
+            "launch_next": None if following is None else command_line("launch", following, storage=storage, runs=runs),
             "layers": layer_count(spec),
             "options": describe_space(spec).options(frame.columns),
             "histories": _histories(place.folder.path / "trials"),
@@ -57,7 +62,8 @@ def analyse_studies(
     result["report"] = str(out / "report.html")
     models = sorted(str(path) for path in (out / "models").glob("*.onnx"))
     result |= {"models": models} if models else {}
-    result["next"] = _next_command(studies[0], result["verdict"], found.next_study, following)
+    words = _next_command(studies[0], result["verdict"], found.next_study, following)
+    result["next"] = command_line(*words, storage=storage, runs=runs)
     return result
 
 
@@ -118,9 +124,9 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _next_command(study: str, verdict: str, written: Path | None, following: Path | None) -> str:
+def _next_command(study: str, verdict: str, written: Path | None, following: Path | None) -> list[object]:
     if written is not None and following is not None:
-        return f"ana-search launch {following}"
+        return ["launch", following]
     if verdict == "inconclusive":
-        return f"ana-search launch {study} --confirm-factors"
-    return f"ana-search dashboard {study}"
+        return ["launch", study, "--confirm-factors"]
+    return ["dashboard", study]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ana_search.cli.options import Format, FormatOption, StudyFile
+from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, RunsOption, StorageOption, Study
 
 __all__ = ["EXAMPLE", "NAME", "run"]
 
@@ -14,7 +14,7 @@ EXAMPLE = "ana-search check quickstart --plans plans.jsonl"
 
 
 def run(
-    study: StudyFile,
+    study: Study,
     output: FormatOption = Format.table,
     plans: Annotated[
         Path | None,
@@ -26,14 +26,15 @@ def run(
     ] = None,
     timing: Annotated[bool, typer.Option(help="Time a few steps of the real network to estimate the cost.")] = True,
     workers: Annotated[int | None, typer.Option(min=1, help="Estimate the wall time for so many workers.")] = None,
+    storage: StorageOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Validate a study file: its space, its cells, its cost. Nothing is run."""
     from ana_search.cli import tables
     from ana_search.estimate import estimate, write_plans
-    from ana_search.shipped import find_study_file
-    from ana_search.study_file import load_study_file
+    from ana_search.studies import load_study_file
 
-    spec = load_study_file(find_study_file(study))
+    spec = load_study_file(study, storage=storage, runs=runs)
     if plans is not None:
         write_plans(spec, plans)
     summary = estimate(spec, timed=timing, workers=workers)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from ana_search.command_line import command_line
 from ana_search.errors import RequestError
 from ana_search.files import write_durably
 from ana_search.results import load_results
@@ -37,5 +38,6 @@ def deciding_study(spec: StudySpec, *, storage: str | None, runs: Path) -> Study
         raise RequestError(f"--confirm-factors: study {name!r}, verdict {found.verdict!r}: {design['text']}")
     typer.echo(design["text"], err=True)
     path = place.folder.path / "confirm-factors.toml"
-    write_durably(path, study_toml(json.loads(stored.to_json()), design))
+    command = command_line("launch", path, storage=storage, runs=runs)
+    write_durably(path, study_toml(json.loads(stored.to_json()), design, command))
     return load_study_file(path)

@@ -1,10 +1,12 @@
 """`ana-search launch`: run a study, or go on with it."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ana_search.cli.options import DEFAULT_RUNS, RunsOption, StorageOption, StudyFile
+from ana_search.cli.options import DEFAULT_RUNS, RunsOption, StorageOption, Study
 
 __all__ = ["EXAMPLE", "NAME", "run"]
 
@@ -13,8 +15,21 @@ EXAMPLE = "ana-search launch quickstart --workers 2"
 INTERRUPTED = 130
 
 
+def _again(study: str, options: Mapping[str, object], storage: str | None, runs: Path) -> str:
+    """Return the command that goes on with a study, with the options that were given."""
+    from ana_search.command_line import command_line
+
+    words: list[object] = []
+    for name, value in options.items():
+        if value is True:
+            words.append(name)
+        elif value is not None and value is not False:
+            words += [name, value]
+    return command_line("launch", study, *words, storage=storage, runs=runs)
+
+
 def run(
-    study: StudyFile,
+    study: Study,
     trials: Annotated[
         int | None,
         typer.Option(min=1, help="Finished trials wanted in all; more than before extends the study."),
@@ -42,14 +57,21 @@ def run(
     """Run a study; an unfinished one goes on where it stopped."""
     from ana_search.cli.progress import progress_display
     from ana_search.runner import launch
-    from ana_search.shipped import find_study_file
-    from ana_search.study_file import load_study_file
+    from ana_search.studies import load_study_file
 
-    spec = load_study_file(find_study_file(study))
+    spec = load_study_file(study, storage=storage, runs=runs)
     if confirm_factors:
         from ana_search.cli.confirm_factors import deciding_study
 
         spec = deciding_study(spec, storage=storage, runs=runs)
+    given = {
+        "--trials": trials,
+        "--workers": workers,
+        "--gpus-per-trial": gpus_per_trial,
+        "--address": address,
+        "--deterministic": deterministic,
+        "--confirm-factors": confirm_factors,
+    }
     with progress_display(spec) as display:
         outcome = launch(
             spec,
@@ -66,7 +88,7 @@ def run(
     if outcome.interrupted:
         typer.echo(
             f"interrupted with {outcome.finished} of {outcome.requested} trials finished; "
-            f"the same command goes on: ana-search launch {study}",
+            f"the same command goes on: {_again(study, given, storage, runs)}",
             err=True,
         )
         raise typer.Exit(INTERRUPTED)

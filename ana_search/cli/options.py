@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DEFAULT_RUNS", "Format", "FormatOption", "RunsOption", "StorageOption", "Study", "StudyFile"]
+from ana_search.command_line import RUNS_VARIABLE
+
+__all__ = ["DEFAULT_RUNS", "Format", "FormatOption", "RunsOption", "StorageOption", "Study"]
 
 
 DEFAULT_RUNS = Path("runs")
-_RUNS_VARIABLE = "ANA_SEARCH_RUNS"
 
 
 class Format(StrEnum):
@@ -31,24 +32,16 @@ def _names(incomplete: str, *folders: Path) -> list[str]:
     return [name for name in dict.fromkeys([*runs, *shipped, *files]) if name.startswith(incomplete)]
 
 
-def _study_files(incomplete: str) -> list[str]:
-    return _names(incomplete)
-
-
 def _studies(incomplete: str) -> list[str]:
-    return _names(incomplete, Path(os.environ.get(_RUNS_VARIABLE, DEFAULT_RUNS)))
+    return _names(incomplete, Path(os.environ.get(RUNS_VARIABLE, DEFAULT_RUNS)))
 
 
-StudyFile = Annotated[
-    str,
-    typer.Argument(
-        metavar="STUDY", help="A study file (TOML), or the name of a shipped study.", autocompletion=_study_files
-    ),
-]
 Study = Annotated[
     str,
     typer.Argument(
-        metavar="STUDY", help="A study file, or the name of a study in the storage.", autocompletion=_studies
+        metavar="STUDY",
+        help="A study file (TOML), or the name of a shipped study or of one in the storage.",
+        autocompletion=_studies,
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="A table to read, or JSON for programs.")]
@@ -65,7 +58,7 @@ RunsOption = Annotated[
     Path,
     typer.Option(
         "--runs",
-        envvar=_RUNS_VARIABLE,
+        envvar=RUNS_VARIABLE,
         show_envvar=True,
         help="The folder that holds the run directories.",
     ),

@@ -15,7 +15,7 @@ from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.space import describe_space, requested_trials
-from ana_search.storage import RunFolder, StudyPlace
+from ana_search.storage import RunFolder, StudyPlace, storage_url
 from ana_search.study_file import StudySpec
 
 __all__ = ["Shown", "gather", "write_learning_curves"]
@@ -38,7 +38,11 @@ def gather(place: StudyPlace, study: optuna.Study) -> Shown:
         frame = pd.DataFrame({"number": [], "state": [], "value": []})
     maximise = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
     attribution, problem = _attribution(frame, spec)
-    facts = StudyFacts(place.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem)
+    own = place.url == storage_url(place.folder)  # found without being named
+    facts = StudyFacts(
+        place.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem,
+        storage=None if own else place.url, runs=place.folder.runs,
+    )  # fmt: skip
     return Shown(frame, facts, _best_plan(spec, study, facts))
 
 

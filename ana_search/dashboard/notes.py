@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import optuna
 import pandas as pd
 from optuna_dashboard import get_note, save_note
 
+from ana_search.command_line import command_line
 from ana_search.shares import shares_by_name
 
 __all__ = ["QUESTION", "StudyFacts", "save", "study_note", "trial_notes"]
@@ -23,6 +25,7 @@ class StudyFacts:
     """What the note of a study says: names, counts, and the attribution or why there is none.
 
     ``attribution`` is verdict.json (the keys of the analysis' document); ``problem`` says why it is missing.
+    ``storage`` and ``runs`` are what a command must name to find the study (None: what it finds by itself).
     """
 
     name: str
@@ -31,6 +34,12 @@ class StudyFacts:
     maximise: Sequence[bool]
     attribution: Mapping[str, Any] | None = None
     problem: str | None = None
+    storage: str | None = None
+    runs: Path | None = None
+
+    def command(self, verb: str, *words: str) -> str:
+        """Return a command about the study as it is typed."""
+        return command_line(verb, self.name, *words, storage=self.storage, runs=self.runs)
 
 
 def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
@@ -45,10 +54,10 @@ def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
         *_shares(facts.attribution),
     ]
     parts += [_progress(facts, frame), *_best(facts, frame)]
-    report, export = f"ana-search analyse {facts.name}", f"ana-search export {facts.name}"
     parts.append(
-        f"Files and figures: see the study's page *History*. The whole report: `{report} --out DIR`; "
-        f"the best network as a file: `{export} --out DIR`."
+        "Files and figures: see the study's page *History*. The whole report: "
+        f"`{facts.command('analyse', '--out', f'results/{facts.name}')}`; the best network as a file: "
+        f"`{facts.command('export', '--out', f'results/{facts.name}/models')}`."
     )
     parts.append(
         "*Hyperparameter Importance* on that page is Optuna's: it knows neither the seed's share nor how trials were "

@@ -49,9 +49,9 @@ def serve(
         stop = threading.Event()
         refresher = threading.Thread(target=_keep_fresh, args=(place, stored, finished, stop), daemon=True)
         refresher.start()
-        announce(f"{server.url}/dashboard/studies/{stored._study_id}")
-        sys.stdout.flush()
         try:
+            announce(f"{server.url}/dashboard/studies/{stored._study_id}")
+            sys.stdout.flush()
             server.serve_forever()
         except KeyboardInterrupt:
             return

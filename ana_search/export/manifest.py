@@ -53,7 +53,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ExportRequestError(f"{path}: no such file; give a folder that `ana-search export` wrote") from None
+        raise ExportRequestError(f"{path}: no such file; give a folder that `export` wrote") from None
     except (OSError, ValueError) as error:
         raise ExportRequestError(f"{path}: cannot be read as JSON ({error})") from None
     models = manifest.get("models") if isinstance(manifest, dict) else None

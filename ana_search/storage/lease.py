@@ -115,7 +115,7 @@ class Lease:
         if holder is not None and holder.token != self._holder.token:
             raise LeaseError(
                 f"study {self._study.study_name!r} is driven by {holder.describe()}; allowed: one driver a study "
-                "(`ana-search status` and `dashboard` work beside it)"
+                f"(`ana-search status {self._study.study_name}` and `dashboard` work beside it)"
             )
 
     def _write(self, holder: Holder) -> None:

@@ -40,7 +40,7 @@ class StudyPlace:
         """
         missing = StudyNotFoundError(
             f"no study {self.name!r} in {hide_password(self.url)}; "
-            f"`ana-search launch` starts one, --storage and --runs say where to look"
+            f"`ana-search launch FILE` starts one, --storage and --runs say where to look"
         )
         try:
             storage = open_storage(self.url, create=False)
@@ -72,12 +72,20 @@ def locate(study: str | Path, storage: str | None = None, runs: str | Path | Non
     base = Path(runs) if runs is not None else DEFAULT_RUNS
     if text.endswith(".toml") or Path(text).is_file():
         if not Path(text).is_file():
-            raise StudyNotFoundError(f"study file {text!r} does not exist (seen from {Path.cwd()})")
+            raise StudyNotFoundError(
+                f"study file {text!r} does not exist (seen from {Path.cwd()}){_namesake(text, base)}"
+            )
         name, own_storage = _identity(Path(text))
         folder = RunFolder(base, name)
         return StudyPlace(name, storage_url(folder, storage, own_storage), folder)
     folder = RunFolder(base, text)
     return StudyPlace(text, storage_url(folder, storage), folder)
+
+
+def _namesake(text: str, runs: Path) -> str:
+    """Return a hint where a file is missing and a study has its name."""
+    name = Path(text).stem
+    return f"; a study of the name {name!r} is in {runs}/" if (runs / name).is_dir() else ""
 
 
 def _identity(path: Path) -> tuple[str, str | None]:
