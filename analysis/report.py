@@ -252,5 +252,5 @@ def _write_next(path: Path | str | None, facts: Mapping[str, Any], found: Attrib
     if path is None:
         return None
     target = Path(path)
-    _write(target, study_toml(facts["spec"], found.power["next"], facts.get("launch_next")))
+    write_durably(target, study_toml(facts["spec"], found.power["next"], facts.get("launch_next")))
     return target
