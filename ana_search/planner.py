@@ -14,7 +14,7 @@ from ana_search.study_file.sections import Folds
 
 __all__ = ["DYNAMIC_MEAN", "make_plan"]
 
-DYNAMIC_MEAN = -0.5  # where a dynamic mean starts, in units of the stair's quantum (the paper's experiments)
+DYNAMIC_MEAN = -0.5  # where a dynamic mean starts, in steps of the stair (the paper's experiments)
 
 
 def make_plan(spec: StudySpec, params: Mapping[str, Any], seed: int) -> TrainingPlan:

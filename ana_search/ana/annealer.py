@@ -19,7 +19,7 @@ __all__ = ["Annealer", "LayerSchedule", "NoiseState"]
 Backward = Literal["same", "static", "annealed"]
 Method = Literal["noise", "freezing"]
 
-_LEAST_SPREAD = 1e-6  # in quanta; below it single precision cannot tell the regularised stair from the stair
+_LEAST_SPREAD = 1e-6  # in steps; below it single precision cannot tell the regularised stair from the stair
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class LayerSchedule:
 
     Times are fractions of the annealing budget: 0 is the first optimiser step, 1 the end of the anneal.
     At time ``t`` the forward noise has mean ``mean * shape(t, start, end, mean_alpha)`` and spread
-    ``spread * shape(t, start, end, spread_alpha)``; mean and spread are in units of the stair's quantum.
-    From ``t = 1`` on there is no forward noise.
+    ``spread * shape(t, start, end, spread_alpha)``, both in steps of the stair (see `StairFunction.step`).
+    From ``end`` on there is no forward noise, unless a power is 0: what is static keeps its value for ever.
 
     With ``method = "freezing"`` the spread stays, and a random fraction ``1 - shape(t, start, end,
     spread_alpha)`` of the elements is replaced by the hard stair: in expectation, noise that is zero with that
@@ -62,7 +62,7 @@ class LayerSchedule:
 
 @dataclass(frozen=True)
 class NoiseState:
-    """The noise of one quantiser at one moment; means and spreads are in quanta."""
+    """The noise of one quantiser at one moment; means and spreads are in steps of its stair."""
 
     forward_mean: float
     forward_spread: float
@@ -75,10 +75,8 @@ class NoiseState:
 def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
     """Return the noise that ``schedule`` prescribes at time ``t``, a fraction of the annealing budget."""
     shape = SCHEDULES[schedule.shape]
-    mean = spread = 0.0
-    if t < 1.0:
-        mean = schedule.mean * shape(t, schedule.start, schedule.end, schedule.mean_alpha)
-        spread = shape(t, schedule.start, schedule.end, schedule.spread_alpha)
+    mean = schedule.mean * shape(t, schedule.start, schedule.end, schedule.mean_alpha)
+    spread = shape(t, schedule.start, schedule.end, schedule.spread_alpha)
     frozen = 0.0
     if schedule.method == "freezing":
         frozen, spread = 1.0 - spread, 1.0 if spread > 0.0 else 0.0
@@ -145,7 +143,7 @@ class Annealer:
         ]
 
     def set(self, t: float) -> None:
-        """Give every quantiser its noise of time ``t`` (0: first step; 1 or more: no forward noise)."""
+        """Give every quantiser its noise of time ``t`` (0: first step; 1 or more: what is not static has decayed)."""
         for quantiser, schedule in self._quantisers():
             for name, value in asdict(noise_state(schedule, t)).items():
                 getattr(quantiser, name).fill_(value)

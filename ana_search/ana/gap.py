@@ -1,11 +1,9 @@
 """The regularisation gap: how far the noisy network still is from the stair network it converges to."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
+from ana_search.ana.evaluation import evaluating
 from ana_search.ana.quantise import QuantisedLayer, quantised_layers
 from ana_search.ana.quantiser import Quantiser
 
@@ -13,7 +11,7 @@ __all__ = ["regularisation_gap"]
 
 
 def regularisation_gap(network: nn.Module, batch: Tensor) -> list[float]:
-    """Return, for each quantised layer, the mean absolute difference that noise makes to its output.
+    """Return, for each quantised layer, the mean absolute difference that noise makes to its output, in its units.
 
     The network runs twice on the same batch, once with all its present forward noise and once with none, all
     else (batch normalisation, dropout) in evaluation mode; the ``l``-th number compares the compositions of
@@ -28,7 +26,7 @@ def regularisation_gap(network: nn.Module, batch: Tensor) -> list[float]:
     layers = quantised_layers(network)
     if not layers:
         return []
-    with _evaluating(network), torch.no_grad():
+    with evaluating(network), torch.no_grad():
         exact = _outputs(network, layers, batch)
         for module in network.modules():
             if isinstance(module, Quantiser):
@@ -37,17 +35,6 @@ def regularisation_gap(network: nn.Module, batch: Tensor) -> list[float]:
         with torch.random.fork_rng(devices):
             noisy = _outputs(network, layers, batch)
     return [(a - b).abs().mean().item() for a, b in zip(noisy, exact, strict=True)]
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in network.modules()]
-    try:
-        network.eval()
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _outputs(network: nn.Module, layers: list[QuantisedLayer], batch: Tensor) -> list[Tensor]:

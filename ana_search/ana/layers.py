@@ -1,5 +1,6 @@
 """Quantised layers: linear maps with quantised weights, and the quantised activation."""
 
+import math
 from typing import Any, Self
 
 import torch
@@ -35,20 +36,21 @@ class QuantMap(nn.Module):
     def reset_weight(self, mean: float = 0.0, generator: torch.Generator | None = None) -> None:
         """Draw the float weights anew, near the stair's thresholds.
 
-        Every weight is a random threshold, plus a uniform perturbation of half-width ``1 / sqrt(fan_in)``,
-        plus the mean that the noise starts from, all in quanta (Spallanzani, Leonardi and Benini, CVPR 2022,
-        section 5). Drawn in double precision on the generator's device (the CPU by default), so that all
-        devices and precisions start from the same weights.
+        Every weight is a random threshold, plus a uniform perturbation of half-width ``1 / sqrt(fan_in)`` steps,
+        plus the mean that the noise starts from, in steps too (Spallanzani, Leonardi and Benini, CVPR 2022,
+        section 5, for stairs whose step is 1). Drawn in double precision on the generator's device (the CPU by
+        default), so that all devices and precisions start from the same weights.
         """
         if self.weight.is_meta:
             return
         stair, shape = self.weight_stair, self.weight.shape
         device = generator.device if generator is not None else torch.device("cpu")
-        fan_in = self.weight[0].numel()
+        fan_in = max(math.prod(shape[1:]), 1)
         thresholds = torch.tensor(stair.thresholds, dtype=torch.float64, device=device)
         which = torch.randint(len(stair.thresholds), shape, generator=generator, device=device)
         around = torch.rand(shape, generator=generator, dtype=torch.float64, device=device)
-        drawn = thresholds[which] + (2.0 * around - 1.0) / fan_in**0.5 + mean
+        step = stair.step / stair.quantum
+        drawn = thresholds[which] + ((2.0 * around - 1.0) / fan_in**0.5 + mean) * step
         with torch.no_grad():
             self.weight.copy_(drawn * stair.quantum)
 

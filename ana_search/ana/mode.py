@@ -26,7 +26,7 @@ def mode_thresholds(stair: StairFunction, family: NoiseFamily, scale: float) -> 
     """
     if scale <= 0.0 or len(stair.thresholds) == 1:
         return stair.scaled_thresholds
-    if stair.step is not None:
+    if stair.spacing is not None:
         return _uniform(stair, family, scale)
     return tuple(_solve(stair, family, scale, k) for k in range(1, len(stair.levels)))
 

@@ -16,7 +16,7 @@ STE_PRESETS: Mapping[str, Noise] = MappingProxyType(
         "ste_normal": Noise("normal", spread=0.5),
     }
 )
-"""The estimators for stairs whose jumps are 1, like the ternary one.
+"""The estimators for stairs whose step is 1, like the ternary one.
 
 ``ste_clipped`` is hard tanh (Hubara et al., 2016), ``ste_triangular`` the piecewise polynomial of Bi-Real Net
 (Liu et al., ECCV 2018), ``ste_logistic`` the slope of a sigmoid and ``ste_normal`` that of an error function.
@@ -24,9 +24,9 @@ STE_PRESETS: Mapping[str, Noise] = MappingProxyType(
 
 
 def straight_through(name: str, stair: StairFunction) -> Noise:
-    """Return the backward noise of a preset for ``stair``: its spread is half the mean jump of the levels.
+    """Return the backward noise of a preset for ``stair``: its spread is half a step (see `StairFunction.step`).
 
-    On the sign function, whose jump is 2, this gives the estimators as they are in textbooks, on [-1, 1].
+    On the sign function, whose step is 2, this gives the estimators as they are in textbooks, on [-1, 1].
 
     Raises:
         ValueError: an unknown preset.
@@ -34,5 +34,4 @@ def straight_through(name: str, stair: StairFunction) -> Noise:
     if name not in STE_PRESETS:
         raise ValueError(f"`name` must be one of {', '.join(STE_PRESETS)}, but got {name!r}")
     preset = STE_PRESETS[name]
-    jump = (stair.scaled_levels[-1] - stair.scaled_levels[0]) / len(stair.thresholds)
-    return Noise(preset.family, spread=0.5 * jump)
+    return Noise(preset.family, spread=preset.spread * stair.step)

@@ -27,7 +27,7 @@ class Quantiser(nn.Module):
     """
 
     forward_mean: Tensor
-    """Mean of the forward noise, in units of the stair's quantum, as are the next three."""
+    """Mean of the forward noise, in steps of the stair, as are the next three."""
     forward_spread: Tensor
     backward_mean: Tensor
     backward_spread: Tensor
@@ -56,29 +56,34 @@ class Quantiser(nn.Module):
             setattr(self, name, torch.tensor(value, dtype=torch.float32, device="cpu"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the regularised stair of ``x`` (training) or the stair of ``x`` (evaluation)."""
-        if not self.training:
+        """Return the regularised stair of ``x`` (training) or the stair of ``x`` (evaluation).
+
+        In evaluation the value has no noise, but a gradient that is asked for is still that of training.
+        """
+        if not self.training and not (x.requires_grad and torch.is_grad_enabled()):
             return self.stair(x)
         noise, backward = self.noise()
+        value, own = (noise, None) if self.training else (Noise(self.family), noise)
         if not self.freezing:
-            return regularise(x, self.stair, noise, backward, strategy=self.strategy)
+            return regularise(x, self.stair, value, backward or own, strategy=self.strategy)
         hard = regularise(x, self.stair, Noise(self.family), backward) if backward else self.stair(x)
-        soft = regularise(x, self.stair, noise, strategy=self.strategy)
+        soft = regularise(x, self.stair, value, own, strategy=self.strategy)
         return torch.where(self.mask(x), hard, soft)
 
     def noise(self) -> tuple[Noise, Noise | None]:
         """Return the forward and the backward noise (``None``: the same), in units of the argument."""
-        q = self.stair.quantum
-        most = None if self.most_spread is None else self.most_spread * q
-        forward = Noise(self.family, self.forward_mean * q, self.forward_spread * q, self.width, most)
+        step = self.stair.step
+        most = None if self.most_spread is None else self.most_spread * step
+        forward = Noise(self.family, self.forward_mean * step, self.forward_spread * step, self.width, most)
         if self.backward_family is None:
             return forward, None
-        mean, spread = self.backward_mean * q, self.backward_spread * q
+        mean, spread = self.backward_mean * step, self.backward_spread * step
         return forward, Noise(self.backward_family, mean, spread, self.width, most)
 
     def mask(self, x: Tensor) -> Tensor:
         """Return which elements are frozen; those of all samples of a batch are the same."""
-        return frozen_mask(x[0] if self.batched else x, self.frozen, self.time, self.seed)
+        one = x[:1] if self.batched and x.dim() else x  # a batch may be empty
+        return frozen_mask(one, self.frozen, self.time, self.seed)
 
     def extra_repr(self) -> str:
         """Return the number of levels and the quantum."""

@@ -147,7 +147,7 @@ def _keeps_slope(x: Tensor, stair: StairFunction, noise: ResolvedNoise) -> bool:
     Not where it costs less than reading it: that of uniform noise, in compiled code that of triangular noise, and
     there, on a GPU, any.
     """
-    if stair.step is None or working(x) is not x:
+    if stair.spacing is None or working(x) is not x:
         return False
     if torch.compiler.is_compiling():
         return x.device.type == "cpu" and noise.family.costly

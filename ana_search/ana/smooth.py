@@ -18,7 +18,7 @@ def expectation(x: Tensor, stair: StairFunction, noise: ResolvedNoise, out: Tens
     (CVPR 2022), section 2. ``out`` is memory that it may be written to.
     """
     family = noise.family
-    if stair.step is None:
+    if stair.spacing is None:
         return _weighted(family.cdf_, noise.inverse, x, stair, noise.mean).add_(stair.scaled_levels[0])
     unit, ladder = _ladder(stair, noise)
     return family.climb(x if unit == 1.0 else x * unit, ladder, out)
@@ -29,7 +29,7 @@ def expectation_backward(
 ) -> Tensor:
     """Return ``gradient`` times the derivative of `expectation` by ``x``, a sum of densities over the scale."""
     family = noise.family
-    if stair.step is None:
+    if stair.spacing is None:
         density = _weighted(family.bell_, family.bell_unit * noise.inverse, x, stair, noise.mean)
         return density.mul_(gradient).mul_(family.peak * noise.steepness)
     unit, ladder = _ladder(stair, noise)
@@ -46,10 +46,10 @@ def expectation_with_slope(
 
 def _ladder(stair: StairFunction, noise: ResolvedNoise) -> tuple[float, Ladder]:
     """Return the inverse of the distance between thresholds, and the ladder that they are in its units."""
-    assert stair.step is not None
-    distance = stair.step[0] * stair.quantum
+    assert stair.spacing is not None
+    distance = stair.spacing[0] * stair.quantum
     unit = 1.0 / distance
-    first = stair.thresholds[0] / stair.step[0]
+    first = stair.thresholds[0] / stair.spacing[0]
     origin = float(round(first))
     ladder = Ladder(
         origin=origin,
@@ -58,8 +58,8 @@ def _ladder(stair: StairFunction, noise: ResolvedNoise) -> tuple[float, Ladder]:
         scale=noise.scale * unit,
         inverse=noise.inverse if unit == 1.0 else noise.inverse * distance,
         most=None if noise.most is None else noise.most * unit,
-        gain=stair.step[1] * stair.quantum,
-        steepness=stair.step[1] * stair.quantum * noise.steepness,
+        gain=stair.spacing[1] * stair.quantum,
+        steepness=stair.spacing[1] * stair.quantum * noise.steepness,
         offset=stair.scaled_levels[0],
     )
     return unit, ladder

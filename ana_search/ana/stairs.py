@@ -46,7 +46,7 @@ class StairFunction:
     levels: tuple[float, ...]
     thresholds: tuple[float, ...]
     quantum: float
-    step: tuple[float, float] | None = field(init=False, compare=False, repr=False)
+    spacing: tuple[float, float] | None = field(init=False, compare=False, repr=False)
     """The (distance between thresholds, jump between levels), in quanta, of a uniform stair, else ``None``.
 
     A stair with a single threshold is uniform with distance 1.
@@ -68,17 +68,28 @@ class StairFunction:
         quantum = float(quantum)
         if not (quantum > 0 and math.isfinite(quantum)):
             raise ValueError(f"`quantum > 0` must hold, but got quantum={quantum}")
-        step = _step(levels, thresholds)
+        spacing = _spacing(levels, thresholds)
         for name, value in {
             "levels": levels,
             "thresholds": thresholds,
             "quantum": quantum,
-            "step": step,
+            "spacing": spacing,
             "scaled_levels": tuple(level * quantum for level in levels),
             "scaled_thresholds": tuple(threshold * quantum for threshold in thresholds),
-            "grid": _grid(step, thresholds[0], levels[0], quantum),
+            "grid": _grid(spacing, thresholds[0], levels[0], quantum),
         }.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def step(self) -> float:
+        """The distance between neighbouring levels, in units of the argument; its mean where they are spaced unevenly.
+
+        It is the unit of the means and spreads of a `LayerSchedule`. For consecutive integers it is the quantum.
+
+        >>> StairFunction.ternary(quantum=0.5).step, StairFunction.binary().step
+        (0.5, 2.0)
+        """
+        return (self.levels[-1] - self.levels[0]) / len(self.thresholds) * self.quantum
 
     @classmethod
     def ternary(cls, quantum: float = 1.0) -> Self:
@@ -199,21 +210,21 @@ def cut(x: Tensor, thresholds: Sequence[float] | Tensor, levels: Sequence[float]
     return y
 
 
-def _step(levels: tuple[float, ...], thresholds: tuple[float, ...]) -> tuple[float, float] | None:
+def _spacing(levels: tuple[float, ...], thresholds: tuple[float, ...]) -> tuple[float, float] | None:
     jumps = {b - a for a, b in itertools.pairwise(levels)}
     widths = {b - a for a, b in itertools.pairwise(thresholds)} or {1.0}
     return (widths.pop(), jumps.pop()) if len(jumps) == 1 and len(widths) == 1 else None
 
 
-def _grid(step: tuple[float, float] | None, first: float, lowest: float, quantum: float) -> "Grid | None":
+def _grid(spacing: tuple[float, float] | None, first: float, lowest: float, quantum: float) -> "Grid | None":
     """Return the grid of a uniform stair if the quantum is a power of two and the thresholds are one apart,
     all at half-integers or all at integers."""
-    if step is None or step[0] != 1.0 or math.frexp(quantum)[0] != 0.5 or not 2.0**-30 <= quantum <= 2.0**30:
+    if spacing is None or spacing[0] != 1.0 or math.frexp(quantum)[0] != 0.5 or not 2.0**-30 <= quantum <= 2.0**30:
         return None
-    if first % 0.5 != 0.0 or any(v * 256.0 % 1.0 != 0.0 or abs(v) > 1024.0 for v in (first, lowest, step[1])):
+    if first % 0.5 != 0.0 or any(v * 256.0 % 1.0 != 0.0 or abs(v) > 1024.0 for v in (first, lowest, spacing[1])):
         return None
     halves = first % 1.0 == 0.5
-    return Grid(quantum, first - (0.5 if halves else 1.0), halves, step[1] * quantum, lowest * quantum)
+    return Grid(quantum, first - (0.5 if halves else 1.0), halves, spacing[1] * quantum, lowest * quantum)
 
 
 def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:

@@ -92,7 +92,7 @@ def schedule_figure(plan: TrainingPlan, title: str) -> go.Figure:
                 row=row,
                 col=1,
             )
-        figure.update_yaxes(title={"text": f"{quantity} [quanta]"}, gridcolor="#eeeeee", row=row, col=1)
+        figure.update_yaxes(title={"text": f"{quantity} [steps]"}, gridcolor="#eeeeee", row=row, col=1)
     figure.update_xaxes(title={"text": "epoch"}, gridcolor="#eeeeee", row=len(quantities), col=1)
     figure.update_layout(
         template="none",

@@ -25,7 +25,7 @@ def plan_lines(spec: StudySpec) -> Iterator[dict[str, Any]]:
     """Yield every cell of the study's grid with its training plan, as plain data.
 
     ``layers`` holds for each layer the schedule of its weights: ``start`` and ``end`` are fractions of the
-    annealing budget, ``mean`` and ``spread`` are those at its start, in units of the stair's quantum;
+    annealing budget, ``mean`` and ``spread`` are those at its start, in steps of the stair;
     ``activations`` is there where the activations' schedule differs, ``backward`` where it is not "same".
     Raises `RequestError` for a study whose trials are not the cells of a grid.
     """

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ana_search.ana import QuantActivation
+from ana_search.ana.evaluation import evaluating
 from ana_search.errors import ExportMismatchError
 from ana_search.export.file_format import FileFormat, Runner
 from ana_search.export.frozen import FrozenNetwork, layer_name
@@ -74,6 +75,7 @@ def verify(
     return np.concatenate(predictions)
 
 
+@torch.no_grad()
 def trained_codes(network: nn.Module, encoded: Tensor) -> tuple[Tensor, dict[str, NDArray[Any]]]:
     """Return the logits of a trained network in evaluation mode, and the integer codes of its quantised layers."""
     codes: dict[str, NDArray[Any]] = {}
@@ -95,12 +97,10 @@ def _hooks(network: nn.Module, codes: dict[str, NDArray[Any]]) -> Iterator[None]
 
     modules = [(name, module) for name, module in network.named_modules() if isinstance(module, QuantActivation)]
     handles = [hook_for(name, module) for name, module in modules]
-    was_training = network.training
-    network.eval()
     try:
-        yield
+        with evaluating(network):
+            yield
     finally:
-        network.train(was_training)
         for handle in handles:
             handle.remove()
 

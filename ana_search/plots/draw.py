@@ -84,7 +84,7 @@ def draw_schedules(plan: TrainingPlan, title: str) -> Figure:
             for row, quantity in enumerate(("spread", "mean")):
                 ax = axes[row][column]
                 _draw_layers(ax, frame[frame["part"] == part], quantity, plan)
-                ax.set_ylabel(f"{quantity} [quanta]" if column == 0 else "")
+                ax.set_ylabel(f"{quantity} [steps]" if column == 0 else "")
             axes[0][column].set_title("weights and activations" if len(parts) == 1 else part, loc="left")
             axes[1][column].set_xlabel("epoch (dotted: the anneal ends)")
         handles, labels = axes[0][0].get_legend_handles_labels()

@@ -13,7 +13,7 @@ def schedule_frame(plan: TrainingPlan, points: int = 201) -> pd.DataFrame:
 
     One row for each time, layer, ``part`` (``weights`` or ``activations``) and ``direction`` (``forward`` or
     ``backward``), with ``epoch`` (from 0 to the epochs of the plan), ``time`` (in units of the annealing
-    budget), and ``mean`` and ``spread`` in units of the layer's quantum.
+    budget), and ``mean`` and ``spread`` in steps of the layer's stair.
     """
     rows = []
     training = plan.training

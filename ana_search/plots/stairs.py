@@ -14,17 +14,17 @@ def stair_frame(stair: StairFunction, spreads: tuple[float, ...] = (0.5, 0.25), 
     """Return the stair and its expectation under every noise family and spread.
 
     One row a point, with ``x`` and ``value`` in the stair's units, ``noise`` (a family, or ``exact``),
-    ``spread`` in quanta (0 for the exact stair) and ``slope``, the gradient that training sees (0 for the
-    exact stair). ``x`` reaches one quantum beyond the outermost thresholds.
+    ``spread`` in steps (0 for the exact stair) and ``slope``, the gradient that training sees (0 for the
+    exact stair). ``x`` reaches one step beyond the outermost thresholds.
     """
-    quantum = stair.quantum
-    low, high = (stair.thresholds[0] - 1) * quantum, (stair.thresholds[-1] + 1) * quantum
+    step = stair.step
+    low, high = stair.scaled_thresholds[0] - step, stair.scaled_thresholds[-1] + step
     x = torch.linspace(low, high, points, dtype=torch.float64)
     frames = [_frame(x, stair(x), torch.zeros_like(x), EXACT, 0.0)]
     for family in NOISE_FAMILIES:
         for spread in spreads:
             at = x.clone().requires_grad_()
-            value = regularise(at, stair, Noise(family, spread=spread * quantum))
+            value = regularise(at, stair, Noise(family, spread=spread * step))
             (slope,) = torch.autograd.grad(value.sum(), at)
             frames.append(_frame(x, value.detach(), slope, family, spread))
     return pd.concat(frames, ignore_index=True)

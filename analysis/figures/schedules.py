@@ -14,7 +14,7 @@ POINTS = 121
 
 
 def compute(given: FigureInput) -> pd.DataFrame:
-    """Return one row per plan, layer and time: ``plan, layer, epoch, spread`` (quanta)."""
+    """Return one row per plan, layer and time: ``plan, layer, epoch, spread`` (steps)."""
     from ana_search.ana.annealer import noise_state
 
     rows = []
@@ -40,7 +40,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
                 data[data["plan"] == plan], x="epoch", y="spread", hue="layer", palette=colours, ax=axes, legend=False
             )
             axes.set_xlabel("epoch (count)")
-            axes.set_ylabel("spread of the forward noise (quanta)")
+            axes.set_ylabel("spread of the forward noise (steps)")
             axes.set_title(plan)
         layer_legend(figure, colours)
     return figure

@@ -53,17 +53,41 @@ def test_the_reference_schedule_is_the_papers() -> None:
 @given(st.floats(0.0, 0.6), st.floats(0.0, 8.0), st.floats(-1.0, 1.0))
 def test_noise_only_ever_shrinks_and_is_gone_at_the_end(shape: str, start: float, alpha: float, mean: float) -> None:
     schedule = LayerSchedule(shape=shape, mean=mean, start=start, end=start + 0.4, mean_alpha=alpha, spread_alpha=alpha)
+    gone = NoiseState(0.0, 0.0, 0.0, 0.0)
     states = [noise_state(schedule, step / 40) for step in range(41)]
     assert states[0].forward_spread == pytest.approx(0.5)
     for earlier, later in itertools.pairwise(states):
         assert later.forward_spread <= earlier.forward_spread + 1e-12
         assert abs(later.forward_mean) <= abs(earlier.forward_mean) + 1e-12
-    assert states[-1] == NoiseState(0.0, 0.0, 0.0, 0.0)
+    assert states[-1] == (gone if alpha else states[0])
 
 
-def test_what_is_static_stays_until_its_interval_ends() -> None:
-    schedule = LayerSchedule(mean=-0.5, spread=0.5, end=0.8, mean_alpha=0.0, spread_alpha=2.0)
-    assert [noise_state(schedule, t).forward_mean for t in (0.0, 0.4, 0.79, 0.8)] == [-0.5, -0.5, -0.5, 0.0]
+@pytest.mark.parametrize("shape", SCHEDULES)
+def test_what_is_static_stays_for_ever(shape: str) -> None:
+    times = (0.0, 0.4, 0.79, 0.8, 1.0, 1.4)
+    still = LayerSchedule(shape=shape, mean=-0.5, end=0.8, mean_alpha=0.0, spread_alpha=2.0)
+    assert [noise_state(still, t).forward_mean for t in times] == [-0.5] * 6
+    assert [noise_state(still, t).forward_spread for t in times[3:]] == [0.0] * 3
+    noisy = LayerSchedule(shape=shape, mean=-0.5, end=0.8, mean_alpha=1.0, spread_alpha=0.0)
+    assert [noise_state(noisy, t).forward_spread for t in times] == [0.5] * 6
+    assert [noise_state(noisy, t).backward_spread for t in times] == [0.5] * 6
+    backward = LayerSchedule(shape=shape, backward="annealed", backward_end=0.8, backward_alpha=0.0)
+    assert [noise_state(backward, t).backward_spread for t in times] == [0.5] * 6
+    soft = LayerSchedule(shape=shape, method="freezing", end=0.8, spread_alpha=0.0)
+    assert [noise_state(soft, t).frozen for t in times] == [0.0] * 6
+
+
+def test_a_static_spread_draws_levels_and_has_a_gradient_after_the_end() -> None:
+    module = network(1)
+    annealer = Annealer(module, [LayerSchedule(strategy="random", spread_alpha=0.0, end=0.5)])
+    annealer.set(1.0)
+    (layer,) = quantised_layers(module)
+    x = torch.full((400,), 0.5, requires_grad=True)
+    y = layer.activations[0](x)
+    y.sum().backward()
+    assert set(y.tolist()) == {0.0, 1.0}
+    assert x.grad is not None
+    assert x.grad.eq(1.0).all()
 
 
 def test_spreads_too_small_for_single_precision_are_none() -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
+from ana_search.ana import Annealer, quantise, quantised_layers
 from ana_search.estimate import plan_lines
 from ana_search.planner import make_plan
 from ana_search.shipped import find_study_file
@@ -128,3 +130,49 @@ def test_the_listing_agrees(spec: StudySpec, tmp_path: Path) -> None:
                 "spread_alpha",
             }
             assert math.isclose(layer["end"], int(ENDS[line["params"]["interval"]][number]) / LAYERS)
+
+
+def rule(cell: dict[str, str], layer: int, epoch: int) -> tuple[float, float]:
+    """Mean and spread of a layer's noise in an epoch: ``((end - e) / (end - start))**alpha``, with ``0**0 = 1``.
+
+    Every layer's share of the anneal is 50 epochs. What is static has alpha 0, what is dynamic the power of its
+    layer, twice that for the spread. (The remaining fraction of the interval is 1 before its start, 0 after its end.)
+    """
+    start, end = (50 * int(table[cell["interval"]][layer]) for table in (STARTS, ENDS))
+    left = min(max((end - epoch) / (end - start), 0.0), 1.0)
+    power = int(POWERS[cell["power_law"]][layer])
+    mean = -0.5 * left**power if cell["mean"] == "dynamic" else 0.0
+    spread = 0.5 * left ** (2 * power if cell["variance"] == "dynamic" else 0)
+    return mean, spread
+
+
+def test_the_noise_of_every_layer_in_every_epoch(spec: StudySpec) -> None:
+    network, checked, static = seven_layers(), 0, 0
+    for cell in expected_cells():
+        plan = make_plan(spec, cell, 0)
+        annealer = Annealer(network, [p.weights for p in plan.layers], [p.activations for p in plan.layers])
+        anneal = plan.training.anneal * plan.training.epochs
+        for epoch in range(plan.training.epochs):
+            for layer, states in enumerate(annealer.state(epoch / anneal)):
+                wanted = rule(cell, layer, epoch)
+                for state in states:  # of the weights, of the activations
+                    forward = (state.forward_mean, state.forward_spread)
+                    backward = (state.backward_mean, state.backward_spread)
+                    assert forward == backward
+                    # So little noise as 1e-6 of a step is none.
+                    assert abs(forward[0] - wanted[0]) + abs(forward[1] - wanted[1]) < 1.1e-6, (cell, layer, epoch)
+                    checked += 1
+        annealer.set(plan.training.epochs / anneal)  # what the quantisers have when training ends
+        for layer, quantised in enumerate(quantised_layers(network)):
+            mean, spread = rule(cell, layer, plan.training.epochs)
+            for quantiser in (quantised.map.weight_quantiser, quantised.activations[0].quantiser):
+                assert quantiser.forward_mean.item() == quantiser.backward_mean.item() == mean
+                assert quantiser.forward_spread.item() == quantiser.backward_spread.item() == spread
+        static += cell["variance"] == "static"
+    assert checked == 264 * 7 * 500 * 2
+    assert static == 72
+
+
+def seven_layers() -> nn.Module:
+    blocks = [module for _ in range(LAYERS) for module in (nn.Linear(2, 2), nn.Hardtanh())]
+    return quantise(nn.Sequential(*blocks, nn.Linear(2, 2)))
