@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -10,15 +11,18 @@ from rich.console import Console
 
 __all__ = ["console_for", "finite", "format_duration", "format_value", "print_json"]
 
-_UNCUT = 10_000  # columns of something that is not a terminal: nothing is cut
+_COLUMNS = 80  # of something that is not a terminal, such as a log, unless $COLUMNS says otherwise
+_NARROWEST = 40
 
 
 def console_for(stream: TextIO) -> Console:
     """Return a console on ``stream``: colours and the window's width on a terminal, plain text elsewhere."""
     terminal = stream.isatty()
+    named = os.environ.get("COLUMNS", "")
+    width = max(_NARROWEST, int(named)) if named.isdecimal() and len(named) < 6 else _COLUMNS
     return Console(
         file=stream,
-        width=None if terminal else _UNCUT,
+        width=None if terminal else width,
         no_color=None if terminal else True,
         force_terminal=None if terminal else False,
         highlight=False,

@@ -1,21 +1,21 @@
 """What commands print on stdout: a table to read, or JSON for programs, from the same plain data.
 
-Every function takes ``(data, output, stream)``. A table is coloured and fitted to the window on a terminal;
-anywhere else it is plain text that is never cut.
+Every function takes ``(data, output, stream)``. A table fits the terminal's width, or 80 columns where there is no
+terminal; what does not fit into columns is said below it. Commands and paths are never wrapped.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from ana_search.cli.console import console_for, format_duration, format_value, print_json
+from ana_search.cli.layout import command, facts_table, fits, indented, prose, rows_table, write
 from ana_search.cli.options import Format
 from ana_search.shares import shares_by_name
+from ana_search.wording import describe_params
 
 __all__ = [
     "print_best",
@@ -30,104 +30,124 @@ __all__ = [
 
 Data = Mapping[str, Any]
 
-_NUMBERS = frozenset({"share", "points"})  # texts that are set like numbers
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "PRUNED": "yellow", "RUNNING": "cyan", "WAITING": "dim"}
 
 
 def print_status(status: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
-    """Print the state of one study.
-
-    ``status`` has ``study``, ``states``, ``finished``, ``requested``, ``best`` and ``retries``; where known
-    also ``driver``, ``workers``, ``failures`` (reason to count, or a list of texts), ``elapsed_seconds`` and
-    ``remaining_seconds``.
-    """
-    table = _facts(f"Study {status['study']}")
+    """Print the state of one study (see `ana_search.summary.study_status`)."""
     finished, requested = status["finished"], status["requested"]
-    table.add_row("finished", f"{finished} of {requested}" + (f" ({finished / requested:.0%})" if requested else ""))
     states = Text()
     for state, count in status["states"].items():
         if count:
             states.append(f"{', ' if states else ''}{count} ")
             states.append(state, style=_STATE_STYLES.get(state, ""))
-    table.add_row("trials", states or "none yet")
-    if status.get("retries"):
-        table.add_row("retries", str(status["retries"]))
-    best = status.get("best")
-    for one in [] if best is None else best if isinstance(best, list) else [best]:
-        table.add_row("best", f"{format_value(one['value'])} (trial {one['number']})")
-        table.add_row("", _parameters(one["params"]))
-    if "driver" in status:
-        table.add_row("launch", format_value(status["driver"]) if status["driver"] else "not running")
-    for worker in status.get("workers") or []:
-        table.add_row("running", _worker(worker))
-    failures = status.get("failures") or []
-    if isinstance(failures, Mapping):
-        failures = [f"{count} x {reason}" for reason, count in failures.items()]
-    for failure in failures:
-        table.add_row("failed", format_value(failure))
-    if status.get("elapsed_seconds") is not None:
-        table.add_row("elapsed", format_duration(status["elapsed_seconds"]))
-    if status.get("remaining_seconds") is not None:
-        table.add_row("time left", f"about {format_duration(status['remaining_seconds'])}")
-    _print(status, [table], output, stream)
+    best = status["best"]
+    remaining = status.get("remaining_seconds")
+    facts: dict[str, RenderableType | None] = {
+        "finished": f"{finished} of {requested}" + (f" ({finished / requested:.0%})" if requested else ""),
+        "trials": states or "none yet",
+        "retries": str(status["retries"]) if status["retries"] else None,
+        "best": None if best is None else f"{format_value(best['value'])} (trial {best['number']})",
+        "": None if best is None else describe_params(best["params"]),
+        "launch": status["driver"] or "not running",
+        "running": _lines(
+            f"trial {one['trial']}" + (f", for {format_duration(one['seconds'])}" if one["seconds"] is not None else "")
+            for one in status["workers"]
+        ),
+        "failed": _lines(f"{count} x {reason}" for reason, count in status["failures"].items()),
+        "time left": None if remaining is None else f"about {format_duration(remaining)}",
+    }
+    _print(status, lambda console: [facts_table(facts, f"Study {status['study']}")], output, stream)
 
 
 def print_best(rows: Sequence[Data], output: Format = Format.table, stream: TextIO | None = None) -> None:
-    """Print the best trials, one a line: ``number``, ``value``, ``seed``, ``plan_hash`` and ``params``.
+    """Print the best trials, one a line (see `ana_search.summary.best_trials`).
 
-    A parameter that has the same value in every row is said once, below the table.
+    A parameter that has the same value in every row is said once, below the table. Where parameters, seeds and plans
+    do not fit into columns, the last two are left out; parameters that do not fit then are said below the table.
     """
-    if not rows:
-        _print(rows, [Text("No trial has finished yet.")], output, stream)
-        return
-    names = list(dict.fromkeys(name for row in rows for name in row["params"]))
-    different = {name: len({str(row["params"].get(name)) for row in rows}) for name in names}
-    shared = {name: rows[0]["params"][name] for name in names if len(rows) > 1 and different[name] == 1}
-    shown = [name for name in names if name not in shared]
-    flat = [
-        {"trial": row["number"], "value": row["value"]}
-        | ({"frozen": row.get("frozen")} if any("frozen" in each for each in rows) else {})
-        | {name: row["params"].get(name) for name in shown}
-        | {"seed": row.get("seed"), "plan": row.get("plan_hash")}
-        for row in rows
-    ]
-    parts: list[RenderableType] = [_rows(flat)]
-    if shared:
-        parts.append(Text("in all of them: " + _parameters(shared)))
+
+    def parts(console: Console) -> list[RenderableType]:
+        if not rows:
+            return [prose("No trial has finished yet.")]
+        names = list(dict.fromkeys(name for row in rows for name in row["params"]))
+        different = {name: len({str(row["params"].get(name)) for row in rows}) for name in names}
+        shared = {name: rows[0]["params"][name] for name in names if len(rows) > 1 and different[name] == 1}
+        frozen = any("frozen" in row for row in rows)
+        head = [
+            {"trial": row["number"], "value": row["value"]}
+            | ({"others": row["values"][1:]} if "values" in row else {})
+            | ({"frozen": row.get("frozen")} if frozen else {})
+            for row in rows
+        ]
+        own = [{name: row["params"].get(name) for name in names if name not in shared} for row in rows]
+        tail = [{"seed": row["seed"], "plan": row["plan_hash"]} for row in rows]
+        whole = rows_table([{**one, **two, **three} for one, two, three in zip(head, own, tail, strict=True)])
+        brief = rows_table([{**one, **two} for one, two in zip(head, own, strict=True)])
+        found: list[RenderableType] = [whole if fits(whole, console) else brief]
+        if not fits(brief, console):
+            found = [rows_table([{**one, **three} for one, three in zip(head, tail, strict=True)])]
+            for row, values in zip(rows, own, strict=True):
+                known = {name: value for name, value in values.items() if value is not None}
+                found.append(_hanging(f"trial {row['number']}: ", describe_params(known)))
+        if shared:
+            found.append(_hanging("in all of them: ", describe_params(shared)))
+        return found
+
     _print(rows, parts, output, stream)
 
 
 def print_studies(rows: Sequence[Data], output: Format = Format.table, stream: TextIO | None = None) -> None:
-    """Print a list of studies, one a line; the columns are the fields of the rows, in their order."""
-    _print(rows, [_rows(rows) if rows else Text("No study.")], output, stream)
+    """Print the shipped studies: the name of each, what it asks, what it costs and how it is launched."""
+    parts: list[RenderableType] = []
+    for row in rows:
+        parts += [Text(row["study"], style="bold"), indented(prose(row["question"]))]
+        if row.get("cost"):
+            parts.append(indented(prose(row["cost"], style="dim")))
+        parts.append(command(f"    {row['command']}"))
+    _print(rows, lambda console: parts or [prose("No study.")], output, stream)
 
 
 def print_check(summary: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
-    """Print what a study file asks for.
-
-    ``summary`` has ``study`` and ``parameters``, a list of rows or a mapping from name to values; every other
-    field is a fact. A field that ends in ``_seconds`` is a duration.
-    """
-    parts: list[RenderableType] = [Text(f"Study {summary['study']}", style="bold")]
-    parameters = summary.get("parameters") or []
-    if isinstance(parameters, Mapping):
-        parameters = [{"searched": name, "values": values} for name, values in parameters.items()]
-    parts.append(_rows(parameters) if parameters else Text("Nothing is searched: every parameter is fixed."))
-    parts.append(_plain_facts({key: summary[key] for key in summary if key not in ("study", "parameters")}))
-    _print(summary, parts, output, stream)
+    """Print what a study file asks for (see `ana_search.estimate.estimate`)."""
+    said = {"study", "parameters", "device", "epoch_seconds", "trial_seconds", "device_hours", "workers"}
+    said.add("wall_seconds")
+    facts: dict[str, RenderableType | None] = {
+        name.replace("_", " "): format_value(value)
+        for name, value in summary.items()
+        if name not in said and value is not None and value != [] and value != {}
+    }
+    if "wall_seconds" in summary:
+        workers, hours = summary["workers"], summary["device_hours"]
+        facts["takes"] = (
+            f"about {_duration(summary['wall_seconds'])} with {workers} worker{'s' if workers > 1 else ''} on a "
+            f"machine like this ({summary['device']})"
+        )
+        facts["of which"] = (
+            f"{_duration(summary['epoch_seconds'])} an epoch, {_duration(summary['trial_seconds'])} a trial"
+            + (f", {hours:,.0f} device hours in all" if hours >= 2 else "")
+        )
+    parameters = summary["parameters"]
+    parts: list[RenderableType] = [
+        Text(f"Study {summary['study']}", style="bold"),
+        rows_table(parameters) if parameters else prose("Nothing is searched: every parameter is fixed."),
+        facts_table(facts),
+    ]
+    _print(summary, lambda console: parts, output, stream)
 
 
 def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print what drives accuracy: the verdict, the share of each group with its interval, reasons, and files.
 
-    ``result`` is verdict.json; where known with ``report``, ``models`` and ``next`` (a command to type).
+    ``result`` is verdict.json, with ``report`` (a path), ``next`` (a command to type) and, where networks lie beside
+    the report, ``models``.
     """
-    parts: list[RenderableType] = []
-    if result.get("question"):
-        parts.append(Text(str(result["question"]), style="dim"))
-    parts.append(Text.assemble("Verdict: ", (str(result["verdict"]), "bold green")))
-    parts += [Text(f"  because: {reason}") for reason in result.get("explanations") or result.get("reasons") or []]
-    level = f"{result.get('level', 0.95):.0%} interval"
+    parts: list[RenderableType] = [
+        prose(str(result["question"]), style="dim"),
+        Text.assemble("Verdict: ", (str(result["verdict"]), "bold green")),
+    ]
+    parts += [_hanging("  because: ", str(reason)) for reason in result["explanations"]]
+    level = f"{result['level']:.0%} interval"
     shares = [
         {
             "group": name,
@@ -138,123 +158,123 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
         for name, group in shares_by_name(result).items()
     ]
     if shares:
-        parts.append(_rows(shares))
-    counts = {name: count for name, count in (result.get("n") or {}).items() if count}
+        parts.append(rows_table(shares, numbers=("share", "points")))
+    counts = {name: count for name, count in result["n"].items() if count}
     if counts:
-        parts.append(Text(", ".join(f"{format_value(count)} {name}" for name, count in counts.items())))
-    for name in ("report", "models", "out", "next"):
-        if result.get(name):
-            parts.append(Text(f"{name}: {format_value(result[name])}"))
-    _print(result, parts, output, stream)
+        parts.append(prose(", ".join(f"{format_value(count)} {name}" for name, count in counts.items())))
+    parts.append(command(f"report: {result['report']}"))
+    parts += [command(f"model: {model}") for model in result.get("models", ())]
+    parts.append(command(f"next: {result['next']}"))
+    _print(result, lambda console: parts, output, stream)
 
 
 def print_manifest(manifest: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
-    """Print exported models, one a line: file, format, size, and the accuracies that were measured."""
-    rows = []
-    for model in manifest.get("models") or []:
-        accuracy = model.get("accuracy") or {}
-        row = {name: model.get(name) for name in ("trial", "file", "format", "bytes")}
-        if model.get("bytes") and model.get("float_bytes"):
+    """Print exported models, one a line: file, size, and the accuracies of the trained and of the integer network.
+
+    What `confirm` measured is of other networks, trained anew with the same parameters: it is said below.
+    """
+    rows, notes = [], []
+    for model in manifest["models"]:
+        accuracy = model["accuracy"]
+        row = {"file": model["file"], "kB": f"{model['bytes'] / 1000:,.1f}"}
+        if model.get("float_bytes"):
             row["smaller"] = f"{model['float_bytes'] / model['bytes']:.1f}x"
-        row |= {name: accuracy.get(name) for name in ("validation", "frozen", "test") if accuracy.get(name) is not None}
-        rows.append(row | {name: model[name] for name in ("verified", "equal", "problem") if name in model})
-    parts: list[RenderableType] = [_rows(rows) if rows else Text("No model.")]
-    parts.append(_plain_facts({key: manifest[key] for key in manifest if key not in ("models", "versions")}))
-    _print(manifest, parts, output, stream)
+        row |= {"trained": accuracy.get("validation"), "integers": accuracy.get("frozen")}
+        rows.append(row | {name: model[name] for name in ("verified",) if name in model})
+        if accuracy.get("test") is not None:
+            notes.append(_retrained(model))
+    parts: list[RenderableType] = [
+        rows_table(rows, numbers=("kB", "smaller")) if rows else prose("No model."),
+        *map(prose, notes),
+    ]
+    if rows:
+        parts.append(prose("trained, integers: accuracy on the validation images before and after the export"))
+    _print(manifest, lambda console: parts, output, stream)
 
 
-def print_confirm(result: Data | Sequence[Data], output: Format = Format.table, stream: TextIO | None = None) -> None:
-    """Print the trials that were trained again, one a line, then what holds for all."""
-    _print(result, _anything(result), output, stream)
+def _retrained(model: Data) -> str:
+    """Say what was confirmed of a model's parameters."""
+    test = model["accuracy"]["test"]
+    text = f"trial {model['trial']}: networks trained anew with its parameters reach "
+    if not isinstance(test, Mapping):
+        return f"{text}{format_value(test)} on the test images (ana-search confirm)"
+    return (
+        f"{text}{format_value(test['mean'])} on the test images on average ({test['level']:.0%} interval "
+        f"{format_value(test['low'])} to {format_value(test['high'])}, {len(test['accuracies'])} seeds; confirm)"
+    )
+
+
+def print_confirm(result: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+    """Print what fresh training runs of the best parameters reach, one set a line, its details below."""
+    level = f"{result['level']:.0%} interval"
+    rows = [
+        {
+            "set": rank,
+            "search": row["search"],
+            "validation": row["validation"],
+            "test": row["test"],
+            level: f"{format_value(row['low'])} to {format_value(row['high'])}",
+        }
+        for rank, row in enumerate(result["confirmed"], start=1)
+    ]
+    parts: list[RenderableType] = [Text(f"Study {result['study']}", style="bold"), rows_table(rows)]
+    for rank, row in enumerate(result["confirmed"], start=1):
+        details = {
+            "trials": ", ".join(map(str, row["trials"])),
+            "parameters": describe_params(row["params"]),
+            "test": format_value(row["accuracies"]),
+            "seeds": ", ".join(map(str, row["seeds"])),
+        }
+        parts += [Text(f"set {rank}", style="bold"), indented(facts_table(details))]
+    parts.append(
+        prose(
+            "search: mean of the search's own trials; validation, test: means of networks trained anew with fresh seeds"
+        )
+    )
+    _print(result, lambda console: parts, output, stream)
 
 
 def print_rerun(comparison: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print the recorded and the repeated value of one trial, and whether they are equal."""
-    _print(comparison, _anything(comparison), output, stream)
+    facts: dict[str, RenderableType | None] = {
+        name.removesuffix("_seconds").replace("_", " "): format_value(value)
+        for name, value in comparison.items()
+        if name != "seconds" and value is not None
+    }
+    facts["took"] = _duration(comparison["seconds"])
+    _print(comparison, lambda console: [facts_table(facts)], output, stream)
 
 
-def _print(data: object, parts: Sequence[RenderableType], output: Format, stream: TextIO | None) -> None:
-    """Print ``data`` as JSON, or its ``parts`` for people."""
+def _print(
+    data: object, parts: Callable[[Console], Sequence[RenderableType]], output: Format, stream: TextIO | None
+) -> None:
+    """Print ``data`` as JSON, or its parts for people."""
     out = stream or sys.stdout
     if output is Format.json:
         print_json(data, out)
         return
     console = console_for(out)
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part, soft_wrap=isinstance(part, Text))
-    text = captured.get()
-    if not console.is_terminal:  # cells are padded to their column; a log or a file need not keep that
-        text = "\n".join(line.rstrip() for line in text.splitlines()).strip("\n") + "\n"
-    out.write(text)
+    out.write(write(console, parts(console)))
 
 
-def _anything(data: Data | Sequence[Data]) -> list[RenderableType]:
-    """Return tables for plain data: lists of rows become tables, everything else facts."""
-    if not isinstance(data, Mapping):
-        return [_rows(data) if data else Text("Nothing.")]
-    tables = {key: value for key, value in data.items() if isinstance(value, list) and value and _is_row(value[0])}
-    parts: list[RenderableType] = [_rows(value) for value in tables.values()]
-    return [*parts, _plain_facts({key: value for key, value in data.items() if key not in tables})]
+def _hanging(head: str, text: str) -> RenderableType:
+    """Return running text behind a head; further lines begin below the text."""
+    return facts_table({head.rstrip(): text})
 
 
-def _is_row(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _rows(rows: Sequence[Data]) -> Table:
-    """Return one table line a row; the columns are the fields of all rows in order, numbers to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    for name in names:
-        number = all(isinstance(row.get(name), (int, float, type(None))) or name in _NUMBERS for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(format_value(row.get(name))) for name in names))
-    return table
-
-
-def _facts(title: str | None = None) -> Table:
-    """Return a table of labels and values without rules."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    if title is not None:
-        table.title = Text(title, style="bold")
-        table.title_justify = "left"
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    return table
-
-
-def _plain_facts(facts: Data) -> Table:
-    table = _facts()
-    for label, value in facts.items():
-        if value is not None and value != [] and value != {}:
-            duration = label.endswith("_seconds")
-            text = _duration(value) if duration else format_value(value)
-            table.add_row(label.removesuffix("_seconds").replace("_", " "), Text(text))
-    return table
+def _lines(texts: Any) -> str | None:
+    """Return texts on lines of their own; None for none."""
+    return "\n".join(texts) or None
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds < 10 else format_duration(seconds)
-
-
-def _parameters(params: Data) -> str:
-    brief = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in params.items()}
-    return ", ".join(f"{name}={value}" for name, value in brief.items()) or "no parameters"
-
-
-def _worker(worker: object) -> str:
-    """Return what a worker does, of what is known: its name, trial, epoch, accuracy and time."""
-    if not isinstance(worker, Mapping):
-        return str(worker)
-    known = {name: value for name, value in worker.items() if value is not None}
-    parts = [str(known["worker"])] if "worker" in known else []
-    parts += [f"trial {known['trial']}"] if "trial" in known else []
-    parts += [f"epoch {known.get('epoch', 0)}/{known['epochs']}"] if "epochs" in known else []
-    parts += [f"accuracy {format_value(known['accuracy'])}"] if "accuracy" in known else []
-    parts += [f"for {format_duration(known['seconds'])}"] if "seconds" in known else []
-    return ", ".join(parts)
+    """Return a duration as people say it: seconds below two minutes, then minutes, hours and days."""
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def _percent(share: float | None) -> str:

@@ -20,9 +20,10 @@ from ana_search.plots.schedules import schedule_frame
 from ana_search.plots.stairs import EXACT, stair_frame
 from ana_search.space import replicate_seed
 from ana_search.study_file import StudySpec
+from ana_search.wording import describe_params
 from analysis.style import SEQUENTIAL, save_figure, styled
 
-__all__ = ["describe_params", "draw_plan", "draw_schedules", "draw_stairs"]
+__all__ = ["draw_plan", "draw_schedules", "draw_stairs"]
 
 
 _DASHED = (0, (4, 2))
@@ -41,35 +42,14 @@ def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = 
     plan = make_plan(spec, chosen, replicate_seed(spec, 0))
     folder.mkdir(parents=True, exist_ok=True)
     kind = "an example plan" if params is None else "the plan"
-    drawn = {"schedules": draw_schedules(plan, f"{spec.study.name}, {kind}: {describe_params(chosen)}")}
+    drawn = {
+        "schedules": draw_schedules(plan, f"{spec.study.name}, {kind}: {describe_params(chosen, _MOST_PARAMETERS)}")
+    }
     for number, bits in enumerate(_kinds(plan.layers)):
         spreads = sorted({layer.weights.spread for layer in plan.layers if layer.weights.spread > 0}) or [0.5]
         name = "stairs" if number == 0 else f"stairs_{number + 1}"
         drawn[name] = draw_stairs(StairFunction.for_network(bits), f"{bits}", spreads[-1])
     return [file for name, figure in drawn.items() for file in save_figure(figure, folder, name)]
-
-
-def describe_params(params: Mapping[str, Any]) -> str:
-    """Return parameters in words; one that is the same in every layer is said once.
-
-    >>> describe_params({"noise.0": "normal", "noise.1": "normal", "offset.0": 0.1, "offset.1": 0.25, "alpha": 1})
-    'noise = normal in every layer, offset = 0.1 | 0.25 by layer, alpha = 1'
-    >>> describe_params({})
-    'every parameter is fixed'
-    """
-    layers: dict[str, list[str]] = {}
-    for name, value in params.items():
-        layers.setdefault(name.split(".")[0], []).append(f"{value:.4g}" if isinstance(value, float) else str(value))
-    said = []
-    for name, values in layers.items():
-        if name in params:
-            said.append(f"{name} = {values[0]}")
-        elif len(set(values)) == 1:
-            said.append(f"{name} = {values[0]} in every layer")
-        else:
-            said.append(f"{name} = {' | '.join(values)} by layer")
-    more = [f"and {len(said) - _MOST_PARAMETERS} more"] if len(said) > _MOST_PARAMETERS else []
-    return ", ".join(said[:_MOST_PARAMETERS] + more) or "every parameter is fixed"
 
 
 def draw_schedules(plan: TrainingPlan, title: str) -> Figure:

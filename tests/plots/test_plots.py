@@ -10,8 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from ana_search.ana import NOISE_FAMILIES, StairFunction
 from ana_search.planner import make_plan
 from ana_search.plots import draw_plan, example_params, schedule_frame, stair_frame
-from ana_search.plots.draw import describe_params, draw_schedules, draw_stairs
+from ana_search.plots.draw import draw_schedules, draw_stairs
 from ana_search.study_file import load_study_file
+from ana_search.wording import describe_params
 
 STUDY = """
 [study]
