@@ -23,8 +23,13 @@ class DataPlan:
     """Which images, and how they are split and coded.
 
     ``validation`` is the fraction of the training images that search sees; with ``folds`` set, fold number
-    ``fold`` of ``folds`` is the validation part instead. ``train_size`` limits the images used (a fixed
-    stratified sample, before the split). ``input_bits`` is 8 (dyadic, zero-symmetric codes) or ``"float"``.
+    ``fold`` of ``folds`` is the validation part instead, each class in proportion if ``stratified``, else by a plain
+    permutation. ``train_size`` limits the images used (a fixed stratified sample, before the split). With ``augment``
+    images are shifted, the border filled by ``padding``, and mirrored.
+
+    Pixels are normalised by the mean and deviation of each channel, or by ``"pooled"`` ones of all channels.
+    ``input_bits`` is 8 or ``"float"``; ``input_coding`` says what the 8-bit codes are: those of the normalised pixels
+    (dyadic and zero-symmetric), or of the ``"pixels"`` themselves, less 128, each of whose 256 values keeps its own.
     """
 
     name: str
@@ -33,16 +38,25 @@ class DataPlan:
     validation: float = 0.2
     folds: int | None = None
     fold: int | None = None
+    stratified: bool = True
     augment: bool = False
+    padding: Literal["reflect", "zeros"] = "reflect"
+    normalise: Literal["channels", "pooled"] = "channels"
     input_bits: int | Literal["float"] = 8
+    input_coding: Literal["normalised", "pixels"] = "normalised"
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """Which network, and its width (channels of the first map; ``None`` is the network's own)."""
+    """Which network, its width (channels of the first map; ``None`` is the network's own), and its classifier.
+
+    The maps that stay in floating point start from PyTorch's uniform weights, or from ``"normal"`` ones of deviation
+    0.01 with a bias of 0 (as VGG's: Simonyan and Zisserman, ICLR 2015, section 3.1).
+    """
 
     name: str
     width: int | None = None
+    classifier: Literal["uniform", "normal"] = "uniform"
 
 
 @dataclass(frozen=True)
@@ -60,12 +74,14 @@ class TrainingSettings:
     """The optimiser's settings.
 
     ``anneal`` is the fraction of all steps over which noise is annealed; the learning rate is multiplied by
-    0.1 for the last ``lr_drop`` fraction of the steps (0: never).
+    0.1 for the last ``lr_drop`` fraction of the steps (0: never). ``last_batch`` says what becomes of the images that
+    an epoch has left over after its last whole batch.
     """
 
     epochs: int
     anneal: float = 0.8
     batch_size: int = 64
+    last_batch: Literal["drop", "keep"] = "drop"
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = 3e-3
     weight_decay: float = 0.0

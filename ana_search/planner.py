@@ -1,16 +1,15 @@
 """From a study and one trial's parameters to the plan of a training run."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ana_search.ana.annealer import LayerSchedule
 from ana_search.ana.synchronise import decay_intervals, decay_powers, shift
 from ana_search.errors import RequestError
-from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
+from ana_search.plan import LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
 from ana_search.space import layer_count, layer_values, searched
-from ana_search.study_file import SPACE_KEYS, StudySpec
-from ana_search.study_file.sections import Folds
+from ana_search.study_file import KEYS, StudySpec
+from ana_search.study_file.sections import data_plan
 
 __all__ = ["DYNAMIC_MEAN", "make_plan"]
 
@@ -27,13 +26,13 @@ def make_plan(spec: StudySpec, params: Mapping[str, Any], seed: int) -> Training
     """
     layers = layer_count(spec)
     _check_params(spec, params, layers)
-    values = {name: layer_values(spec, name, params, layers) for name in SPACE_KEYS}
+    values = {name: layer_values(spec, name, params, layers) for name in KEYS}
     plans = _layer_plans(values, layers)
     settings = spec.training.model_dump()
     settings |= {name: values[name][0] for name in settings if name in values}
     return TrainingPlan(
-        data=_data_plan(spec, seed),
-        network=NetworkPlan(name=spec.network.name, width=spec.network.width),
+        data=data_plan(spec.data, spec.quantiser, seed),
+        network=NetworkPlan(**spec.network.model_dump()),
         layers=plans,
         training=TrainingSettings(**settings),
         seed=seed,
@@ -49,24 +48,9 @@ def _check_params(spec: StudySpec, params: Mapping[str, Any], layers: int) -> No
     for full, value in params.items():
         if full not in allowed:
             raise RequestError(f"parameter {full!r} is not searched; allowed: {', '.join(allowed) or 'none'}")
-        problem = SPACE_KEYS[allowed[full]].problem(value)
+        problem = KEYS[allowed[full]].problem(value)
         if problem:
             raise RequestError(f"parameter {full}: {problem}")
-
-
-def _data_plan(spec: StudySpec, seed: int) -> DataPlan:
-    data, validation = spec.data, spec.data.validation
-    plan = DataPlan(
-        name=data.name,
-        root=data.root,
-        train_size=data.train_size,
-        augment=data.augment,
-        input_bits=spec.quantiser.input_bits,
-    )
-    if not isinstance(validation, Folds):
-        return replace(plan, validation=validation)
-    fold = seed % validation.folds if validation.fold is None else validation.fold
-    return replace(plan, folds=validation.folds, fold=fold)
 
 
 def _layer_plans(values: Mapping[str, list[Any]], layers: int) -> tuple[LayerPlan, ...]:

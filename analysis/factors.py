@@ -14,22 +14,10 @@ from ana_search.errors import FrameError
 from analysis.nesting import Nest, label
 from analysis.ranges import KnownSpace, Scale, guess_scale
 
-__all__ = ["DEFAULT_GROUPS", "SHAPE", "SYNCHRONISATION", "Factor", "default_groups", "read_factor"]
+__all__ = ["SHAPE", "SYNCHRONISATION", "Factor", "default_groups", "read_factor"]
 
 SYNCHRONISATION = "synchronisation"
 SHAPE = "shape"
-
-DEFAULT_GROUPS: Mapping[str, tuple[str, ...]] = {
-    SYNCHRONISATION: ("interval", "power_law", "offset", "activation_offset"),
-    SHAPE: ("noise", "backward_noise"),
-    "schedule": ("shape", "alpha", "spread", "mean", "variance", "width", "method", "backward_spread"),
-    "strategy": ("strategy", "backward"),
-    "training": (
-        "epochs", "anneal", "batch_size", "optimiser", "learning_rate", "weight_decay", "lr_drop",
-        "precision", "compile",
-    ),
-}  # fmt: skip
-"""Each group's parameters by their names in a study file; ``noise.3`` (layer 3's) counts as ``noise``."""
 
 MOST_NUMERIC_LEVELS = 8
 """A numeric column with more distinct values than this is continuous."""
@@ -78,16 +66,14 @@ class Factor:
 
 
 def default_groups(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the groups of the columns of `frame` whose names are parameters of a study file.
+    """Return the groups of the columns of `frame` whose names are parameters of a study file (``noise.3``: layer 3's).
 
-    A group without any column in the frame is left out.
+    A group without any column in the frame is left out. The groups are those of the table of parameters, which knows
+    PyTorch: it is read only where nobody has named the groups.
     """
-    groups: dict[str, list[str]] = {}
-    for group, parameters in DEFAULT_GROUPS.items():
-        columns = [str(c) for c in frame.columns if re.sub(r"\.\d+$", "", str(c)) in parameters]
-        if columns:
-            groups[group] = columns
-    return groups
+    from ana_search.study_file import KEYS, groups_of
+
+    return groups_of([str(column) for column in frame.columns if re.sub(r"\.\d+$", "", str(column)) in KEYS])
 
 
 def check_groups(
@@ -100,9 +86,8 @@ def check_groups(
     mistakes: list[str] = []
     owner: dict[str, str] = {}
     if not groups:
-        known = "; ".join(f"{group}: {', '.join(parameters)}" for group, parameters in DEFAULT_GROUPS.items())
         mistakes.append(
-            f"no groups: none of the parameters that vary belongs to one ({known}); "
+            "no groups: no column of the table is a parameter of a study file; "
             "in Python, `attribute(frame, groups=...)` takes others"
         )
     for group, members in groups.items():

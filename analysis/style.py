@@ -22,6 +22,7 @@ COLOURS: Mapping[str, str] = {
     "shape": "#D55E00",
     "schedule": "#009E73",
     "strategy": "#CC79A7",
+    "quantiser": "#56B4E9",
     "training": "#E69F00",
     "both": "#009E73",
     "neither": "#7F7F7F",
@@ -30,7 +31,7 @@ COLOURS: Mapping[str, str] = {
     "seed": "#595959",
     "unexplained": "#9C9C9C",
 }
-OTHERS = ("#56B4E9", "#000000", "#009E73", "#CC79A7", "#E69F00")
+OTHERS = ("#000000", "#009E73", "#CC79A7", "#E69F00")
 SEQUENTIAL = "viridis"
 WIDTH = 7.2
 DPI = 160

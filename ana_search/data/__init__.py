@@ -6,7 +6,15 @@ An installed package adds its own through the entry point group ``ana_search.dat
 from ana_search.data.augment import augment
 from ana_search.data.coding import InputCoding
 from ana_search.data.dataset import Dataset, Part
-from ana_search.data.load import DATASETS, ImagePool, dataset_info, load_dataset, load_images
+from ana_search.data.load import (
+    DATASETS,
+    ImagePool,
+    check_split,
+    dataset_info,
+    image_count,
+    load_dataset,
+    load_images,
+)
 from ana_search.data.source import Images, Source
 
 __all__ = [
@@ -18,7 +26,9 @@ __all__ = [
     "Part",
     "Source",
     "augment",
+    "check_split",
     "dataset_info",
+    "image_count",
     "load_dataset",
     "load_images",
 ]

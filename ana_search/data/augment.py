@@ -1,5 +1,8 @@
 """Random crops and flips of a whole batch at once, on the device of the images."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -9,10 +12,13 @@ MARGIN = 4
 """Pixels that an image may move by (He et al., CVPR 2016, section 4.2), but no more than a quarter of its side."""
 
 
-def augment(images: Tensor, *, flips: bool, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor, *, flips: bool, generator: torch.Generator, padding: Literal["reflect", "zeros"] = "reflect"
+) -> Tensor:
     """Return uint8 ``images`` [B, C, H, W], each moved by up to `MARGIN` pixels and, with ``flips``, mirrored or not.
 
-    The border is filled by reflection. ``generator`` is on the CPU, so that every device draws the same.
+    The border is filled by reflection, or with pixels of value 0 (black). ``generator`` is on the CPU, so that every
+    device draws the same.
     """
     batch, channels, height, width = images.shape
     draws = [_shifts(batch, height, generator), _shifts(batch, width, generator)]
@@ -25,6 +31,9 @@ def augment(images: Tensor, *, flips: bool, generator: torch.Generator) -> Tenso
         columns = torch.where(mirrored[0].bool(), columns.flip(1), columns)
     pixels = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
     taken = images.flatten(2).gather(2, pixels[:, None, :].expand(batch, channels, height * width))
+    if padding == "zeros":
+        outside = _outside(down, height)[:, :, None] | _outside(right, width, mirrored)[:, None, :]
+        taken = taken.masked_fill(outside.flatten(1)[:, None, :], 0)
     return taken.view(images.shape)
 
 
@@ -32,6 +41,13 @@ def _shifts(batch: int, size: int, generator: torch.Generator) -> Tensor:
     """Return int64 [batch, 1]: by how many pixels each image moves along an axis of this size."""
     margin = min(MARGIN, size // 4)
     return torch.randint(-margin, margin + 1, (batch, 1), generator=generator)
+
+
+def _outside(shift: Tensor, size: int, mirrored: Sequence[Tensor] = ()) -> Tensor:
+    """Return bool [batch, size]: whether a new pixel lies outside the old image along one axis."""
+    place = torch.arange(size, device=shift.device) + shift
+    outside = (place < 0) | (place >= size)
+    return torch.where(mirrored[0].bool(), outside.flip(1), outside) if mirrored else outside
 
 
 def _moved(shift: Tensor, size: int) -> Tensor:

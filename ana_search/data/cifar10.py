@@ -18,4 +18,4 @@ def _shape(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
     return (3, 32, 32), 10
 
 
-SOURCE = Source(load=_load, shape=_shape, flips=True)
+SOURCE = Source(load=_load, shape=_shape, flips=True, count=lambda plan: 50_000)

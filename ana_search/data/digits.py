@@ -13,7 +13,7 @@ from ana_search.plan import DataPlan
 
 __all__ = ["SOURCE"]
 
-_TEST_IMAGES = 300
+_IMAGES, _TEST_IMAGES = 1_797, 300
 _LEVELS = 16  # the largest pixel value of the original
 
 
@@ -56,4 +56,4 @@ def _shape(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
     return (1, 8, 8), 10
 
 
-SOURCE = Source(load=_load, shape=_shape, flips=False)
+SOURCE = Source(load=_load, shape=_shape, flips=False, count=lambda plan: _IMAGES - _TEST_IMAGES)

@@ -29,4 +29,4 @@ def _shape(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
     return (1, 28, 28), 10
 
 
-SOURCE = Source(load=_load, shape=_shape, flips=True)
+SOURCE = Source(load=_load, shape=_shape, flips=True, count=lambda plan: 60_000)

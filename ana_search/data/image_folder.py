@@ -53,6 +53,11 @@ def _shape(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
     return (channels, height, width), len(classes)
 
 
+def _count(plan: DataPlan) -> int:
+    root = _root(plan)
+    return len(_find(root, "train", _classes(root)).files)
+
+
 def _root(plan: DataPlan) -> Path:
     if plan.root is None:
         raise DataError(f"data.root: missing; image_folder needs it; {_LAYOUT}")
@@ -121,4 +126,4 @@ def _statistics(counts: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(means.tolist()), tuple(deviations.tolist())
 
 
-SOURCE = Source(load=_load, shape=_shape, flips=True)
+SOURCE = Source(load=_load, shape=_shape, flips=True, count=_count)

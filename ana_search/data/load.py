@@ -7,14 +7,23 @@ import torch
 from torch import Tensor
 
 from ana_search.data import cifar10, digits, fashion_mnist, image_folder, svhn
-from ana_search.data.coding import dyadic_coding, float_coding
+from ana_search.data.coding import make_coding
 from ana_search.data.dataset import Dataset
 from ana_search.data.source import Source, check_images
-from ana_search.data.split import pick, split
+from ana_search.data.split import check_parts, pick, split
 from ana_search.errors import DataError
 from ana_search.plan import DataPlan
 
-__all__ = ["DATASETS", "ENTRY_POINTS", "ImagePool", "dataset_info", "load_dataset", "load_images"]
+__all__ = [
+    "DATASETS",
+    "ENTRY_POINTS",
+    "ImagePool",
+    "check_split",
+    "dataset_info",
+    "image_count",
+    "load_dataset",
+    "load_images",
+]
 
 ENTRY_POINTS = "ana_search.datasets"
 
@@ -85,7 +94,6 @@ def load_dataset(plan: DataPlan, pool: ImagePool | None = None) -> Dataset:
         images, labels = torch.cat([images[chosen], images[search:]]), torch.cat([labels[chosen], labels[search:]])
         search = len(chosen)
     train, validation = split(labels[:search], plan)
-    coding = float_coding if plan.input_bits == "float" else dyadic_coding
     return Dataset(
         name=plan.name,
         images=images,
@@ -94,7 +102,7 @@ def load_dataset(plan: DataPlan, pool: ImagePool | None = None) -> Dataset:
         validation=validation,
         test=torch.arange(search, len(images)),
         classes=pool.classes,
-        coding=coding(list(pool.means), list(pool.deviations)),
+        coding=make_coding(plan, pool.means, pool.deviations),
         flips=_find(plan.name).flips,
     )
 
@@ -102,6 +110,24 @@ def load_dataset(plan: DataPlan, pool: ImagePool | None = None) -> Dataset:
 def dataset_info(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
     """Return ((channels, height, width), number of classes) without loading or downloading the images."""
     return _find(plan.name).shape(plan)
+
+
+def check_split(plan: DataPlan) -> None:
+    """Raise `DataError` where the plan asks for more images than there are, or for a part without any.
+
+    Images are not read: of a data set whose number of images is not known without them nothing is said.
+    """
+    count = _find(plan.name).count
+    if count is not None:
+        check_parts(count(plan), plan)
+
+
+def image_count(plan: DataPlan) -> int | None:
+    """Return the number of images that search sees, ``None`` where they would have to be read for it."""
+    count = _find(plan.name).count
+    if count is None:
+        return None
+    return count(plan) if plan.train_size is None else plan.train_size
 
 
 def _find(name: str) -> Source:

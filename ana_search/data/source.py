@@ -34,12 +34,13 @@ class Source:
     """How to get a data set: ``load`` reads the images, ``shape`` tells what they are like without them.
 
     ``shape`` returns ((channels, height, width), number of classes). ``flips`` says whether a mirrored image
-    still shows its class.
+    still shows its class. ``count`` tells the number of images for search, where that is known without them.
     """
 
     load: Callable[[DataPlan], Images]
     shape: Callable[[DataPlan], tuple[tuple[int, int, int], int]]
     flips: bool
+    count: Callable[[DataPlan], int] | None = None
 
 
 def check_images(images: Images, name: str) -> Images:

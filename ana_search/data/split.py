@@ -6,7 +6,7 @@ from torch import Tensor
 from ana_search.errors import DataError
 from ana_search.plan import DataPlan
 
-__all__ = ["pick", "split"]
+__all__ = ["check_parts", "pick", "split"]
 
 _SEED = 20220619  # of every split; a split never depends on a trial
 
@@ -18,35 +18,51 @@ def pick(labels: Tensor, count: int, where: str) -> Tensor:
         DataError: fewer images than that; ``where`` says of what.
     """
     if not 0 < count <= len(labels):
-        raise DataError(
-            f"data.train_size: got {count}; {where} has {len(labels)} images; allowed: at least 1 and at most that"
-        )
+        raise DataError(_too_many(count, where, len(labels)))
     return _interleaved(labels)[:count].sort().values
 
 
 def split(labels: Tensor, plan: DataPlan) -> tuple[Tensor, Tensor]:
-    """Return the positions of the training and of the validation part, each class in proportion.
+    """Return the positions of the training and of the validation part.
 
-    The validation part is the fraction ``plan.validation``, or fold ``plan.fold`` of ``plan.folds``.
+    The validation part is the fraction ``plan.validation``, or fold ``plan.fold`` of ``plan.folds``. Each class is
+    there in proportion, but in folds that are not stratified: these are the parts of one permutation of all images.
 
     Raises:
         DataError: a part would be empty.
     """
+    check_parts(len(labels), plan)
     if plan.folds is not None:
-        order = torch.cat(_shuffled_classes(labels))
+        order = torch.cat(_shuffled_classes(labels)) if plan.stratified else _permutation(len(labels))
         chosen = torch.arange(len(labels)) % plan.folds == (plan.fold or 0)
-        asked = f"fold {plan.fold or 0} of {plan.folds}"
     else:
         order = _interleaved(labels)
-        chosen = torch.arange(len(labels)) < round(plan.validation * len(labels))
-        asked = f"{plan.validation}"
-    train, validation = order[~chosen].sort().values, order[chosen].sort().values
-    if not len(train) or not len(validation):
+        chosen = torch.arange(len(labels)) < _validation_images(len(labels), plan)
+    return order[~chosen].sort().values, order[chosen].sort().values
+
+
+def check_parts(images: int, plan: DataPlan) -> None:
+    """Raise `DataError` unless so many images for search can be split as the plan says; nothing is read."""
+    if plan.train_size is not None and plan.train_size > images:
+        raise DataError(_too_many(plan.train_size, f"data set {plan.name!r}", images))
+    images = images if plan.train_size is None else plan.train_size
+    validation = _validation_images(images, plan)
+    if validation < 1 or images - validation < 2:
+        asked = f"{plan.validation}" if plan.folds is None else f"fold {plan.fold or 0} of {plan.folds}"
         raise DataError(
-            f"data.validation: {asked} of {len(labels)} images leaves {len(validation)} for validation and "
-            f"{len(train)} for training; allowed: at least 1 of each"
+            f"data.validation: {asked} of {images} images leaves {validation} for validation and "
+            f"{images - validation} for training; allowed: at least 1 of each, and 2 for training"
         )
-    return train, validation
+
+
+def _validation_images(images: int, plan: DataPlan) -> int:
+    if plan.folds is None:
+        return round(plan.validation * images)
+    return len(range(plan.fold or 0, images, plan.folds))
+
+
+def _too_many(count: int, where: str, images: int) -> str:
+    return f"data.train_size: got {count}; {where} has {images} images; allowed: at least 1 and at most that"
 
 
 def _shuffled_classes(labels: Tensor) -> list[Tensor]:
@@ -54,6 +70,10 @@ def _shuffled_classes(labels: Tensor) -> list[Tensor]:
     generator = torch.Generator().manual_seed(_SEED)
     classes = [(labels == label).nonzero().flatten() for label in range(int(labels.max()) + 1)]
     return [positions[torch.randperm(len(positions), generator=generator)] for positions in classes]
+
+
+def _permutation(count: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(_SEED))
 
 
 def _interleaved(labels: Tensor) -> Tensor:
@@ -64,5 +84,5 @@ def _interleaved(labels: Tensor) -> Tensor:
     places = torch.empty(len(labels), dtype=torch.float64)
     for positions in _shuffled_classes(labels):
         places[positions] = (torch.arange(len(positions), dtype=torch.float64) + 0.5) / len(positions)
-    ties = torch.randperm(len(labels), generator=torch.Generator().manual_seed(_SEED))
+    ties = _permutation(len(labels))
     return ties[places[ties].argsort(stable=True)]

@@ -18,4 +18,4 @@ def _shape(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
     return (3, 32, 32), 10
 
 
-SOURCE = Source(load=_load, shape=_shape, flips=False)
+SOURCE = Source(load=_load, shape=_shape, flips=False, count=lambda plan: 73_257)

@@ -5,19 +5,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
-from ana_search.data import Dataset, dataset_info, load_dataset
-from ana_search.data.coding import dyadic_coding, float_coding
+from ana_search.data import Dataset, dataset_info, image_count, load_dataset
+from ana_search.data.coding import make_coding
 from ana_search.errors import DivergedError
 from ana_search.plan import DataPlan, TrainingPlan
 from ana_search.training import train
+from ana_search.training.optimiser import steps_per_epoch
 
 __all__ = ["Timing", "image_counts", "time_training"]
 
-_IMAGES = {"digits": 1_497, "cifar10": 50_000, "fashion_mnist": 60_000, "svhn": 73_257}  # that search sees
 _FEW, _MORE = 8, 32  # images
 _SECONDS = 1.0  # that the measured steps should take, or as long as a whole epoch
 
@@ -40,7 +39,7 @@ def time_training(plan: TrainingPlan, cpus: float, gpus: float) -> Timing:
     device = torch.device("cuda" if gpus > 0 and torch.cuda.is_available() else "cpu")
     train_images, validation_images = image_counts(plan.data)
     batch = min(plan.training.batch_size, train_images)
-    steps = train_images // batch  # an incomplete batch is left out
+    steps = steps_per_epoch(plan.training, train_images)
     share = validation_images / train_images
     with _threads(max(1, int(cpus))):
         few = min(batch, _FEW)
@@ -62,13 +61,8 @@ def time_training(plan: TrainingPlan, cpus: float, gpus: float) -> Timing:
 
 def image_counts(plan: DataPlan) -> tuple[int, int]:
     """Return how many images a data set trains and validates on; only a user's own data set is read for it."""
-    if plan.train_size is not None:
-        images = plan.train_size
-    elif plan.name in _IMAGES:
-        images = _IMAGES[plan.name]
-    elif plan.name == "image_folder" and plan.root is not None:
-        images = sum(1 for path in (Path(plan.root).expanduser() / "train").glob("*/*") if path.is_file())
-    else:
+    images = image_count(plan)
+    if images is None:
         dataset = load_dataset(plan)
         return len(dataset.train), len(dataset.validation)
     fraction = plan.validation if plan.folds is None else 1 / plan.folds
@@ -93,7 +87,6 @@ def _random_images(plan: DataPlan, train_images: int, validation_images: int) ->
     shape, classes = dataset_info(plan)
     count = train_images + validation_images
     generator = torch.Generator().manual_seed(0)
-    coding = float_coding if plan.input_bits == "float" else dyadic_coding
     return Dataset(
         name=plan.name,
         images=torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=generator),
@@ -102,7 +95,7 @@ def _random_images(plan: DataPlan, train_images: int, validation_images: int) ->
         validation=torch.arange(train_images, count),
         test=torch.arange(0),
         classes=tuple(map(str, range(classes))),
-        coding=coding([0.5] * shape[0], [0.25] * shape[0]),
+        coding=make_coding(plan, [0.5] * shape[0], [0.25] * shape[0]),
         flips=True,
     )
 

@@ -9,11 +9,10 @@ from ana_search.space.layers import layer_count
 from ana_search.space.requests import requested_trials
 from ana_search.space.samplers import SAMPLERS, make_sampler
 from ana_search.space.seeds import derive_seed, replicate_seed
-from ana_search.space.walk import CONDITIONS, is_conditional, layer_values, searched
+from ana_search.space.walk import is_conditional, layer_values, searched
 from ana_search.study_file import spec_changes
 
 __all__ = [
-    "CONDITIONS",
     "SAMPLERS",
     "SpaceDescription",
     "TrialParams",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ana_search.space.layers import layer_count
-from ana_search.space.walk import CONDITIONS, searched
-from ana_search.study_file import Choice, Range, StudySpec
+from ana_search.space.walk import searched
+from ana_search.study_file import KEYS, Choice, Range, StudySpec
 
 __all__ = ["SpaceDescription", "describe_space"]
 
@@ -53,17 +53,15 @@ def describe_space(spec: StudySpec) -> SpaceDescription:
                 found.categorical.append(column)
             else:
                 found.ranges[column] = _scale(parameter)
-        if name not in CONDITIONS:
+        condition = KEYS[name].exists
+        parent = None if condition is None else parameters.get(condition.key)
+        if condition is None or not isinstance(parent, Choice):
             continue
-        above, holds = CONDITIONS[name]
-        parent = parameters.get(above)
-        if not isinstance(parent, Choice):
-            continue
-        values = [value for value in parent.choices if holds(value)]
+        values = [value for value in parent.choices if condition.holds(value)]
         if len(values) == len(parent.choices):
             continue
         both = parameter.scope == parent.scope == "layer"
-        parents = _columns(spec, above, parent)
+        parents = _columns(spec, condition.key, parent)
         for layer, column in enumerate(_columns(spec, name, parameter)):
             found.conditions[column] = [(one, values) for one in ([parents[layer]] if both else parents)]
     return found

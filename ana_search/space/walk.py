@@ -1,45 +1,26 @@
 """The order in which a trial's parameters are drawn, and which of them exist.
 
-A key may exist only for some values of another: `CONDITIONS` holds them all. The keys are drawn in the order
-of `SPACE_KEYS`, conditions before the keys that hang on them.
+A key may exist only for some values of another: the table of parameters says so. The keys are drawn in its order,
+conditions before the keys that hang on them.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
-from ana_search.ana import SCHEDULES
 from ana_search.space.layers import layer_count
-from ana_search.study_file import SPACE_KEYS, Choice, Fixed, PerLayer, Range, StudySpec
+from ana_search.study_file import KEYS, Choice, Fixed, PerLayer, Range, StudySpec
 from ana_search.study_file.parameters import Value
 
-__all__ = ["CONDITIONS", "Draw", "is_conditional", "layer_values", "searched", "walk"]
+__all__ = ["Draw", "is_conditional", "layer_values", "searched", "walk"]
 
 Draw = Callable[[str, Choice | Range], Value]
-
-
-@cache
-def has_alpha(shape: str) -> bool:
-    """Return whether the schedule shape has a power at all: a straight line has none."""
-    values = {SCHEDULES[shape](0.37, 0.0, 1.0, alpha=alpha) for alpha in (0.5, 1.0, 2.0)}
-    return len(values) > 1
-
-
-CONDITIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "alpha": ("shape", lambda shape: shape == "power"),
-    "power_law": ("shape", has_alpha),
-    "backward_noise": ("backward", lambda backward: backward != "same"),
-    "backward_spread": ("backward", lambda backward: backward != "same"),
-    "backward_interval": ("backward", lambda backward: backward == "annealed"),
-    "backward_alpha": ("backward", lambda backward: backward == "annealed"),
-}
 
 
 def searched(spec: StudySpec) -> dict[str, Choice | Range]:
     """Return the keys of ``[space]`` that trials differ in, in the order in which they are drawn."""
     parameters = spec.space.parameters
     found: dict[str, Choice | Range] = {}
-    for name in SPACE_KEYS:
+    for name in KEYS:
         parameter = parameters.get(name)
         if isinstance(parameter, (Choice, Range)):
             found[name] = parameter
@@ -49,7 +30,8 @@ def searched(spec: StudySpec) -> dict[str, Choice | Range]:
 def is_conditional(spec: StudySpec) -> bool:
     """Return whether some parameters exist only in some trials."""
     names = searched(spec)
-    return any(name in names and condition in names for name, (condition, _) in CONDITIONS.items())
+    conditions = {name: KEYS[name].exists for name in names}
+    return any(condition is not None and condition.key in names for condition in conditions.values())
 
 
 def walk(spec: StudySpec, draw: Draw) -> dict[str, Value]:
@@ -70,7 +52,22 @@ def walk(spec: StudySpec, draw: Draw) -> dict[str, Value]:
 
 
 def layer_values(spec: StudySpec, name: str, params: Mapping[str, Any], layers: int) -> list[Any]:
-    """Return the value of ``name`` for each layer: drawn, fixed, or the default."""
+    """Return the value of ``name`` for each layer: drawn, fixed, or the default.
+
+    In a layer where the key does not exist (a power under a schedule that has none) it has its default, however its
+    value was given.
+    """
+    values = _given(spec, name, params, layers)
+    condition = KEYS[name].exists
+    if condition is None:
+        return values
+    held = [condition.holds(value) for value in layer_values(spec, condition.key, params, layers)]
+    if not KEYS[name].per_layer:
+        held = [any(held)] * layers
+    return [value if exists else _default(spec, name) for value, exists in zip(values, held, strict=True)]
+
+
+def _given(spec: StudySpec, name: str, params: Mapping[str, Any], layers: int) -> list[Any]:
     parameter = spec.space.parameters.get(name)
     if isinstance(parameter, PerLayer):
         return list(parameter.values)
@@ -82,17 +79,18 @@ def layer_values(spec: StudySpec, name: str, params: Mapping[str, Any], layers: 
 
 
 def _default(spec: StudySpec, name: str) -> Any:
-    key = SPACE_KEYS[name]
+    key = KEYS[name]
     return key.default if key.section == "space" else getattr(getattr(spec, key.section), name)
 
 
 def _exists(spec: StudySpec, name: str, params: Mapping[str, Any], layer: int | None) -> bool:
-    if name not in CONDITIONS:
+    """Return whether a trial with these parameters, drawn so far, has the parameter (in that layer)."""
+    condition = KEYS[name].exists
+    if condition is None:
         return True
-    condition, holds = CONDITIONS[name]
-    parameter = spec.space.parameters.get(condition)
+    parameter = spec.space.parameters.get(condition.key)
     varies = isinstance(parameter, PerLayer) or getattr(parameter, "scope", "network") == "layer"
-    values = layer_values(spec, condition, params, layer_count(spec) if varies else 1)
+    values = layer_values(spec, condition.key, params, layer_count(spec) if varies else 1)
     if layer is not None and varies:
         values = [values[layer]]
-    return any(holds(value) for value in values)
+    return any(condition.holds(value) for value in values)

@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from ana_search.errors import StorageError
 from ana_search.storage.journal import JournalFile
 from ana_search.storage.urls import hide_password, sqlite_path
+from ana_search.study_file.storage_url import storage_problem
 
 __all__ = ["open_storage"]
 
@@ -37,6 +38,9 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         StorageError: the URL is not one of a storage, there is none and ``create`` is false, its file is on a
             network file system (SQLite's locks do not hold there), or it cannot be reached.
     """
+    problem = storage_problem(url)
+    if problem:
+        raise StorageError(f"storage {hide_password(url)!r}: allowed: {problem}")
     if url.startswith(_JOURNAL):
         return _open_journal(Path(url.removeprefix(_JOURNAL)), create)
     path = sqlite_path(url)

@@ -2,22 +2,24 @@
 
 from ana_search.study_file.changes import spec_changes
 from ana_search.study_file.exclusions import Exclusion
-from ana_search.study_file.keys import SPACE_KEYS, SpaceKey
+from ana_search.study_file.keys import GROUPS, KEYS, Key, groups_of
 from ana_search.study_file.load import load_study_file
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.spec import Space, StudySpec
 
 __all__ = [
-    "SPACE_KEYS",
+    "GROUPS",
+    "KEYS",
     "Choice",
     "Exclusion",
     "Fixed",
+    "Key",
     "Parameter",
     "PerLayer",
     "Range",
     "Space",
-    "SpaceKey",
     "StudySpec",
+    "groups_of",
     "load_study_file",
     "spec_changes",
 ]

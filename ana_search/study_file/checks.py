@@ -7,10 +7,10 @@ from typing import Any
 from ana_search.data import DATASETS
 from ana_search.networks import NETWORKS
 from ana_search.study_file.messages import did_you_mean
-from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
+from ana_search.study_file.parameters import Choice, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Network, Study
 
-__all__ = ["MOST_CELLS", "check_effects", "check_sections", "check_space"]
+__all__ = ["MOST_CELLS", "check_sections", "check_space"]
 
 MOST_CELLS = 100_000
 
@@ -101,39 +101,3 @@ def _check_size(searched: Mapping[str, Choice | Range], layers: int) -> list[str
     if cells <= MOST_CELLS:
         return []
     return [f"space: a grid of {cells:,} cells; allowed: at most {MOST_CELLS:,} (tpe and random need no grid)"]
-
-
-def _values(parameter: Parameter | None, default: str) -> set[Any]:
-    if parameter is None:
-        return {default}
-    if isinstance(parameter, Fixed):
-        return {parameter.value}
-    if isinstance(parameter, Choice):
-        return set(parameter.choices)
-    return set(parameter.values) if isinstance(parameter, PerLayer) else set()
-
-
-def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Any]) -> list[str]:
-    """Return a message for every key that has no effect on any trial, and for a search of nothing.
-
-    To be asked where every key of ``[space]`` is right: one that is wrong and missing here might be the reason.
-    """
-    backward = _values(parameters.get("backward"), "same")
-    untied, annealed = bool(backward - {"same"}), "annealed" in backward
-    effective = {
-        "alpha": ("power" in _values(parameters.get("shape"), "power"), "shape 'power'"),
-        "backward_noise": (untied, "backward 'static' or 'annealed'"),
-        "backward_spread": (untied, "backward 'static' or 'annealed'"),
-        "backward_interval": (annealed, "backward 'annealed'"),
-        "backward_alpha": (annealed, "backward 'annealed'"),
-    }
-    mistakes = [
-        f"space.{name}: has no effect in this study; allowed: only with {wanted}"
-        for name, (has_effect, wanted) in effective.items()
-        if name in parameters and not has_effect
-    ]
-    study = sections.get("study")
-    searched = any(isinstance(parameter, (Choice, Range)) for parameter in parameters.values())
-    if isinstance(study, Study) and study.sampler in ("tpe", "qmc", "nsga2") and not searched:
-        mistakes.append(f"study.sampler: got {study.sampler!r} with nothing searched; allowed: grid, random")
-    return mistakes

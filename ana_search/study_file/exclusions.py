@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ana_search.study_file.keys import SPACE_KEYS, shorten
+from ana_search.study_file.keys import KEYS, shorten
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Value
 
@@ -84,11 +84,11 @@ def _read_pattern(
             continue
         parameter = space[name]
         for one in values:
-            problem = SPACE_KEYS[name].problem(one)
+            problem = KEYS[name].problem(one)
             if problem:
                 mistakes.append(f"{where}.{name}: {problem}")
             elif isinstance(parameter, Choice) and one not in parameter.choices:
                 choices = ", ".join(map(str, parameter.choices))
                 mistakes.append(f"{where}.{name}: got {shorten(one)}; allowed: {choices}")
-        pattern[name] = tuple(SPACE_KEYS[name].normal(one) for one in values if not SPACE_KEYS[name].problem(one))
+        pattern[name] = tuple(KEYS[name].normal(one) for one in values if not KEYS[name].problem(one))
     return pattern, mistakes

@@ -1,33 +1,66 @@
-"""The keys of ``[space]``: what each may be, its default, and whether every layer may have its own."""
+"""The one table of parameters: every key of ``[space]``, and everything that is known about it.
+
+What a study file may hold, which trials have the parameter, which part of the training plan it sets, the group that
+the analysis counts it to and its line in `docs/study-file.md` are all read from `KEYS`.
+"""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, get_args
 
 from ana_search.ana import NOISE_FAMILIES, SCHEDULES
 from ana_search.ana.synchronise import INTERVALS, POWER_LAWS
 from ana_search.study_file.parameters import Value
 
-__all__ = ["SPACE_KEYS", "SpaceKey"]
+__all__ = ["GROUPS", "KEYS", "Condition", "Group", "Key", "Section", "groups_of", "shorten"]
+
+Group = Literal["synchronisation", "shape", "schedule", "strategy", "quantiser", "training"]
+Section = Literal["space", "quantiser", "training"]
+
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""The groups that the analysis shares the variance among, in the order in which it lists them."""
 
 
 @dataclass(frozen=True)
-class SpaceKey:
-    """What one key of ``[space]`` may hold.
+class Condition:
+    """A parameter exists in a layer only where another key's value there ``holds``; ``words`` say which value."""
 
-    ``words`` are the names allowed, ``low`` and ``high`` the bounds of a number (``None``: no number is
-    allowed, an infinite bound is none; ``open_low`` excludes ``low`` itself). ``per_layer`` says whether the
-    key may have layer scope. ``default`` is used where a file does not name the key; ``None`` stands for
-    the value of the section ``section``, which the key overrides.
+    key: str
+    holds: Callable[[Any], bool]
+    words: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """What one key of ``[space]`` may hold, and what becomes of it.
+
+    ``group`` is the analysis's. ``sets`` names the fields of the plan that depend on it: those of a `LayerSchedule`
+    (and, for bits, of a `LayerPlan`) where ``section`` is ``"space"`` or ``"quantiser"``, else of `TrainingSettings`.
+    ``words`` are the names allowed, ``low`` and ``high`` the bounds of a number (``None``: no number is allowed, an
+    infinite bound is none; ``open_low`` excludes ``low`` itself). ``per_layer`` says whether the key may have layer
+    scope. ``default`` is used where a file does not name the key; ``None`` stands for the value of the section
+    ``section``, which the key overrides. ``exists`` says in which trials and layers there is such a parameter at all;
+    where there is none, the default stands.
     """
 
-    default: Value | None
+    group: Group
+    meaning: str
+    sets: tuple[str, ...]
+    default: Value | None = None
     words: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     open_low: bool = False
     integer: bool = False
     per_layer: bool = False
-    section: str = "space"
+    section: Section = "space"
+    exists: Condition | None = None
+
+    def __post_init__(self) -> None:
+        if self.group not in GROUPS:
+            raise ValueError(f"group {self.group!r}; allowed: {', '.join(GROUPS)}")
 
     @property
     def numeric(self) -> bool:
@@ -43,12 +76,9 @@ class SpaceKey:
         return f"got {shorten(value)}; allowed: {self.allowed()}"
 
     def _is_number(self, value: object) -> bool:
-        if self.low is None or self.high is None or isinstance(value, bool):
+        if self.low is None or self.high is None:
             return False
-        if not isinstance(value, int) and (self.integer or not isinstance(value, float)):
-            return False
-        above = self.low < value if self.open_low else self.low <= value
-        return above and value <= self.high and math.isfinite(value)
+        return is_number(value, self.low, self.high, open_low=self.open_low, integer=self.integer)
 
     def allowed(self) -> str:
         """Return what is allowed, in words."""
@@ -65,43 +95,174 @@ class SpaceKey:
         return float(value) if isinstance(value, int) and not self.integer else value
 
 
+def is_number(value: object, low: float, high: float, *, open_low: bool = False, integer: bool = False) -> bool:
+    """Return whether ``value`` is a finite number within bounds; a whole one may have any number of digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if integer and not isinstance(value, int):
+        return False
+    above = low < value if open_low else low <= value
+    if not above or not value <= high:
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float, where there is no upper bound
+        return False
+
+
 def shorten(value: object, limit: int = 60) -> str:
     """Return ``repr(value)``, cut so that no message drowns in it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes no number of more than 4,300 digits in decimals
+        text = f"a number of {value.bit_length():,} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+        if not isinstance(value, int) and isinstance(value, list | dict):
+            text += " that holds a number too long to write"
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def groups_of(names: list[str]) -> dict[str, list[str]]:
+    """Return the analysis's groups of these parameters (``noise.3``, layer 3's, counts as ``noise``).
+
+    A group without any of them is left out. Raises `KeyError` for a name that is no key: it would otherwise be
+    counted as the seed's.
+    """
+    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for name in names:
+        groups[KEYS[name.partition(".")[0]].group].append(name)
+    return {group: members for group, members in groups.items() if members}
+
+
+@cache
+def _has_power(shape: str) -> bool:
+    """Return whether the schedule shape has a power at all: a straight line has none."""
+    values = {SCHEDULES[shape](0.37, 0.0, 1.0, alpha=alpha) for alpha in (0.5, 1.0, 2.0)}
+    return len(values) > 1
+
+
+def _one_of(*values: str) -> Callable[[Any], bool]:
+    return lambda value: value in values
 
 
 _FAMILIES = tuple(NOISE_FAMILIES)
 _INTERVALS = tuple(INTERVALS)
+_POWER = Condition("shape", _one_of("power"), "shape 'power'")
+_ANY_POWER = Condition(
+    "shape", _has_power, "shape " + ", ".join(repr(shape) for shape in SCHEDULES if _has_power(shape))
+)
+_UNTIED = Condition("backward", _one_of("static", "annealed"), "backward 'static' or 'annealed'")
+_ANNEALED = Condition("backward", _one_of("annealed"), "backward 'annealed'")
 
-SPACE_KEYS: dict[str, SpaceKey] = {
-    "noise": SpaceKey("uniform", words=_FAMILIES, per_layer=True),
-    "strategy": SpaceKey("expectation", words=("expectation", "mode", "random"), per_layer=True),
-    "mean": SpaceKey("static", words=("static", "dynamic"), low=-10.0, high=10.0, per_layer=True),
-    "variance": SpaceKey("dynamic", words=("static", "dynamic"), per_layer=True),
-    "spread": SpaceKey(0.5, low=0.0, high=10.0, per_layer=True),
-    "shape": SpaceKey("power", words=tuple(SCHEDULES), per_layer=True),
-    "interval": SpaceKey("overlapped", words=_INTERVALS),
-    "power_law": SpaceKey("homogeneous", words=tuple(POWER_LAWS)),
-    "alpha": SpaceKey(1.0, low=0.0, high=100.0, open_low=True, per_layer=True),
-    "offset": SpaceKey(0.0, low=-1.0, high=1.0, per_layer=True),
-    "activation_offset": SpaceKey(0.0, low=-1.0, high=1.0, per_layer=True),
-    "method": SpaceKey("noise", words=("noise", "freezing")),
-    "width": SpaceKey("interval", words=("interval", "deviation")),
-    "backward": SpaceKey("same", words=("same", "static", "annealed"), per_layer=True),
-    "backward_noise": SpaceKey("uniform", words=_FAMILIES, per_layer=True),
-    "backward_spread": SpaceKey(0.5, low=0.0, high=10.0, open_low=True, per_layer=True),
-    "backward_interval": SpaceKey("overlapped", words=_INTERVALS),
-    "backward_alpha": SpaceKey(1.0, low=0.0, high=100.0, open_low=True, per_layer=True),
-    "weight_bits": SpaceKey(None, words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser"),
-    "activation_bits": SpaceKey(
-        None, words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser"
+# In the order in which a trial's parameters are drawn: a key comes after the one that it hangs on.
+KEYS: dict[str, Key] = {
+    "noise": Key(
+        "shape", "family of the forward noise", ("noise",), "uniform", words=_FAMILIES, per_layer=True
     ),
-    "epochs": SpaceKey(None, low=1, high=1_000_000, integer=True, section="training"),
-    "anneal": SpaceKey(None, low=0.0, high=1.0, open_low=True, section="training"),
-    "batch_size": SpaceKey(None, low=1, high=1_000_000, integer=True, section="training"),
-    "learning_rate": SpaceKey(None, low=0.0, high=1000.0, open_low=True, section="training"),
-    "weight_decay": SpaceKey(None, low=0.0, high=1000.0, section="training"),
-    "lr_drop": SpaceKey(None, low=0.0, high=1.0, section="training"),
-    "optimiser": SpaceKey(None, words=("adam", "adamw", "sgd"), section="training"),
-}
+    "strategy": Key(
+        "strategy",
+        "what the forward pass computes: the mean of the noisy stair, its most probable level, or one sample",
+        ("strategy",), "expectation", words=("expectation", "mode", "random"), per_layer=True,
+    ),
+    "mean": Key(
+        "schedule", "mean of the noise: 0 throughout, or decaying from -1/2 or from the number",
+        ("mean", "mean_alpha"), "static", words=("static", "dynamic"), low=-10.0, high=10.0, per_layer=True,
+    ),
+    "variance": Key(
+        "schedule", "whether the spread decays over the layer's interval, or stays as it is to the end of training",
+        ("spread_alpha",), "dynamic", words=("static", "dynamic"), per_layer=True,
+    ),
+    "spread": Key(
+        "schedule",
+        "the spread at first: half of the width that holds the noise (95 % of it for normal and logistic)",
+        ("spread",), 0.5, low=0.0, high=10.0, per_layer=True,
+    ),
+    "shape": Key(
+        "schedule", "how mean and spread decay over the layer's interval",
+        ("shape",), "power", words=tuple(SCHEDULES), per_layer=True,
+    ),
+    "interval": Key(
+        "synchronisation", "when each layer's noise decays (the paper's figure 3)",
+        ("start", "end"), "overlapped", words=_INTERVALS,
+    ),
+    "power_law": Key(
+        "synchronisation", "the power of each layer: the same, steeper towards the input, or towards the output",
+        ("mean_alpha", "spread_alpha"), "homogeneous", words=tuple(POWER_LAWS), exists=_ANY_POWER,
+    ),
+    "alpha": Key(
+        "schedule", "factor of the powers, with `shape = \"power\"`; the spread's power is twice the mean's",
+        ("mean_alpha", "spread_alpha"), 1.0, low=0.0, high=100.0, open_low=True, per_layer=True, exists=_POWER,
+    ),
+    "offset": Key(
+        "synchronisation", "shifts the layer's interval, to later if positive, within the anneal",
+        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True,
+    ),
+    "activation_offset": Key(
+        "synchronisation", "shifts the activations' interval against the weights'",
+        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True,
+    ),
+    "method": Key(
+        "schedule",
+        "additive noise, or progressive freezing: a growing random part of the elements is hard (StoMPP)",
+        ("method",), "noise", words=("noise", "freezing"),
+    ),
+    "width": Key(
+        "schedule",
+        "what spreads of different families have in common: the interval, or the standard deviation "
+        "(`spread / sqrt(3)`)",
+        ("width",), "interval", words=("interval", "deviation"),
+    ),
+    "backward": Key(
+        "strategy",
+        "the noise of the gradient: the forward noise, one that stays, or one on a schedule of its own",
+        ("backward",), "same", words=("same", "static", "annealed"), per_layer=True,
+    ),
+    "backward_noise": Key(
+        "shape", "its family, unless it is the same",
+        ("backward_noise",), "uniform", words=_FAMILIES, per_layer=True, exists=_UNTIED,
+    ),
+    "backward_spread": Key(
+        "schedule", "its spread, unless it is the same",
+        ("backward_spread",), 0.5, low=0.0, high=10.0, open_low=True, per_layer=True, exists=_UNTIED,
+    ),
+    "backward_interval": Key(
+        "synchronisation", "when it decays, if annealed",
+        ("backward_start", "backward_end"), "overlapped", words=_INTERVALS, exists=_ANNEALED,
+    ),
+    "backward_alpha": Key(
+        "schedule", "its power, if annealed",
+        ("backward_alpha",), 1.0, low=0.0, high=100.0, open_low=True, per_layer=True, exists=_ANNEALED,
+    ),
+    "weight_bits": Key(
+        "quantiser", "bits of the layer's weights",
+        ("weight_bits",), words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser",
+    ),
+    "activation_bits": Key(
+        "quantiser", "bits of the layer's activations",
+        ("activation_bits",), words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser",
+    ),
+    "epochs": Key(
+        "training", "passes over the training images",
+        ("epochs",), low=1, high=1_000_000, integer=True, section="training",
+    ),
+    "anneal": Key(
+        "training", "the fraction of all steps over which noise is annealed",
+        ("anneal",), low=0.0, high=1.0, open_low=True, section="training",
+    ),
+    "batch_size": Key(
+        "training", "images a step; batch norm needs two",
+        ("batch_size",), low=2, high=1_000_000, integer=True, section="training",
+    ),
+    "learning_rate": Key(
+        "training", "of the optimiser", ("learning_rate",), low=0.0, high=1000.0, open_low=True, section="training"
+    ),
+    "weight_decay": Key(
+        "training", "of the optimiser", ("weight_decay",), low=0.0, high=1000.0, section="training"
+    ),
+    "lr_drop": Key(
+        "training", "the last fraction of the steps takes a tenth of the learning rate",
+        ("lr_drop",), low=0.0, high=1.0, section="training",
+    ),
+    "optimiser": Key(
+        "training", "Nesterov's momentum is 0.9", ("optimiser",), words=("adam", "adamw", "sgd"), section="training"
+    ),
+}  # fmt: skip

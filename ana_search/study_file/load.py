@@ -1,5 +1,6 @@
 """Reads a study file and checks all of it before it speaks."""
 
+import codecs
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,14 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ana_search.data import dataset_info
+from ana_search.data import check_split, dataset_info
 from ana_search.errors import AnaSearchError, DataError, StudyFileError
 from ana_search.networks import count_layers
-from ana_search.plan import DataPlan, NetworkPlan
-from ana_search.study_file.checks import check_effects, check_sections, check_space
+from ana_search.plan import NetworkPlan
+from ana_search.study_file.checks import check_sections, check_space
+from ana_search.study_file.effects import check_effects, check_unused
 from ana_search.study_file.exclusions import read_exclusions
 from ana_search.study_file.keys import shorten
-from ana_search.study_file.messages import describe, unknown_key
+from ana_search.study_file.messages import describe, shorten_text, unknown_key
 from ana_search.study_file.sections import (
     Data,
     Network,
@@ -23,13 +25,17 @@ from ana_search.study_file.sections import (
     Section,
     Study,
     Training,
+    data_plan,
 )
 from ana_search.study_file.space_table import read_space
 from ana_search.study_file.spec import Space, StudySpec
 
-__all__ = ["load_study_file"]
+__all__ = ["load_study_file", "read_toml"]
 
 LIMIT = 1 << 20  # bytes; a study file is a page of text
+_MOST_ENTRIES = 1_000  # of one table or array
+_MOST_VALUES = 20_000  # of the whole file
+_MOST_MISTAKES = 50  # that a message lists
 _SECTIONS: dict[str, type[Section]] = {
     "study": Study,
     "data": Data,
@@ -47,7 +53,10 @@ def load_study_file(path: str | Path) -> StudySpec:
     Nothing is created, downloaded or trained. Raises `StudyFileError`, with every mistake of the file in one
     message, and nothing else.
     """
-    table = _read(Path(path))
+    table = read_toml(Path(path))
+    mistakes = _check_sizes(table)
+    if mistakes:
+        raise StudyFileError(_message(path, mistakes))
     sections, mistakes = _read_sections(table)
     space_table = table.get("space", {})
     if not isinstance(space_table, dict):
@@ -64,32 +73,66 @@ def load_study_file(path: str | Path) -> StudySpec:
     mistakes += check_space(parameters, "exclude" in space_table, sections, layers)
     if all_right:
         mistakes += check_effects(parameters, sections)
+    mistakes += check_unused(sections)
     if mistakes:
-        listed = "\n".join(f"  - {mistake}" for mistake in mistakes)
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise StudyFileError(f"{path}: {count}\n{listed}")
+        raise StudyFileError(_message(path, mistakes))
     return StudySpec(space=Space(parameters=parameters, exclude=tuple(exclude)), **sections)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return the file's tables. Raises `StudyFileError` for anything that is not a small TOML file."""
+def _message(path: str | Path, mistakes: list[str]) -> str:
+    listed = [f"  - {mistake}" for mistake in mistakes[:_MOST_MISTAKES]]
+    if len(mistakes) > _MOST_MISTAKES:
+        listed.append(f"  - and {len(mistakes) - _MOST_MISTAKES:,} more")
+    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes):,} mistakes"
+    return "\n".join([f"{path}: {count}", *listed])
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a study file's tables. Raises `StudyFileError` for anything that is not a small TOML file."""
     try:
         if not path.is_file():
-            what = "is a folder" if path.is_dir() else "does not exist"
+            what = "is a folder" if path.is_dir() else "is no file" if path.exists() else "does not exist"
             raise StudyFileError(f"{path}: {what}; allowed: a study file in TOML")
-        size = path.stat().st_size
-        if size > LIMIT:
+        with path.open("rb") as file:
+            content = file.read(LIMIT + 1)
+        if len(content) > LIMIT:
+            size = path.stat().st_size
             raise StudyFileError(f"{path}: is {size:,} bytes long; allowed: at most {LIMIT:,} bytes of TOML")
-        text = path.read_bytes().decode("utf-8")
-        return tomllib.loads(text)
+        # An editor may have put a byte order mark before the text.
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise StudyFileError(f"{path}: is not text in UTF-8 ({error.reason} at byte {error.start})") from None
+        hint = ""
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            hint = "; it looks like UTF-16: save it as UTF-8"
+        raise StudyFileError(f"{path}: is not text in UTF-8 ({error.reason} at byte {error.start}){hint}") from None
     except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{path}: is not TOML: {error}") from None
+        raise StudyFileError(f"{path}: is not TOML: {shorten_text(str(error))}") from None
     except RecursionError:
         raise StudyFileError(f"{path}: is nested too deep for a study file") from None
     except (OSError, ValueError) as error:  # no permission; a number too long to convert
-        raise StudyFileError(f"{path}: cannot be read: {shorten(str(error), 200)}") from None
+        raise StudyFileError(f"{shorten_text(str(path))}: cannot be read: {shorten_text(str(error))}") from None
+
+
+def _check_sizes(table: dict[str, Any]) -> list[str]:
+    """Return a message for the first table or array that nobody would write, and for a file of too many values."""
+    waiting: list[tuple[str, Any]] = [("", table)]
+    values = 0
+    while waiting:
+        where, one = waiting.pop()
+        if not isinstance(one, dict | list):
+            continue
+        values += len(one)
+        named = f"{where or 'the file'}: has {len(one):,} entries"
+        if len(one) > _MOST_ENTRIES:
+            return [f"{shorten_text(named)}; allowed: at most {_MOST_ENTRIES:,} in a table or an array"]
+        if values > _MOST_VALUES:
+            return [f"the file has more than {_MOST_VALUES:,} values; allowed: at most as many"]
+        entries = one.items() if isinstance(one, dict) else enumerate(one)
+        for key, value in entries:
+            if isinstance(value, dict | list):
+                name = f"[{key}]" if isinstance(one, list) else f".{key}" if where else str(key)
+                waiting.append((f"{where}{name}"[:200], value))
+    return []
 
 
 def _read_sections(table: Mapping[str, Any]) -> tuple[dict[str, Section], list[str]]:
@@ -133,10 +176,12 @@ def _count_layers(sections: Mapping[str, Section], mistakes: list[str]) -> int |
     if not isinstance(data, Data) or _is_wrong("data.name", mistakes):
         return None
     try:
-        input_shape, classes = dataset_info(DataPlan(name=data.name, root=data.root))
+        plan = data_plan(data, seed=-1)  # the last fold is the smallest
+        input_shape, classes = dataset_info(plan)
+        check_split(plan)
         if not isinstance(network, Network) or _is_wrong("network", mistakes):
             return None
-        return count_layers(NetworkPlan(name=network.name, width=network.width), input_shape, classes)
+        return count_layers(NetworkPlan(**network.model_dump()), input_shape, classes)
     except AnaSearchError as error:
         section = "data" if isinstance(error, DataError) else "network"
         message = str(error)

@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from ana_search.study_file.keys import shorten
 
-__all__ = ["describe", "did_you_mean", "unknown_key"]
+__all__ = ["describe", "did_you_mean", "shorten_text", "unknown_key"]
 
 _TYPES = {
     "int": "a whole number",
@@ -21,6 +21,7 @@ _TYPES = {
     "model": "a table",
     "model_attributes": "a table",
 }
+_LONGEST_KEY = 64
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -32,12 +33,18 @@ _BOUNDS = {
 def unknown_key(key: str, name: str, allowed: Iterable[str]) -> str:
     """Return the message for a key (or table) that does not exist, with the closest one that does."""
     names = list(allowed)
-    return f"{key}: unknown key{did_you_mean(name, names)}; allowed: {', '.join(names)}"
+    shown = shorten_text(key)
+    return f"{shown}: unknown key{did_you_mean(name, names)}; allowed: {', '.join(names)}"
+
+
+def shorten_text(text: str, limit: int = 200) -> str:
+    """Return ``text``, cut so that no message drowns in it."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Return a question after the closest allowed name, or nothing where none is close."""
-    close = difflib.get_close_matches(name, list(allowed), n=1)
+    close = difflib.get_close_matches(name, list(allowed), n=1) if len(name) <= _LONGEST_KEY else []
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -1,9 +1,19 @@
-"""The sections of a study file but for ``[space]``: their keys, types, bounds and defaults."""
+"""The sections of a study file but for ``[space]``: their keys, types, bounds and defaults.
 
+What a key that may be searched can hold is in the table of parameters; here it has its default.
+"""
+
+import math
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
+
+from ana_search.plan import DataPlan
+from ana_search.study_file.keys import KEYS
+from ana_search.study_file.storage_url import storage_problem
 
 __all__ = [
     "Data",
@@ -15,20 +25,17 @@ __all__ = [
     "Section",
     "Study",
     "Training",
+    "data_plan",
 ]
 
 Objective = Literal["val_accuracy", "weight_bits"]
-Bits = Annotated[int, Field(strict=True, ge=1, le=8)] | Literal["ternary"]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-_STORAGES = ("sqlite:///", "postgresql://", "postgresql+", "mysql://", "mysql+", "journal:///")
+_LONGEST_PATH = 4096  # bytes: what Linux and macOS allow at most
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
 def _name(value: Any) -> Any:
     """Accept only names that are safe as the name of a folder and in a URL."""
-    import re
-
     if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value):
         raise PydanticCustomError(
             "name", "letters, digits, '_', '-' and '.', at most 64 and the first a letter or digit"
@@ -45,10 +52,37 @@ def _objectives(value: Any) -> Any:
     return tuple(names)
 
 
+def _parameter(name: str) -> BeforeValidator:
+    """Return the check that a key of the table of parameters makes of its value."""
+
+    def check(value: Any) -> Any:
+        if KEYS[name].problem(value):
+            raise PydanticCustomError("parameter", "{allowed}", {"allowed": KEYS[name].allowed()})
+        return KEYS[name].normal(value)
+
+    return BeforeValidator(check)
+
+
 def _storage(value: Any) -> Any:
     """Accept a storage URL. Its message never shows the value, which may hold a password."""
-    if not isinstance(value, str) or not value.startswith(_STORAGES):
-        raise PydanticCustomError("secret", f"a URL that starts with {', '.join(_STORAGES)}")
+    problem = storage_problem(value)
+    if problem:
+        raise PydanticCustomError("secret", "{allowed}", {"allowed": problem})
+    return value
+
+
+def _path(value: Any) -> Any:
+    """Accept a path that an operating system can have, whether or not there is anything."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "a text in quotes")
+    if "\0" in value or not value:
+        raise PydanticCustomError("path", "a path: not empty, and without NUL characters")
+    if len(value.encode(errors="surrogatepass")) >= _LONGEST_PATH:
+        raise PydanticCustomError("path", f"a path of fewer than {_LONGEST_PATH:,} bytes")
+    try:
+        Path(value).expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("path", "a path; no user of this machine has that home folder") from None
     return value
 
 
@@ -81,23 +115,32 @@ class Study(Section):
 
 
 class Folds(Section):
-    """Cross-validation: fold ``fold`` of ``folds`` is the validation part; no ``fold``: all take turns."""
+    """Cross-validation: fold ``fold`` of ``folds`` is the validation part; no ``fold``: all take turns.
+
+    ``stratified`` folds hold every class in proportion; others are those of a plain permutation.
+    """
 
     folds: Annotated[StrictInt, Field(ge=2, le=1000)]
     fold: Annotated[StrictInt, Field(ge=0)] | None = None
+    stratified: StrictBool = True
 
 
 def _validation(value: Any) -> Any:
     """Accept a fraction of the training images, or a table of folds."""
-    rule = "a fraction above 0 and below 1, or {folds = N} or {folds = N, fold = K} with 0 <= K < N and N >= 2"
+    rule = (
+        "a fraction above 0 and below 1, or {folds = N} or {folds = N, fold = K} with 0 <= K < N and N >= 2, "
+        "either with stratified = false for folds by a plain permutation"
+    )
     if isinstance(value, Folds):
         return value
     if isinstance(value, dict):
         folds, fold = value.get("folds"), value.get("fold")
         whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (folds, 0 if fold is None else fold))
-        if set(value) - {"folds", "fold"} or not whole or not 2 <= int(folds or 0) <= 1000:
+        if set(value) - {"folds", "fold", "stratified"} or not whole or not 2 <= int(folds or 0) <= 1000:
             raise PydanticCustomError("validation", rule)
         if fold is not None and not 0 <= fold < int(folds or 0):
+            raise PydanticCustomError("validation", rule)
+        if not isinstance(value.get("stratified", True), bool):
             raise PydanticCustomError("validation", rule)
         return value
     if isinstance(value, bool) or not isinstance(value, float) or not 0 < value < 1:
@@ -106,13 +149,40 @@ def _validation(value: Any) -> Any:
 
 
 class Data(Section):
-    """``[data]``: which images, and their split."""
+    """``[data]``: which images, their split, and how training changes and normalises them."""
 
     name: StrictStr
-    root: StrictStr | None = None
+    root: Annotated[str, BeforeValidator(_path)] | None = None
     train_size: Annotated[StrictInt, Field(ge=10, le=1_000_000_000)] | None = None
     validation: Annotated[float | Folds, BeforeValidator(_validation)] = 0.2
     augment: StrictBool = False
+    padding: Literal["reflect", "zeros"] = "reflect"
+    normalise: Literal["channels", "pooled"] = "channels"
+
+
+def data_plan(data: Data, quantiser: "Quantiser | None" = None, seed: int = 0) -> DataPlan:
+    """Return what a plan holds of ``[data]``; where folds take turns, it is fold ``seed`` modulo their number."""
+    folds, fold, stratified, validation = None, None, True, 0.2
+    if isinstance(data.validation, Folds):
+        folds, stratified = data.validation.folds, data.validation.stratified
+        fold = seed % folds if data.validation.fold is None else data.validation.fold
+    else:
+        validation = data.validation
+    quantiser = quantiser or Quantiser()
+    return DataPlan(
+        name=data.name,
+        root=data.root,
+        train_size=data.train_size,
+        validation=validation,
+        folds=folds,
+        fold=fold,
+        stratified=stratified,
+        augment=data.augment,
+        padding=data.padding,
+        normalise=data.normalise,
+        input_bits=quantiser.input_bits,
+        input_coding=quantiser.input_coding,
+    )
 
 
 class Network(Section):
@@ -120,26 +190,29 @@ class Network(Section):
 
     name: StrictStr
     width: Annotated[StrictInt, Field(ge=1, le=65_536)] | None = None
+    classifier: Literal["uniform", "normal"] = "uniform"
 
 
 class Quantiser(Section):
     """``[quantiser]``: how many bits weights, activations and the network's input have."""
 
-    weight_bits: Bits = "ternary"
-    activation_bits: Bits = "ternary"
+    weight_bits: Annotated[int | Literal["ternary"], _parameter("weight_bits")] = "ternary"
+    activation_bits: Annotated[int | Literal["ternary"], _parameter("activation_bits")] = "ternary"
     input_bits: Literal[8, "float"] = 8
+    input_coding: Literal["normalised", "pixels"] = "normalised"
 
 
 class Training(Section):
     """``[training]``: the optimiser's settings, with the defaults of `ana_search.plan.TrainingSettings`."""
 
-    epochs: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
-    anneal: Annotated[Number, Field(gt=0, le=1)] = 0.8
-    batch_size: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 64
-    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[Number, Field(gt=0, le=1000)] = 3e-3
-    weight_decay: Annotated[Number, Field(ge=0, le=1000)] = 0.0
-    lr_drop: Annotated[Number, Field(ge=0, le=1)] = 0.1
+    epochs: Annotated[int, _parameter("epochs")]
+    anneal: Annotated[float, _parameter("anneal")] = 0.8
+    batch_size: Annotated[int, _parameter("batch_size")] = 64
+    last_batch: Literal["drop", "keep"] = "drop"
+    optimiser: Annotated[Literal["adam", "adamw", "sgd"], _parameter("optimiser")] = "adam"
+    learning_rate: Annotated[float, _parameter("learning_rate")] = 3e-3
+    weight_decay: Annotated[float, _parameter("weight_decay")] = 0.0
+    lr_drop: Annotated[float, _parameter("lr_drop")] = 0.1
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: StrictBool = False
 
@@ -150,3 +223,8 @@ class Resources(Section):
     workers: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1
     cpus_per_trial: Annotated[float, BeforeValidator(_number_of_slots)] = 1
     gpus_per_trial: Annotated[float, BeforeValidator(_number_of_slots)] = 0
+
+    @property
+    def threads(self) -> int:
+        """The CPU threads that a trial trains with: they decide its last bits, so that nothing else does."""
+        return max(1, math.floor(self.cpus_per_trial))

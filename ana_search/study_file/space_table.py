@@ -1,10 +1,12 @@
 """Reads the table ``[space]``: every key becomes a parameter, every mistake a message."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
-from ana_search.study_file.keys import SPACE_KEYS, SpaceKey, shorten
+from ana_search.study_file.keys import KEYS, Key, is_number, shorten
 from ana_search.study_file.messages import unknown_key
-from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, is_multiple
+from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, Value, is_multiple
 
 __all__ = ["read_space"]
 
@@ -16,6 +18,7 @@ _FORMS = {
     "value": ("value",),
 }
 _ALL = ("low", "high", "step", "log", "choices", "layers", "value", "scope")
+_MOST_STEPS = 100_000
 _FORM_RULE = "a value, an array, {low, high, step | log, scope}, {choices, scope} or {layers}"
 
 
@@ -24,17 +27,17 @@ def read_space(table: dict[str, Any]) -> tuple[dict[str, Parameter], list[str]]:
     parameters: dict[str, Parameter] = {}
     mistakes: list[str] = []
     for name, raw in table.items():
-        if name not in SPACE_KEYS:
-            mistakes.append(unknown_key(f"space.{name}", name, [*SPACE_KEYS, "exclude"]))
+        if name not in KEYS:
+            mistakes.append(unknown_key(f"space.{name}", name, [*KEYS, "exclude"]))
             continue
-        parameter, found = _read_parameter(f"space.{name}", SPACE_KEYS[name], raw)
+        parameter, found = _read_parameter(f"space.{name}", KEYS[name], raw)
         mistakes += found
         if parameter is not None and not found:
             parameters[name] = parameter
     return parameters, mistakes
 
 
-def _read_parameter(where: str, key: SpaceKey, raw: Any) -> tuple[Parameter | None, list[str]]:
+def _read_parameter(where: str, key: Key, raw: Any) -> tuple[Parameter | None, list[str]]:
     if isinstance(raw, list):
         return _read_choice(where, key, raw, "network")
     if not isinstance(raw, dict):
@@ -59,7 +62,7 @@ def _read_parameter(where: str, key: SpaceKey, raw: Any) -> tuple[Parameter | No
     return parameter, mistakes + found
 
 
-def _read_scope(where: str, key: SpaceKey, scope: Any) -> tuple[Scope, list[str]]:
+def _read_scope(where: str, key: Key, scope: Any) -> tuple[Scope, list[str]]:
     allowed = ("network", "layer") if key.per_layer else ("network",)
     if scope in allowed:
         return scope, []
@@ -67,36 +70,37 @@ def _read_scope(where: str, key: SpaceKey, scope: Any) -> tuple[Scope, list[str]
     return "network", [f"{where}.scope: got {shorten(scope)}; allowed: {', '.join(allowed)}{reason}"]
 
 
-def _read_values(where: str, key: SpaceKey, raw: Any) -> list[str]:
+def _read_values(where: str, key: Key, raw: Any) -> list[str]:
     if not isinstance(raw, list) or not raw:
         return [f"{where}: got {shorten(raw)}; allowed: an array of at least one value, each {key.allowed()}"]
     problems = [(index, key.problem(value)) for index, value in enumerate(raw)]
     return [f"{where}[{index}]: {problem}" for index, problem in problems if problem]
 
 
-def _read_choice(where: str, key: SpaceKey, raw: Any, scope: Scope) -> tuple[Parameter | None, list[str]]:
+def _read_choice(where: str, key: Key, raw: Any, scope: Scope) -> tuple[Parameter | None, list[str]]:
     mistakes = _read_values(where, key, raw)
     if mistakes:
         return None, mistakes
-    choices = tuple(key.normal(value) for value in raw)
-    repeated = [value for index, value in enumerate(choices) if value in choices[:index]]
-    if repeated:
-        return None, [f"{where}: got {shorten(repeated[0])} more than once; allowed: different values"]
-    return Choice(choices, scope), []
+    choices: dict[Value, None] = {}
+    for value in map(key.normal, raw):
+        if value in choices:
+            return None, [f"{where}: got {shorten(value)} more than once; allowed: different values"]
+        choices[value] = None
+    return Choice(tuple(choices), scope), []
 
 
-def _read_layers(where: str, key: SpaceKey, raw: Any) -> tuple[Parameter | None, list[str]]:
+def _read_layers(where: str, key: Key, raw: Any) -> tuple[Parameter | None, list[str]]:
     if not key.per_layer:
         return None, [f"{where}.layers: got {shorten(raw)}; allowed: one value for the network as a whole"]
     mistakes = _read_values(f"{where}.layers", key, raw)
     return (None, mistakes) if mistakes else (PerLayer(tuple(key.normal(value) for value in raw)), [])
 
 
-def _read_range(where: str, key: SpaceKey, raw: dict[str, Any], scope: Scope) -> tuple[Parameter | None, list[str]]:
+def _read_range(where: str, key: Key, raw: dict[str, Any], scope: Scope) -> tuple[Parameter | None, list[str]]:
     if not key.numeric:
         return None, [f"{where}: got a range {shorten(raw)}; allowed: {key.allowed()}, or an array of these"]
     mistakes = [f"{where}.{end}: missing; a range needs low and high" for end in ("low", "high") if end not in raw]
-    number = SpaceKey(None, low=key.low, high=key.high, open_low=key.open_low, integer=key.integer)
+    number = replace(key, words=())
     for end in ("low", "high"):
         problem = number.problem(raw[end]) if end in raw else None
         if problem:
@@ -104,10 +108,9 @@ def _read_range(where: str, key: SpaceKey, raw: dict[str, Any], scope: Scope) ->
     log, step = raw.get("log", False), raw.get("step")
     if not isinstance(log, bool):
         mistakes.append(f"{where}.log: got {shorten(log)}; allowed: true or false")
-    positive = SpaceKey(None, low=0, high=float("inf"), open_low=True, integer=key.integer)
-    problem = positive.problem(step) if step is not None else None
-    if problem:
-        mistakes.append(f"{where}.step: {problem}")
+    if step is not None and not is_number(step, 0, math.inf, open_low=True, integer=key.integer):
+        kind = "a whole number" if key.integer else "a number"
+        mistakes.append(f"{where}.step: got {shorten(step)}; allowed: {kind} above 0")
     if mistakes:
         return None, mistakes
     low, high = raw["low"], raw["high"]
@@ -117,10 +120,19 @@ def _read_range(where: str, key: SpaceKey, raw: dict[str, Any], scope: Scope) ->
         mistakes.append(f"{where}: got both log and step; allowed: one of them")
     if log and low <= 0:
         mistakes.append(f"{where}.low: got {low}; allowed: a number above 0 where log = true")
-    if step is not None and low < high and not (step <= high - low and is_multiple(high - low, step)):
-        rule = "high = low + a whole number of steps"
-        mistakes.append(f"{where}.step: got {step} between {low} and {high}; allowed: {rule}")
+    if step is not None and low < high:
+        mistakes += _check_step(f"{where}.step", low, high, step)
     if mistakes:
         return None, mistakes
-    kind = int if key.integer else float
-    return Range(kind(low), kind(high), None if step is None else kind(step), log, key.integer, scope), []
+    kind_of = int if key.integer else float
+    return Range(kind_of(low), kind_of(high), None if step is None else kind_of(step), log, key.integer, scope), []
+
+
+def _check_step(where: str, low: float, high: float, step: float) -> list[str]:
+    """Return the mistakes of a step that leads from ``low`` to ``high``."""
+    got = f"{where}: got {shorten(step)} between {low} and {high}"
+    if (high - low) / _MOST_STEPS > step:
+        return [f"{got}; allowed: at most {_MOST_STEPS:,} steps; without a step every number between them is drawn"]
+    if not step <= high - low or not is_multiple(high - low, step):
+        return [f"{got}; allowed: high = low + a whole number of steps"]
+    return []

@@ -3,11 +3,15 @@
 from torch import nn
 
 from ana_search.ana import Annealer, StairFunction, quantise
+from ana_search.ana.layers import QuantMap
 from ana_search.networks import build_network
 from ana_search.plan import TrainingPlan
 from ana_search.training.random_state import seeded
 
 __all__ = ["build", "network_of"]
+
+_MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_CLASSIFIER_DEVIATION = 0.01
 
 
 def build(plan: TrainingPlan, input_shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, Annealer]:
@@ -27,7 +31,18 @@ def build(plan: TrainingPlan, input_shape: tuple[int, int, int], classes: int) -
             seed=plan.seed,
         )
         annealer.reset_weights()
+        if plan.network.classifier == "normal":
+            _reset_classifier(network)
     return network, annealer
+
+
+def _reset_classifier(network: nn.Module) -> None:
+    """Draw the weights of the maps that stay in floating point from N(0, 0.01**2), and set their biases to 0."""
+    for module in network.modules():
+        if isinstance(module, _MAPS) and not isinstance(module, QuantMap):
+            nn.init.normal_(module.weight, 0.0, _CLASSIFIER_DEVIATION)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def network_of(plan: TrainingPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from ana_search.plan import TrainingSettings
 
-__all__ = ["learning_rate_at", "make_optimiser"]
+__all__ = ["learning_rate_at", "make_optimiser", "steps_per_epoch"]
 
 _DROP = 0.1
 _MOMENTUM = 0.9
@@ -28,6 +28,16 @@ def make_optimiser(network: nn.Module, settings: TrainingSettings) -> Optimizer:
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(parameters, **common)
     return torch.optim.Adam(parameters, **common)
+
+
+def steps_per_epoch(settings: TrainingSettings, images: int) -> int:
+    """Return how many steps an epoch of so many images has.
+
+    A last batch of one image is left out, whatever the settings say: batch norm can make nothing of it.
+    """
+    batch_size = min(settings.batch_size, images)
+    keeps_rest = settings.last_batch == "keep" and images % batch_size > 1
+    return images // batch_size + keeps_rest
 
 
 def learning_rate_at(step: int, steps: int, settings: TrainingSettings) -> float:

@@ -18,7 +18,7 @@ from ana_search.plan import TrainingPlan
 from ana_search.training.build import build
 from ana_search.training.checkpoint import load_checkpoint, save_checkpoint
 from ana_search.training.evaluate import evaluate
-from ana_search.training.optimiser import learning_rate_at, make_optimiser
+from ana_search.training.optimiser import learning_rate_at, make_optimiser, steps_per_epoch
 from ana_search.training.random_state import get_states, repeatable, seeded, set_states, stream, undisturbed
 from ana_search.training.result import EpochReport, TrainingResult
 
@@ -97,11 +97,10 @@ class _Run:
             torch.compiler.reset()
             self.step_network = torch.compile(network)
         self.optimiser: Optimizer = make_optimiser(network, settings)
-        # An incomplete last batch is left out: batch norm needs batches of one size.
         self.batch_size = min(settings.batch_size, len(data.train))
-        self.steps_per_epoch = len(data.train) // self.batch_size
         if self.batch_size < 2:
             raise DataError(f"training needs batches of at least 2 images, got {self.batch_size}")
+        self.steps_per_epoch = steps_per_epoch(settings, len(data.train))
         self.steps = settings.epochs * self.steps_per_epoch
         self.streams = {purpose: stream(plan.seed, purpose) for purpose in ("order", "augment")}
 
@@ -142,7 +141,8 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, self.steps, settings)
         if self.plan.data.augment:
-            images = augment(images, flips=self.data.flips, generator=self.streams["augment"])
+            generator, padding = self.streams["augment"], self.plan.data.padding
+            images = augment(images, flips=self.data.flips, generator=generator, padding=padding)
         inputs = self.data.encode(images).contiguous(memory_format=torch.channels_last)
         lower = settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16) if lower else nullcontext():

@@ -175,6 +175,6 @@ def test_a_study_says_what_its_space_is(layered: bool, make_study: MakeStudy) ->
 
 
 def _is_a_key(name: str) -> bool:
-    from ana_search.study_file import SPACE_KEYS
+    from ana_search.study_file import KEYS
 
-    return name in SPACE_KEYS
+    return name in KEYS

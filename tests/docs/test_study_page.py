@@ -9,7 +9,7 @@ import pytest
 
 from ana_search.data import DATASETS
 from ana_search.networks import NETWORKS
-from ana_search.study_file import SPACE_KEYS, StudySpec, load_study_file
+from ana_search.study_file import KEYS, StudySpec, load_study_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
 SECTIONS: dict[str, Any] = {name: field.annotation for name, field in StudySpec.model_fields.items() if name != "space"}
@@ -57,9 +57,10 @@ def test_all_data_sets_and_networks_are_named(section: str, registry: dict[str, 
 
 def test_keys_of_the_space_are_all_there_with_what_they_may_be() -> None:
     table = rows("space")
-    assert list(table) == list(SPACE_KEYS)
-    for name, key in SPACE_KEYS.items():
-        default, allowed, layer, _meaning = table[name]
+    assert list(table) == list(KEYS)
+    for name, key in KEYS.items():
+        default, allowed, layer, meaning = table[name]
+        assert meaning == key.meaning, name
         assert default == (f"`[{key.section}]`" if key.default is None else written(key.default)), name
         assert allowed == key.allowed(), name
         assert layer == ("yes" if key.per_layer else ""), name

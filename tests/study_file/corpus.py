@@ -207,8 +207,8 @@ WRONG = [
     ),
     # Grids.
     _grid("grid_of_reals", "alpha = { low = 1.0, high = 2.0 }", "space.alpha", "step"),
-    _grid("grid_of_logs", "batch_size = { low = 1, high = 64, log = true }", "space.batch_size"),
-    _grid("endless_grid", "batch_size = { low = 1, high = 100000 }", "space", "cells"),
+    _grid("grid_of_logs", "batch_size = { low = 2, high = 64, log = true }", "space.batch_size"),
+    _grid("endless_grid", "batch_size = { low = 2, high = 100000 }", "space", "cells"),
     Wrong("pruned_grid", GOOD.replace('"tpe"', '"grid"\npruner = "asha"').encode(), ("study.pruner",)),
     _grid("exclude_no_table", _NOISE + "exclude = [3]\n", "space.exclude[0]"),
     _grid(

@@ -1,0 +1,98 @@
+"""Keys without effect: what a study file gives, and no trial of it would notice."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ana_search.study_file.keys import KEYS
+from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
+from ana_search.study_file.sections import Data, Quantiser, Section, Study
+
+__all__ = ["check_effects", "check_unused"]
+
+_ANY = object()
+"""Stands for the numbers of a range."""
+
+_STATIC = {"static"}
+_DECAY = ("shape", "interval", "power_law", "alpha", "offset", "activation_offset")
+_FORWARD = ("noise", "strategy", "variance", "shape", "interval", "power_law", "alpha", "offset", "activation_offset",
+            "method")  # fmt: skip
+
+
+def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> list[str]:
+    """Return a message for every key that has no effect on any trial, and for a search of nothing.
+
+    To be asked where every key of ``[space]`` is right: one that is wrong and missing here might be the reason.
+    """
+    mistakes = []
+    for name in parameters:
+        wanted = _idle(name, parameters)
+        if wanted is not None:
+            mistakes.append(f"space.{name}: has no effect in this study; allowed: only with {wanted}")
+    study = sections.get("study")
+    searched = any(_is_searched(parameter) for parameter in parameters.values())
+    if isinstance(study, Study) and study.sampler in ("tpe", "qmc", "nsga2") and not searched:
+        mistakes.append(f"study.sampler: got {study.sampler!r} with nothing searched; allowed: grid, random")
+    return mistakes
+
+
+def check_unused(sections: Mapping[str, Section]) -> list[str]:
+    """Return a message for every key of a section that another key of the sections switches off."""
+    data, quantiser = sections.get("data"), sections.get("quantiser")
+    idle = []
+    floating = isinstance(quantiser, Quantiser) and quantiser.input_bits == "float"
+    if isinstance(data, Data):
+        if "padding" in data.model_fields_set and not data.augment:
+            idle.append(("data.padding", "augment = true"))
+        pixels = isinstance(quantiser, Quantiser) and quantiser.input_coding == "pixels" and not floating
+        if "normalise" in data.model_fields_set and pixels:
+            idle.append(("data.normalise", "input_coding = 'normalised' or input_bits = 'float'"))
+    if isinstance(quantiser, Quantiser) and "input_coding" in quantiser.model_fields_set and floating:
+        idle.append(("quantiser.input_coding", "input_bits = 8"))
+    return [f"{key}: has no effect in this study; allowed: only with {wanted}" for key, wanted in idle]
+
+
+def _idle(name: str, parameters: Mapping[str, Parameter]) -> str | None:
+    """Return what ``name`` would need to have an effect in some trial; ``None`` where it has one."""
+    condition = KEYS[name].exists
+    if condition is not None and not any(_holds(condition.holds, one) for one in _values(condition.key, parameters)):
+        return condition.words
+    mean, variance, spread = (_values(key, parameters) for key in ("mean", "variance", "spread"))
+    constant = mean <= _STATIC and variance <= _STATIC
+    if name in _DECAY and constant:
+        return "a mean or a variance that is not 'static'"
+    if name == "method" and "freezing" in _values("method", parameters) and variance <= _STATIC:
+        return "variance 'dynamic', since what freezes the elements is the decay of the spread"
+    if (
+        name == "anneal"
+        and mean <= _STATIC
+        and variance <= _STATIC
+        and "annealed" not in _values("backward", parameters)
+    ):
+        return "noise that is annealed: a mean or a variance that is not 'static', or backward 'annealed'"
+    silent = spread <= {0.0} and (mean <= _STATIC or name in ("noise", "strategy", "variance", "method"))
+    if name in _FORWARD and silent and _is_searched(parameters[name]):
+        return "a spread above 0: without any there is no forward noise to search"
+    families = _values("noise", parameters) | _values("backward_noise", parameters)
+    if name == "width" and families <= {"uniform"} and _is_searched(parameters[name]):
+        return "a family that is not uniform, whose interval and deviation go together"
+    return None
+
+
+def _holds(holds: Any, value: object) -> bool:
+    return value is _ANY or bool(holds(value))
+
+
+def _is_searched(parameter: Parameter) -> bool:
+    return isinstance(parameter, Choice | Range)
+
+
+def _values(name: str, parameters: Mapping[str, Parameter]) -> set[Any]:
+    """Return the values that a key has in some trial or layer."""
+    parameter = parameters.get(name)
+    if parameter is None:
+        return {KEYS[name].default}
+    if isinstance(parameter, Fixed):
+        return {parameter.value}
+    if isinstance(parameter, Choice):
+        return set(parameter.choices)
+    return set(parameter.values) if isinstance(parameter, PerLayer) else {_ANY}
