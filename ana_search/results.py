@@ -34,13 +34,17 @@ _PLAIN = {
     "mean_weight_bits": "weight_bits",
 }
 
+_DESIGN = ("block", "redrawn")
+"""Columns of the trials of a pick-freeze design alone: the block, and the group that is redrawn in it."""
+
 
 def load_results(study: str | Path, storage: str | None = None, runs: str | Path | None = None) -> pd.DataFrame:
     """Return one row a trial, in the order of their numbers.
 
     Columns: ``number``, ``state`` (COMPLETE, PRUNED, FAIL, RUNNING, WAITING), ``value`` (the first objective:
     validation accuracy, missing unless COMPLETE), the trial's seed, replicate, plan hash, attempt, reason and
-    so on, ``started`` and ``ended``, and one column for every parameter under its own name.
+    so on, ``started`` and ``ended``, of a pick-freeze design ``block`` and ``redrawn``, and one column for every
+    parameter under its own name.
 
     Args:
         study: a study file, or the name of a study.
@@ -123,5 +127,6 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "value": trial.values[0] if complete and trial.values else float("nan"),
     }
     row |= {column: trial.user_attrs.get(name) for column, name in _PLAIN.items()}
+    row |= {name: trial.user_attrs[name] for name in _DESIGN if name in trial.user_attrs}
     row |= {"started": trial.datetime_start, "ended": trial.datetime_complete}
     return row | trial.params

@@ -17,7 +17,7 @@ from ana_search.runner.ledger import Ledger
 from ana_search.runner.patience import Patience
 from ana_search.runner.progress import Progress
 from ana_search.runner.requests import Queue, Request, retry_of
-from ana_search.space import TrialParams, replicate_seed, rungs
+from ana_search.space import TrialParams, rungs, training_seed
 from ana_search.storage import RunFolder
 from ana_search.storage.attributes import awaits_retry, is_finished
 from ana_search.study_file import StudySpec
@@ -189,15 +189,17 @@ class Driver:
         """Write the start of a trial to the storage; return it ready to be submitted."""
         plans: list[TrainingPlan] = []
 
-        def attributes(params: TrialParams) -> Mapping[str, Any]:
+        def attributes(number: int, params: TrialParams) -> Mapping[str, Any]:
             replicate = self._queue.drawn(params) if request.replicate is None else request.replicate
-            plan = make_plan(self._spec, params, replicate_seed(self._spec, replicate))
+            seed = training_seed(self._spec, number, replicate) if request.seed is None else request.seed
+            plan = make_plan(self._spec, params, seed)
             plans.append(plan)
             attrs = {
                 "seed": plan.seed,
                 "replicate": replicate,
                 "plan_hash": plan.hash,
                 "attempt": request.attempt,
+                **request.design,
             }
             if request.retry_of is not None:
                 attrs |= {"retry_of": request.retry_of, "root": request.root}

@@ -64,17 +64,17 @@ class Ledger:
     def start(
         self,
         params: TrialParams | None,
-        attributes: Callable[[TrialParams], Mapping[str, Any]],
+        attributes: Callable[[int, TrialParams], Mapping[str, Any]],
     ) -> tuple[int, TrialParams, dict[str, Any]]:
         """Start a trial with these parameters, or with parameters that the sampler draws.
 
-        ``attributes`` gives the user attributes that the trial has from its start. Returns its number, its
-        parameters and its attributes; it is in the storage, RUNNING, when this returns.
+        ``attributes`` gives, of its number and its parameters, the user attributes that the trial has from its
+        start. Returns its number, its parameters and its attributes; it is in the storage, RUNNING, when this returns.
         """
         before = dict(self._memory._storage.get_study_system_attrs(self._memory._study_id))
         trial = self._draw() if params is None else self._give(params)
         drawn = _suggest(trial, self._spec)
-        attrs = dict(attributes(drawn))
+        attrs = dict(attributes(trial.number, drawn))
         for key, value in attrs.items():
             trial.set_user_attr(key, value)
         frozen = self._memory._storage.get_trial(trial._trial_id)

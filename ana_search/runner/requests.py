@@ -1,14 +1,15 @@
 """Which trial comes next: a repeated attempt, a missing replicate, a cell of the grid, or a new draw."""
 
+import itertools
 import json
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from ana_search.space import TrialParams, grid
+from ana_search.space import PICK_FREEZE, REDRAWN, TrialParams, grid, has_new_seeds, pick_freeze_point
 from ana_search.storage.attributes import attempt_of, awaits_retry, replicate_of, retried
 from ana_search.study_file import StudySpec
 
@@ -19,7 +20,8 @@ __all__ = ["Queue", "Request", "retry_of"]
 class Request:
     """A trial that is wanted; without ``params`` the sampler draws them.
 
-    ``root`` is the first attempt of a repeated one: its checkpoint is the one to go on from.
+    ``root`` is the first attempt of a repeated one, which has its ``seed``: its checkpoint is the one to go on from.
+    ``design`` is the trial's place in a pick-freeze design: its ``block``, and what is ``redrawn`` in it.
     """
 
     params: TrialParams | None = None
@@ -27,6 +29,13 @@ class Request:
     attempt: int = 1
     retry_of: int | None = None
     root: int | None = None
+    seed: int | None = None
+    design: Mapping[str, Any] = field(default_factory=dict)
+
+
+_DESIGN = ("block", "redrawn")
+_EVERY = 5
+"""In a random design every so many points one is run twice: its runs differ by the noise alone."""
 
 
 def retry_of(trial: FrozenTrial) -> Request:
@@ -39,6 +48,8 @@ def retry_of(trial: FrozenTrial) -> Request:
         attempt=attempt_of(attrs) + (0 if interrupted else 1),
         retry_of=trial.number,
         root=attrs.get("root", trial.number),
+        seed=attrs.get("seed"),
+        design={name: attrs[name] for name in _DESIGN if name in attrs},
     )
 
 
@@ -50,6 +61,7 @@ class Queue:
     """
 
     def __init__(self, spec: StudySpec, trials: list[FrozenTrial], replicates: int | None = None) -> None:
+        self._spec = spec
         self._replicates = spec.replicates if replicates is None else replicates
         again = retried(trials)
         self._retries = deque(retry_of(trial) for trial in trials if awaits_retry(trial) and trial.number not in again)
@@ -58,18 +70,28 @@ class Queue:
         self._met: Counter[str] = Counter(_key(trial.params) for trial in started)
         have = {(_key(trial.params), replicate_of(trial)) for trial in started}
         self._is_grid = spec.study.sampler == "grid"
+        self._design = _pick_freeze(spec, started) if spec.study.sampler == PICK_FREEZE else None
         if self._is_grid:
             sets = grid(spec)
         else:
             sets = list({_key(trial.params): dict(trial.params) for trial in started}.values())
+        self._sets = len(sets)
         self._missing = deque(
             Request(params, replicate)
-            for params in sets
-            for replicate in range(self._replicates)
+            for ordinal, params in enumerate(sets)
+            for replicate in range(self._wanted(ordinal))
             if (_key(params), replicate) not in have
         )
         for request in self._missing:  # its number is taken, should the sampler draw the same set meanwhile
-            self._met[_key(request.params or {})] = max(self._met[_key(request.params or {})], self._replicates)
+            key = _key(request.params or {})
+            self._met[key] = max(self._met[key], (request.replicate or 0) + 1)
+
+    def _wanted(self, ordinal: int) -> int:
+        """Return how often a set of parameters is to be run; ``ordinal`` counts the sets from 0."""
+        if self._design is not None:
+            return 0
+        twice = self._replicates == 1 and has_new_seeds(self._spec) and self._spec.study.pruner == "none"
+        return 2 if twice and ordinal % _EVERY == _EVERY - 1 else self._replicates
 
     def repeat(self, request: Request) -> None:
         """Put a repeated attempt at the front."""
@@ -83,6 +105,8 @@ class Queue:
         """Return the next new trial, or ``None`` when a grid is used up."""
         if self._missing:
             return self._missing.popleft()
+        if self._design is not None:
+            return next(self._design)
         return None if self._is_grid else Request()
 
     def has_more(self) -> bool:
@@ -98,10 +122,23 @@ class Queue:
         replicate = self._met[key]
         self._met[key] += 1
         if replicate == 0:
-            rest = [Request(dict(params), number) for number in range(1, self._replicates)]
+            rest = [Request(dict(params), number) for number in range(1, self._wanted(self._sets))]
+            self._sets += 1
             self._met[key] += len(rest)
             self._missing.extendleft(reversed(rest))
         return replicate
+
+
+def _pick_freeze(spec: StudySpec, started: list[FrozenTrial]) -> Iterator[Request]:
+    """Yield the runs of a pick-freeze design that have not been started, block by block."""
+    have = Counter((trial.user_attrs.get("block"), trial.user_attrs.get("redrawn")) for trial in started)
+    for block in itertools.count():
+        for place, redrawn in enumerate(REDRAWN):
+            replicate = REDRAWN[:place].count(redrawn)
+            if have[block, redrawn] > replicate:
+                continue
+            design = {"block": block, "redrawn": redrawn}
+            yield Request(pick_freeze_point(spec, block, place), replicate, design=design)
 
 
 def _key(params: Mapping[str, Any]) -> str:

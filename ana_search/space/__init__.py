@@ -6,13 +6,16 @@ from ana_search.space.distributions import distributions
 from ana_search.space.draw import TrialParams, suggest
 from ana_search.space.fidelity import make_pruner, rungs
 from ana_search.space.layers import layer_count
+from ana_search.space.pick_freeze import PICK_FREEZE, REDRAWN, pick_freeze_point, redrawn_in
 from ana_search.space.requests import requested_trials
 from ana_search.space.samplers import SAMPLERS, make_sampler
-from ana_search.space.seeds import derive_seed, replicate_seed
+from ana_search.space.seeds import derive_seed, has_new_seeds, replicate_seed, training_seed
 from ana_search.space.walk import is_conditional, layer_values, searched
 from ana_search.study_file import spec_changes
 
 __all__ = [
+    "PICK_FREEZE",
+    "REDRAWN",
     "SAMPLERS",
     "SpaceDescription",
     "TrialParams",
@@ -21,15 +24,19 @@ __all__ = [
     "describe_space",
     "distributions",
     "grid",
+    "has_new_seeds",
     "is_conditional",
     "layer_count",
     "layer_values",
     "make_pruner",
     "make_sampler",
+    "pick_freeze_point",
+    "redrawn_in",
     "replicate_seed",
     "requested_trials",
     "rungs",
     "searched",
     "spec_changes",
     "suggest",
+    "training_seed",
 ]

@@ -59,6 +59,7 @@ SAMPLERS: dict[str, Callable[[StudySpec, int], "BaseSampler"]] = {
     "tpe": _tpe,
     "random": _random,
     "grid": _random,  # every cell is enqueued; nothing is left to draw
+    "pick_freeze": _random,  # so is every point of the design
     "qmc": _qmc,
     "nsga2": _nsga2,
 }

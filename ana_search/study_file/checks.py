@@ -39,14 +39,21 @@ def _check_name(key: str, name: str, registry: Iterable[str], group: str) -> lis
 
 
 def _check_study(study: Study) -> list[str]:
-    if study.pruner == "none":
-        return []
-    got = f"study.pruner: got {study.pruner!r}"
     mistakes = []
+    if study.sampler == "pick_freeze" and study.seeds > 1:
+        mistakes.append(
+            f"study.seeds: got {study.seeds} with sampler = 'pick_freeze', which runs some points twice itself;"
+            " allowed: 1"
+        )
+    if study.pruner == "none":
+        return mistakes
+    got = f"study.pruner: got {study.pruner!r}"
     if len(study.objective) > 1:
         mistakes.append(f"{got} with two objectives; allowed: none")
     if study.sampler == "grid":
         mistakes.append(f"{got} with sampler = 'grid', which trains every cell; allowed: none")
+    if study.sampler == "pick_freeze":
+        mistakes.append(f"{got} with sampler = 'pick_freeze', whose runs are compared with each other; allowed: none")
     return mistakes
 
 

@@ -30,7 +30,7 @@ def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Se
             mistakes.append(f"space.{name}: has no effect in this study; allowed: only with {wanted}")
     study = sections.get("study")
     searched = any(_is_searched(parameter) for parameter in parameters.values())
-    if isinstance(study, Study) and study.sampler in ("tpe", "qmc", "nsga2") and not searched:
+    if isinstance(study, Study) and study.sampler in ("tpe", "qmc", "nsga2", "pick_freeze") and not searched:
         mistakes.append(f"study.sampler: got {study.sampler!r} with nothing searched; allowed: grid, random")
     return mistakes
 

@@ -106,7 +106,7 @@ class Study(Section):
 
     name: Annotated[str, BeforeValidator(_name)]
     objective: Annotated[tuple[Objective, ...], BeforeValidator(_objectives)] = ("val_accuracy",)
-    sampler: Literal["tpe", "random", "grid", "qmc", "nsga2"] = "tpe"
+    sampler: Literal["tpe", "random", "grid", "qmc", "nsga2", "pick_freeze"] = "tpe"
     trials: Count | None = None
     seeds: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
     pruner: Literal["none", "asha", "hyperband"] = "none"
