@@ -48,6 +48,7 @@ def confirm(
     known: Mapping[str, Confirmation] | None = None,
     datasets: Mapping[DataPlan, Dataset] | None = None,
     keep: Callable[[Confirmation], None] | None = None,
+    threads: int | None = None,
 ) -> list[Confirmation]:
     """Train every plan and test its network once on the test part; return the results in order.
 
@@ -56,6 +57,7 @@ def confirm(
         known: results by plan hash, which are not found again.
         datasets: data sets that are in memory already.
         keep: called with every new result.
+        threads: CPU threads to train with (default: as many as PyTorch has, which the environment may change).
 
     Raises:
         DivergedError, DataError, NetworkError: as `train`.
@@ -70,7 +72,7 @@ def confirm(
             dataset = loaded[plan.data]
             if not len(dataset.test):
                 raise RequestError(f"data set {plan.data.name!r} has no test images to confirm with")
-            trained = train(plan, dataset=dataset)
+            trained = train(plan, dataset=dataset, threads=threads)
             device = next(trained.network.parameters()).device
             test, _ = evaluate(trained.network, dataset.to(device), "test")
             result = Confirmation(plan.seed, plan.hash, trained.accuracy, test)
@@ -127,7 +129,7 @@ def confirm_study(
             known[result.plan_hash] = result
             _write(file, result, params)
 
-        results = confirm(plans, known=known, keep=keep)
+        results = confirm(plans, known=known, keep=keep, threads=spec.resources.threads)
         test, low, high = interval([result.test for result in results])
         rows.append(
             {

@@ -31,6 +31,9 @@ _PLAIN = {
     "seconds": "seconds",
     "worker": "worker",
     "device": "device",
+    "processor": "processor",
+    "threads": "threads",
+    "torch": "torch",
     "mean_weight_bits": "weight_bits",
 }
 

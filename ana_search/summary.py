@@ -1,4 +1,4 @@
-"""A study in a few numbers: how far it is, what is best, and whether a trial can be repeated.
+"""A study in a few numbers: how far it is, and what is best.
 
 Looking at a study must be quick: what knows networks and data sets (and with them torch, which takes seconds to
 load) is imported only where it is used.
@@ -13,13 +13,12 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from ana_search.errors import StudyNotFoundError
 from ana_search.storage import StudyPlace, locate
 from ana_search.storage.attributes import is_finished
 from ana_search.storage.lease import holder_of
 from ana_search.storage.locate import REQUESTED_ATTRIBUTE
 
-__all__ = ["best_trials", "pareto_trials", "rerun_trial", "study_status"]
+__all__ = ["best_trials", "pareto_trials", "study_status"]
 
 
 def study_status(study: str | Path, storage: str | None = None, runs: str | Path | None = None) -> dict[str, Any]:
@@ -72,33 +71,6 @@ def best_trials(
 def pareto_trials(study: str | Path, *, storage: str | None = None, runs: str | Path | None = None) -> list[int]:
     """Return the numbers of the trials that no other is better than in every objective."""
     return [trial.number for trial in locate(study, storage, runs).open().best_trials]
-
-
-def rerun_trial(
-    study: str | Path, number: int, *, storage: str | None = None, runs: str | Path | None = None
-) -> dict[str, Any]:
-    """Train a trial's plan again in this process; return ``trial, recorded, repeated, equal, plan_hash``.
-
-    Raises:
-        StudyNotFoundError: no such trial, or it has no value to compare with.
-    """
-    from ana_search.results import load_plan
-    from ana_search.training import train
-
-    trials = locate(study, storage, runs).open().get_trials(deepcopy=False)
-    plan = load_plan(study, number, storage, runs)
-    trial = trials[number]
-    if trial.state != TrialState.COMPLETE or not trial.values:
-        raise StudyNotFoundError(f"trial {number} is {trial.state.name}; only complete trials have a value to compare")
-    result = train(plan, device="cpu")
-    return {
-        "trial": number,
-        "recorded": trial.values[0],
-        "repeated": result.accuracy,
-        "equal": result.accuracy == trial.values[0],
-        "plan_hash": plan.hash,
-        "seconds": round(result.seconds, 3),
-    }
 
 
 def _requested(place: StudyPlace, study: optuna.Study) -> int:

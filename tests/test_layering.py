@@ -22,7 +22,7 @@ LAYERS = [
     ["ana_search.storage", "ana_search.dispatch"],
     ["ana_search.command_line", "ana_search.results", "ana_search.runner", "ana_search.studies", "ana_search.testing"],
     ["ana_search.summary"],
-    ["ana_search.confirm"],
+    ["ana_search.confirm", "ana_search.rerun"],
     ["ana_search.export"],
     ["analysis"],
     ["ana_search.plots"],

@@ -19,11 +19,17 @@ def run(
     storage: StorageOption = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
-    """Train a trial's plan again in this process; on the CPU it must give the recorded value (exit 1 if not)."""
+    """Train a trial's plan again, with the recorded device and threads; another value ends with exit code 1.
+
+    On the same kind of machine every bit must be the same. Where the GPU, the processor or PyTorch is another one,
+    that is said, and the values may lie five points apart.
+    """
+    from dataclasses import asdict
+
     from ana_search.cli import tables
-    from ana_search.summary import rerun_trial
+    from ana_search.rerun import rerun_trial
 
     comparison = rerun_trial(study, trial, storage=storage, runs=runs)
-    tables.print_rerun(comparison, output)
-    if not comparison["equal"]:
+    tables.print_rerun(asdict(comparison), output)
+    if not comparison.equal:
         raise typer.Exit(1)

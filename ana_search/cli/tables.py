@@ -239,8 +239,11 @@ def print_rerun(comparison: Data, output: Format = Format.table, stream: TextIO 
     facts: dict[str, RenderableType | None] = {
         name.removesuffix("_seconds").replace("_", " "): format_value(value)
         for name, value in comparison.items()
-        if name != "seconds" and value is not None
+        if name not in ("seconds", "differences", "tolerance") and value is not None
     }
+    if comparison.get("differences"):
+        facts["compared"] = f"within {comparison['tolerance']:g}, since not all is as it was"
+        facts["differences"] = "; ".join(comparison["differences"])
     facts["took"] = _duration(comparison["seconds"])
     _print(comparison, lambda console: [facts_table(facts)], output, stream)
 

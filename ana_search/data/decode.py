@@ -1,8 +1,10 @@
 """Image files as uint8 tensors."""
 
+import stat
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image
 from torch import Tensor
@@ -12,13 +14,24 @@ from ana_search.errors import DataError
 __all__ = ["decode", "decode_one"]
 
 
+_MOST_BYTES = 1 << 28  # of one file
+_MOST_PIXELS = 4096 * 4096  # of one image: a decoded one takes up to four bytes each
+
+
 def decode(files: list[Path]) -> Tensor:
     """Return the images as uint8 [N, C, H, W].
 
     Raises:
-        DataError: a file that is no image, or one of another size or number of channels than the first.
+        DataError: a file that is no image, or one of another size or number of channels than the first, or more images
+            than there is memory for.
     """
     first = decode_one(files[0])
+    needed, free = len(files) * first.numel(), psutil.virtual_memory().available
+    if needed > free:
+        raise DataError(
+            f"data.root: {len(files):,} images of {size_of(first)} take {needed / 2**30:.1f} GiB of memory in "
+            f"{files[0].parent.parent}; allowed: what is free, {free / 2**30:.1f} GiB"
+        )
     images = torch.empty((len(files), *first.shape), dtype=torch.uint8)
     for position, file in enumerate(files):
         image = decode_one(file)
@@ -32,9 +45,19 @@ def decode(files: list[Path]) -> Tensor:
 
 
 def decode_one(file: Path) -> Tensor:
-    """Return one image as uint8 [C, H, W]: one channel if the file is grey, else three (alpha is dropped)."""
+    """Return one image as uint8 [C, H, W]: one channel if the file is grey, else three (alpha is dropped).
+
+    Raises:
+        DataError: the file is not a regular one, too large, or no image.
+    """
     try:
+        _check_file(file)
         with Image.open(file) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise DataError(
+                    f"data.root: {file} has {image.width:,} x {image.height:,} pixels; allowed: at most "
+                    f"{_MOST_PIXELS:,} pixels an image"
+                )
             if image.mode in ("1", "L", "LA"):
                 pixels = np.array(image.convert("L"))[:, :, None]
             elif image.mode.startswith("I;16"):
@@ -47,6 +70,15 @@ def decode_one(file: Path) -> Tensor:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"data.root: {file} cannot be read as an image ({error})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _check_file(file: Path) -> None:
+    """Raise `DataError` for what may not be opened: a pipe would be waited for, a device has no end."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"data.root: {file} is no regular file; allowed: image files")
+    if status.st_size > _MOST_BYTES:
+        raise DataError(f"data.root: {file} has {status.st_size:,} bytes; allowed: at most {_MOST_BYTES:,} a file")
 
 
 def size_of(image: Tensor) -> str:

@@ -61,10 +61,13 @@ def _count(plan: DataPlan) -> int:
 def _root(plan: DataPlan) -> Path:
     if plan.root is None:
         raise DataError(f"data.root: missing; image_folder needs it; {_LAYOUT}")
-    root = Path(plan.root).expanduser()
-    for folder in (root, root / "train", root / "test"):
-        if not folder.is_dir():
-            raise DataError(f"data.root: {folder} does not exist or is no folder (seen from {Path.cwd()}); {_LAYOUT}")
+    try:
+        root = Path(plan.root).expanduser()
+        missing = [folder for folder in (root, root / "train", root / "test") if not folder.is_dir()]
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, no such user's home, a NUL
+        raise DataError(f"data.root: {plan.root[:200]} cannot be looked at ({str(error)[:200]}); {_LAYOUT}") from None
+    if missing:
+        raise DataError(f"data.root: {missing[0]} does not exist or is no folder (seen from {Path.cwd()}); {_LAYOUT}")
     return root.resolve()
 
 

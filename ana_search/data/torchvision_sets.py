@@ -38,7 +38,10 @@ def load_parts(
     Raises:
         DataError: the files are not there and cannot be downloaded.
     """
-    root = Path(plan.root or DEFAULT_ROOT).expanduser()
+    try:
+        root = Path(plan.root or DEFAULT_ROOT).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root: {plan.root} cannot be looked at ({error}); allowed: a folder") from None
     (images, labels), (test_images, test_labels) = (_read(plan.name, root, part) for part in parts)
     return Images(images, labels, test_images, test_labels, classes, *statistics)
 

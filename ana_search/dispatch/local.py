@@ -12,9 +12,14 @@ __all__ = ["LocalDispatcher"]
 
 
 class LocalDispatcher:
-    """Trains one job at a time, in a thread, so that the driver can go on listening."""
+    """Trains one job at a time, in a thread, so that the driver can go on listening.
 
-    def __init__(self) -> None:
+    Args:
+        threads: CPU threads that a training run uses.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
         self._bench = Workbench(describe(0))
         self._events: deque[Event] = deque()
         self._news = threading.Condition()
@@ -63,7 +68,7 @@ class LocalDispatcher:
             self._tell(Trained(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
 
         try:
-            self._tell(Done(job.trial, worker, self._bench.do(job, report, self._stop)))
+            self._tell(Done(job.trial, worker, self._bench.do(job, report, self._stop, threads=self._threads)))
         except StopWork:
             self._tell(Stopped(job.trial, worker))
         except Exception as error:

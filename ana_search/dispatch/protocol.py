@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ana_search.plan import TrainingPlan
+from ana_search.training import Machine
 
 __all__ = [
     "Dispatcher",
@@ -38,7 +39,8 @@ class Outcome:
     """What a finished training run hands over: plain data, small but for the weights.
 
     ``history`` holds one mapping an epoch (see `EpochReport`), ``network`` the state dict as `torch.save` writes
-    it, ``weight_bits`` the mean number of bits that a quantised weight takes in memory.
+    it, ``weight_bits`` the mean number of bits that a quantised weight takes in memory. ``machine`` is what the last
+    bits of the accuracy hang on besides the plan.
     """
 
     accuracy: float
@@ -47,7 +49,7 @@ class Outcome:
     weight_bits: float
     seconds: float
     worker: str
-    device: str
+    machine: Machine
 
 
 @dataclass(frozen=True)

@@ -78,14 +78,14 @@ class Worker:
 
     def _train(self, job: Job, pool: ImagePool | None) -> None:
         worker, epochs = self._bench.name, job.plan.training.epochs
-        # The number of threads belongs to the thread that asks for it.
-        torch.set_num_threads(self._threads)
 
         def report(epoch: EpochReport) -> None:
             self._events.put(Trained(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
 
         try:
-            self._events.put(Done(job.trial, worker, self._bench.do(job, report, self._stop, pool)))
+            self._events.put(
+                Done(job.trial, worker, self._bench.do(job, report, self._stop, pool, threads=self._threads))
+            )
         except StopWork:
             self._events.put(Stopped(job.trial, worker))
         except BaseException as error:  # whatever a user's network raises, the driver must hear of it

@@ -16,7 +16,7 @@ from ana_search.data import Dataset, ImagePool, load_dataset
 from ana_search.dispatch.protocol import Job, Outcome
 from ana_search.errors import AnaSearchError, DivergedError
 from ana_search.plan import DataPlan, TrainingPlan
-from ana_search.training import EpochReport, TrainingResult, train
+from ana_search.training import EpochReport, Machine, TrainingResult, train
 
 __all__ = ["StopWork", "Workbench", "describe", "failure"]
 
@@ -41,10 +41,13 @@ class Workbench:
         report: Callable[[EpochReport], None],
         stop: threading.Event,
         pool: ImagePool | None = None,
+        *,
+        threads: int = 1,
     ) -> Outcome:
         """Train the job and return what is to be kept. Raises `StopWork` once ``stop`` is set.
 
         ``pool`` holds images that this machine has in memory; if they are others than the job's, those are read.
+        ``threads`` are the CPU threads to train with: never what the environment says, which a repetition may not.
         """
 
         def after_epoch(epoch: EpochReport) -> None:
@@ -53,8 +56,9 @@ class Workbench:
                 raise StopWork
 
         checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
-        result = train(job.plan, after_epoch, dataset=self._dataset(job.plan.data, pool), checkpoint=checkpoint)
-        return _outcome(job.plan, result, self.name)
+        dataset = self._dataset(job.plan.data, pool)
+        result = train(job.plan, after_epoch, dataset=dataset, checkpoint=checkpoint, threads=threads)
+        return _outcome(job.plan, result, self.name, threads)
 
     def _dataset(self, plan: DataPlan, pool: ImagePool | None) -> Dataset:
         if plan not in self._datasets:
@@ -80,7 +84,7 @@ def failure(error: BaseException) -> tuple[str, str]:
     return "error", f"{name}{text}"[:_REASON_LENGTH]
 
 
-def _outcome(plan: TrainingPlan, result: TrainingResult, worker: str) -> Outcome:
+def _outcome(plan: TrainingPlan, result: TrainingResult, worker: str, threads: int) -> Outcome:
     buffer = io.BytesIO()
     torch.save({key: value.cpu() for key, value in result.network.state_dict().items()}, buffer)
     return Outcome(
@@ -90,7 +94,7 @@ def _outcome(plan: TrainingPlan, result: TrainingResult, worker: str) -> Outcome
         weight_bits=_weight_bits(plan, result.network),
         seconds=result.seconds,
         worker=worker,
-        device=_device(result.network),
+        machine=Machine.here(next(result.network.parameters()).device, threads),
     )
 
 
@@ -99,8 +103,3 @@ def _weight_bits(plan: TrainingPlan, network: nn.Module) -> float:
     sizes = [layer.map.weight.numel() for layer in quantised_layers(network)]
     bits = [2 if layer.weight_bits == "ternary" else layer.weight_bits for layer in plan.layers]
     return sum(size * bit for size, bit in zip(sizes, bits, strict=True)) / sum(sizes)
-
-
-def _device(network: nn.Module) -> str:
-    device = next(network.parameters()).device
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -2,8 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +10,7 @@ from ana_search.data import Dataset, dataset_info, image_count, load_dataset
 from ana_search.data.coding import make_coding
 from ana_search.errors import DivergedError
 from ana_search.plan import DataPlan, TrainingPlan
-from ana_search.training import train
+from ana_search.training import computing_with, train
 from ana_search.training.optimiser import steps_per_epoch
 
 __all__ = ["Timing", "image_counts", "time_training"]
@@ -41,7 +39,7 @@ def time_training(plan: TrainingPlan, cpus: float, gpus: float) -> Timing:
     batch = min(plan.training.batch_size, train_images)
     steps = steps_per_epoch(plan.training, train_images)
     share = validation_images / train_images
-    with _threads(max(1, int(cpus))):
+    with computing_with(max(1, int(cpus))):
         few = min(batch, _FEW)
         first = _epoch_seconds(plan, 1, few, 0.0, device)
         images = int(_SECONDS / first * few)
@@ -98,14 +96,3 @@ def _random_images(plan: DataPlan, train_images: int, validation_images: int) ->
         coding=make_coding(plan, [0.5] * shape[0], [0.25] * shape[0]),
         flips=True,
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with ``count`` threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

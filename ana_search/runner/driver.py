@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from optuna.trial import TrialState
@@ -258,7 +258,7 @@ class Driver:
             "epochs": sum(running.rungs[: running.rung + 1]),
             "seconds": round(outcome.seconds, 3),
             "worker": outcome.worker,
-            "device": outcome.device,
+            **asdict(outcome.machine),
             "weight_bits": outcome.weight_bits,
         }
         pruned = False

@@ -76,15 +76,21 @@ class Queue:
         else:
             sets = list({_key(trial.params): dict(trial.params) for trial in started}.values())
         self._sets = len(sets)
-        self._missing = deque(
-            Request(params, replicate)
-            for ordinal, params in enumerate(sets)
-            for replicate in range(self._wanted(ordinal))
-            if (_key(params), replicate) not in have
-        )
-        for request in self._missing:  # its number is taken, should the sampler draw the same set meanwhile
-            key = _key(request.params or {})
-            self._met[key] = max(self._met[key], (request.replicate or 0) + 1)
+        # Nothing is listed before it is needed: a grid of many replicates may be asked for a few trials of it.
+        self._missing: deque[Iterator[Request]] = deque([self._unmet(sets, have)])
+        self._next: Request | None = None
+        for ordinal, params in enumerate([] if self._is_grid else sets):
+            # The numbers of missing replicates are taken, should the sampler draw the same set meanwhile.
+            key = _key(params)
+            missing = [number for number in range(self._wanted(ordinal)) if (key, number) not in have]
+            self._met[key] = max([self._met[key], *(number + 1 for number in missing)])
+
+    def _unmet(self, sets: list[TrialParams], have: set[tuple[str, int]]) -> Iterator[Request]:
+        for ordinal, params in enumerate(sets):
+            key = _key(params)
+            for replicate in range(self._wanted(ordinal)):
+                if (key, replicate) not in have:
+                    yield Request(params, replicate)
 
     def _wanted(self, ordinal: int) -> int:
         """Return how often a set of parameters is to be run; ``ordinal`` counts the sets from 0."""
@@ -103,15 +109,24 @@ class Queue:
 
     def take(self) -> Request | None:
         """Return the next new trial, or ``None`` when a grid is used up."""
-        if self._missing:
-            return self._missing.popleft()
+        request = self._peek()
+        self._next = None
+        if request is not None:
+            return request
         if self._design is not None:
             return next(self._design)
         return None if self._is_grid else Request()
 
     def has_more(self) -> bool:
         """Return whether anything is left to run; a sampler never ends."""
-        return bool(self._retries or self._missing or not self._is_grid)
+        return bool(self._retries or not self._is_grid or self._peek() is not None)
+
+    def _peek(self) -> Request | None:
+        while self._next is None and self._missing:
+            self._next = next(self._missing[0], None)
+            if self._next is None:
+                self._missing.popleft()
+        return self._next
 
     def drawn(self, params: Mapping[str, Any]) -> int:
         """Note parameters that the sampler drew; return their replicate number.
@@ -122,10 +137,10 @@ class Queue:
         replicate = self._met[key]
         self._met[key] += 1
         if replicate == 0:
-            rest = [Request(dict(params), number) for number in range(1, self._wanted(self._sets))]
+            wanted = self._wanted(self._sets)
             self._sets += 1
-            self._met[key] += len(rest)
-            self._missing.extendleft(reversed(rest))
+            self._met[key] += max(0, wanted - 1)
+            self._missing.appendleft(Request(dict(params), number) for number in range(1, wanted))
         return replicate
 
 

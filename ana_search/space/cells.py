@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from ana_search.errors import StudyFileError
 from ana_search.space.draw import TrialParams
 from ana_search.space.walk import walk
 from ana_search.study_file import Choice, Range, StudySpec
@@ -24,15 +25,27 @@ def grid(spec: StudySpec) -> list[TrialParams]:
 
     The order is a function of the study alone. After any number of cells every value of every parameter, and
     every pair of values of two parameters, has been met about equally often: a study that is stopped early is
-    still a balanced one. A study with nothing to search has one cell without parameters.
+    still a balanced one. A study with nothing to search has one cell without parameters. Raises `StudyFileError` where
+    exclusions leave none.
     """
     cells = list(_cells(spec))
+    _check_some(spec, len(cells))
     return [dict(cells[index]) for index in _balanced_order(spec.to_json(), len(cells))]
 
 
 def cell_count(spec: StudySpec) -> int:
-    """Return the number of cells of the study's grid."""
-    return _cell_count(spec.to_json())
+    """Return the number of cells of the study's grid. Raises `StudyFileError` where exclusions leave none."""
+    count = _cell_count(spec.to_json())
+    _check_some(spec, count)
+    return count
+
+
+def _check_some(spec: StudySpec, cells: int) -> None:
+    if cells == 0:
+        raise StudyFileError(
+            f"study {spec.study.name!r}: space.exclude: got rules that leave out every cell of the grid; allowed: "
+            "rules that leave at least one"
+        )
 
 
 @lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ana_search.dispatch import Done, Event, Failed, Job, Outcome, Started, Stopped, Trained
 from ana_search.testing.fates import Fate
+from ana_search.training import Machine
 
 __all__ = ["SimulatedDispatcher"]
 
@@ -199,4 +200,4 @@ class SimulatedDispatcher:
             self._idle.append(event.worker)
 
     def _outcome(self, run: _Run, worker: str) -> Outcome:
-        return Outcome(run.accuracy, (), self._network, _WEIGHT_BITS, run.seconds, worker, "simulated")
+        return Outcome(run.accuracy, (), self._network, _WEIGHT_BITS, run.seconds, worker, Machine("simulated"))

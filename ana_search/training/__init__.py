@@ -2,7 +2,18 @@
 
 from ana_search.training.build import build, network_of
 from ana_search.training.evaluate import evaluate
+from ana_search.training.machine import Machine, computing_with, name_of
 from ana_search.training.result import EpochReport, TrainingResult
 from ana_search.training.train import train
 
-__all__ = ["EpochReport", "TrainingResult", "build", "evaluate", "network_of", "train"]
+__all__ = [
+    "EpochReport",
+    "Machine",
+    "TrainingResult",
+    "build",
+    "computing_with",
+    "evaluate",
+    "name_of",
+    "network_of",
+    "train",
+]

@@ -18,6 +18,7 @@ from ana_search.plan import TrainingPlan
 from ana_search.training.build import build
 from ana_search.training.checkpoint import load_checkpoint, save_checkpoint
 from ana_search.training.evaluate import evaluate
+from ana_search.training.machine import computing_with
 from ana_search.training.optimiser import learning_rate_at, make_optimiser, steps_per_epoch
 from ana_search.training.random_state import get_states, repeatable, seeded, set_states, stream, undisturbed
 from ana_search.training.result import EpochReport, TrainingResult
@@ -35,6 +36,7 @@ def train(
     dataset: Dataset | None = None,
     checkpoint: Path | None = None,
     device: torch.device | str | None = None,
+    threads: int | None = None,
 ) -> TrainingResult:
     """Train the plan and return the network with its validation accuracy.
 
@@ -49,13 +51,25 @@ def train(
         checkpoint: a file to go on from if it holds this plan, written after the first epoch and then after as many
             as leave it a hundredth of the time, but never after the last.
         device: where to train (default: the first CUDA device that is visible, else the CPU).
+        threads: CPU threads to train with (default: as many as PyTorch has, which the environment may change).
 
     Raises:
         DataError, NetworkError: the plan's data set or network cannot be had.
         DivergedError: the loss is no longer finite.
     """
-    began = time.monotonic()
     chosen = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+    with computing_with(threads):
+        return _train(plan, report, dataset, checkpoint, chosen)
+
+
+def _train(
+    plan: TrainingPlan,
+    report: Callable[[EpochReport], None] | None,
+    dataset: Dataset | None,
+    checkpoint: Path | None,
+    chosen: torch.device,
+) -> TrainingResult:
+    began = time.monotonic()
     data = (load_dataset(plan.data) if dataset is None else dataset).to(chosen)
     network, annealer = build(plan, data.input_shape, len(data.classes))
     # Channels last: a third faster on a CPU too, where pooling and small convolutions are concerned.

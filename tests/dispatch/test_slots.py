@@ -79,5 +79,5 @@ def test_a_slot_of_two_gpus_sees_two_and_a_slot_of_none_sees_none(four_gpus: Non
     with slots(SlotRequest(2)) as dispatcher:
         assert devices(dispatcher) == ["", ""]
         ended = train_all(dispatcher, 2)
-        assert {event.outcome.device for event in ended.values() if isinstance(event, Done)} == {"cpu"}
+        assert {event.outcome.machine.device for event in ended.values() if isinstance(event, Done)} == {"cpu"}
     assert ray.is_initialized(), "a Ray that was there before is left alone"

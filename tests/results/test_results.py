@@ -8,10 +8,11 @@ import pytest
 from ana_search.data import load_dataset
 from ana_search.dispatch.local import LocalDispatcher
 from ana_search.errors import StudyNotFoundError
+from ana_search.rerun import rerun_trial
 from ana_search.results import load_history, load_plan, load_results, load_spec, load_trained
 from ana_search.runner import launch
 from ana_search.study_file import StudySpec
-from ana_search.summary import best_trials, pareto_trials, rerun_trial, study_status
+from ana_search.summary import best_trials, pareto_trials, study_status
 from ana_search.training import evaluate
 from tests.runner.studies import DIVERGING_SPACE, DIVERGING_TRAINING, make_spec
 
@@ -106,7 +107,9 @@ def test_a_study_in_a_few_numbers(frame: pd.DataFrame, runs: Path) -> None:
 def test_a_trial_trained_again_gives_its_value(frame: pd.DataFrame, runs: Path) -> None:
     number = int(frame["value"].idxmax())
     again = rerun_trial("read", number, runs=runs)
-    assert again["equal"]
-    assert again["repeated"] == frame.loc[number, "value"]
+    assert again.equal
+    assert (again.tolerance, again.differences) == (0.0, ())
+    assert again.repeated == frame.loc[number, "value"]
+    assert (again.device, again.threads) == (frame.loc[number, "device"], frame.loc[number, "threads"]) == ("cpu", 1)
     with pytest.raises(StudyNotFoundError, match="PRUNED"):
         rerun_trial("read", int(frame["value"].isna().idxmax()), runs=runs)

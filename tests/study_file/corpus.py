@@ -63,6 +63,10 @@ def _grid(name: str, lines: str, *named: str) -> Wrong:
     return Wrong(name, text.replace('noise = ["uniform", "normal"]', lines, 1).encode(), named)
 
 
+_LONG = "0x" + "f" * 5000
+"""A whole number that Python does not write in decimals."""
+
+
 _NOISE = 'noise = ["uniform", "normal"]\n'
 
 WRONG = [
@@ -72,7 +76,9 @@ WRONG = [
     Wrong("binary", bytes(range(256)) * 8, ("UTF-8",)),
     Wrong("png", b"\x89PNG\r\n\x1a\n" + b"\0" * 100, ("UTF-8",)),
     Wrong("null_bytes", GOOD.encode() + b"\0\0\0", ("TOML",)),
-    Wrong("utf16", GOOD.encode("utf-16"), ("UTF-8",)),
+    Wrong("utf16", GOOD.encode("utf-16"), ("UTF-8", "UTF-16")),
+    Wrong("latin1", GOOD.replace("digits_cnn", "d\xefgits").encode("latin-1"), ("UTF-8",)),
+    Wrong("bom_in_the_middle", GOOD.replace("[data]", "\ufeff[data]").encode(), ("TOML",)),
     Wrong("ten_megabytes", GOOD.encode() + b"# padding\n" * 1_048_576, ("at most 1,048,576 bytes",)),
     Wrong("not_toml", b"this is not TOML at all", ("TOML",)),
     Wrong("json", b'{"study": {"name": "good"}}', ("TOML",)),
@@ -83,6 +89,31 @@ WRONG = [
     Wrong("deep_arrays", f"{GOOD}\nalpha = {'[' * 5000}{']' * 5000}\n".encode(), ("nested too deep",)),
     Wrong("deep_tables", f"{GOOD}\n[{'.'.join(['space'] + ['a'] * 2000)}]\nb = 1\n".encode(), ("space.a",)),
     Wrong("long_number", GOOD.replace("epochs = 2", f"epochs = {'9' * 6000}").encode(), ("cannot be read",)),
+    *(
+        _replaced(f"long_hexadecimal_{name}", old, f"{old.split(' = ')[0]} = {_LONG}", named)
+        for name, old, named in (
+            ("epochs", "epochs = 2", "training.epochs"),
+            ("trials", "trials = 10", "study.trials"),
+            ("seeds", "seeds = 1", "study.seeds"),
+            ("width", "width = 8", "network.width"),
+            ("bits", 'weight_bits = "ternary"', "quantiser.weight_bits"),
+            ("workers", "workers = 1", "resources.workers"),
+            ("validation", "validation = 0.25", "data.validation"),
+            ("name", 'name = "good"', "study.name"),
+            ("noise", 'noise = ["uniform", "normal"]', "space.noise"),
+        )
+    ),
+    _replaced("long_cpus", "workers = 1", f"cpus_per_trial = {_LONG}", "resources.cpus_per_trial"),
+    _replaced("long_fold", "validation = 0.25", f"validation = {{ folds = 5, fold = {_LONG} }}", "data.validation"),
+    _space("long_choice", f"noise = [{_LONG}]", "space.noise[0]"),
+    _space("long_low", f"batch_size = {{ low = {_LONG}, high = 64 }}", "space.batch_size.low"),
+    _space("long_step", f"batch_size = {{ low = 2, high = 64, step = {_LONG} }}", "space.batch_size.step"),
+    _space("long_scope", f"noise = {{ choices = ['normal'], scope = {_LONG} }}", "space.noise.scope"),
+    _space("long_inside", f"noise = {{ choices = [[{_LONG}]] }}", "space.noise.choices"),
+    _space("many_choices", f"epochs = {list(range(1, 60_001))}", "space.epochs", "at most 1,000"),
+    _space("many_keys", "\n".join(f"key{n} = 1" for n in range(60_000)), "space", "at most 1,000"),
+    _space("many_values", "\n".join(f"key{n} = [{', '.join('1' * 500)}]" for n in range(100)), "at most", "20,000"),
+    _space("many_mistakes", "\n".join(f"key{n} = 1" for n in range(900)), "mistakes", "and 850 more"),
     # Tables and keys.
     Wrong(
         "section_as_value",
@@ -121,11 +152,32 @@ WRONG = [
         "study.pruner",
         "none",
     ),
+    _study("storage_without_file", 'storage = "sqlite:///"', "study.storage", "a file after sqlite:///"),
+    _study("storage_in_memory", 'storage = "sqlite:///:memory:"', "study.storage", "outlive"),
+    _study("storage_folder", 'storage = "journal:///logs/"', "study.storage", "a file after journal:///"),
+    _study("storage_with_nul", 'storage = "sqlite:///a\\u0000b.db"', "study.storage", "control characters"),
+    _study("storage_with_newline", 'storage = "postgresql://host/a\\nb"', "study.storage", "control characters"),
     _study("storage_no_url", 'storage = "my.db"', "study.storage", "sqlite:///"),
     # [data]
     _replaced("unknown_data_set", '"digits"', '"imagenet"', "data.name", "cifar10"),
     _replaced("folder_without_root", '"digits"', '"image_folder"', "data.root"),
     _replaced("missing_folder", '"digits"', '"image_folder"\nroot = "/no/such/folder"', "data.root"),
+    _replaced("nobodys_folder", '"digits"', '"image_folder"\nroot = "~nobody_at_all/x"', "data.root", "home folder"),
+    _replaced("long_root", '"digits"', f'"image_folder"\nroot = "{"x" * 5000}"', "data.root", "4,096"),
+    _replaced("long_part_of_root", '"digits"', f'"image_folder"\nroot = "/tmp/{"x" * 300}"', "data.root"),
+    _replaced("root_with_nul", '"digits"', '"image_folder"\nroot = "a\\u0000b"', "data.root", "NUL"),
+    _replaced("empty_root", '"digits"', '"image_folder"\nroot = ""', "data.root", "not empty"),
+    _replaced("long_root_of_cifar10", '"digits"', f'"cifar10"\nroot = "{"x" * 5000}"', "data.root"),
+    _replaced("tiny_validation", "0.25", "1e-12", "data.validation", "at least 1 of each"),
+    _replaced("nearly_whole_validation", "0.25", "0.9999", "data.validation", "2 for training"),
+    _replaced("more_folds_than_images", "0.25", "{ folds = 900 }\ntrain_size = 500", "data.validation"),
+    _replaced("train_size_above", "validation = 0.25", "train_size = 1498", "data.train_size", "1497 images"),
+    _replaced("cifar10_train_size", '"digits"', '"cifar10"\ntrain_size = 50_001', "data.train_size", "50000"),
+    _replaced("unstratified_text", "0.25", '{ folds = 5, stratified = "no" }', "data.validation", "stratified"),
+    _replaced("unstratified_fraction", "0.25", "{ stratified = false }", "data.validation"),
+    _replaced("unknown_padding", "0.25", '0.25\naugment = true\npadding = "ones"', "data.padding", "zeros"),
+    _replaced("padding_of_nothing", "0.25", '0.25\npadding = "zeros"', "data.padding", "augment = true"),
+    _replaced("unknown_normalise", "0.25", '0.25\nnormalise = "image"', "data.normalise", "pooled"),
     _replaced("whole_validation", "0.25", "1.0", "data.validation"),
     _replaced("negative_validation", "0.25", "-0.25", "data.validation"),
     _replaced("validation_nan", "0.25", "nan", "data.validation"),
@@ -143,7 +195,25 @@ WRONG = [
     _replaced("zero_bits", '"ternary"', "0", "quantiser.weight_bits"),
     _replaced("binary_by_name", '"ternary"', '"binary"', "quantiser.weight_bits"),
     _replaced("input_bits", '"ternary"', '"ternary"\ninput_bits = 4', "quantiser.input_bits"),
+    _replaced("unknown_classifier", "width = 8", 'classifier = "zeros"', "network.classifier", "normal"),
+    _replaced("unknown_coding", '"ternary"', '"ternary"\ninput_coding = "raw"', "quantiser.input_coding", "pixels"),
+    _replaced(
+        "coding_of_floats",
+        '"ternary"',
+        '"ternary"\ninput_bits = "float"\ninput_coding = "pixels"',
+        "quantiser.input_coding",
+        "no effect",
+    ),
+    _replaced(
+        "normalised_pixels",
+        'validation = 0.25\n\n[network]\nname = "digits_cnn"\nwidth = 8\n\n[quantiser]',
+        'normalise = "pooled"\n\n[network]\nname = "digits_cnn"\nwidth = 8\n\n[quantiser]\ninput_coding = "pixels"',
+        "data.normalise",
+        "no effect",
+    ),
     # [training] and [resources]
+    _replaced("one_image_a_step", "epochs = 2", "epochs = 2\nbatch_size = 1", "training.batch_size", "from 2"),
+    _replaced("unknown_last_batch", "epochs = 2", 'epochs = 2\nlast_batch = "pad"', "training.last_batch", "keep"),
     _replaced("no_epochs", "epochs = 2\n", "", "training.epochs: missing"),
     _replaced("negative_epochs", "epochs = 2", "epochs = -2", "training.epochs"),
     _replaced("epochs_infinite", "epochs = 2", "epochs = inf", "training.epochs"),
@@ -191,6 +261,34 @@ WRONG = [
     _space("fractional_bits", "weight_bits = { low = 1.5, high = 4 }", "space.weight_bits.low"),
     _space("boolean_mean", "mean = true", "space.mean"),
     _space("searched_compile", "compile = [true, false]", "space.compile"),
+    _space("one_image_among_choices", "batch_size = [1, 32]", "space.batch_size[0]", "from 2"),
+    _space("one_image_in_a_range", "batch_size = { low = 1, high = 32 }", "space.batch_size.low", "from 2"),
+    _space("minute_step", "alpha = { low = 1.0, high = 2.0, step = 1e-300 }", "space.alpha.step", "100,000 steps"),
+    _space("smallest_step", "alpha = { low = 1.0, high = 2.0, step = 5e-324 }", "space.alpha.step", "100,000 steps"),
+    _space("step_of_400_digits", f"alpha = {{ low = 1.0, high = 2.0, step = {'9' * 400} }}", "space.alpha.step"),
+    _space("infinite_step", "alpha = { low = 1.0, high = 2.0, step = inf }", "space.alpha.step"),
+    _space("idle_law", 'shape = "linear"\npower_law = "progressive"', "space.power_law", "no effect", "'power'"),
+    _space("idle_searched_law", 'shape = "linear"\npower_law = ["progressive", "regressive"]', "space.power_law"),
+    _space(
+        "idle_law_of_layers",
+        'shape = { choices = ["linear"], scope = "layer" }\npower_law = "progressive"',
+        "space.power_law",
+    ),
+    *(
+        _space(f"static_{key}", f'variance = "static"\n{key} = {value}', f"space.{key}", "no effect")
+        for key, value in (
+            ("shape", '"cosine"'),
+            ("interval", '["overlapped", "partition"]'),
+            ("power_law", '"progressive"'),
+            ("alpha", "2.0"),
+            ("activation_offset", "0.1"),
+            ("method", '"freezing"'),
+            ("anneal", "[0.5, 0.8]"),
+        )
+    ),
+    _space("silent_noise", 'spread = 0.0\nnoise = ["uniform", "normal"]', "space.noise", "spread above 0"),
+    _space("silent_strategy", 'spread = 0.0\nstrategy = ["mode", "random"]', "space.strategy", "spread above 0"),
+    _space("idle_width", 'width = ["interval", "deviation"]', "space.width", "no effect"),
     _space("idle_alpha", 'shape = "cosine"\nalpha = [1.0, 2.0]', "space.alpha", "no effect"),
     _space("idle_backward", 'backward_noise = ["normal", "uniform"]', "space.backward_noise", "no effect"),
     _space("idle_schedule", 'backward = "static"\nbackward_alpha = 2.0', "space.backward_alpha", "annealed"),
@@ -223,6 +321,12 @@ WRONG = [
     ),
     _grid("exclude_nothing", _NOISE + "exclude = [{ unless = [] }]\n", "space.exclude[0].when"),
     _grid("exclude_key", _NOISE + "exclude = [{ wen = { noise = 'normal' } }]\n", "space.exclude[0].wen"),
+    _grid("exclude_everything", _NOISE + "exclude = [{ when = { noise = ['uniform', 'normal'] } }]\n", "every cell"),
+    _grid(
+        "exclude_everything_twice",
+        _NOISE + "exclude = [{ when = { noise = 'uniform' } }, { when = { noise = 'normal' } }]\n",
+        "every cell",
+    ),
     _space(
         "exclude_without_grid",
         _NOISE + "exclude = [{ when = { noise = 'normal' } }]\n",
