@@ -16,12 +16,13 @@ import numpy as np
 from scipy import stats
 
 from ana_search.data import Dataset, load_dataset
-from ana_search.errors import RequestError, StudyNotFoundError
+from ana_search.errors import DamagedFileError, RequestError, StudyNotFoundError
 from ana_search.files import write_durably
 from ana_search.plan import DataPlan, TrainingPlan
 from ana_search.planner import make_plan
+from ana_search.reading import is_number, read_json
 from ana_search.space import derive_seed
-from ana_search.storage import locate
+from ana_search.storage import StoredStudy, open_study
 from ana_search.summary import best_trials
 from ana_search.training import evaluate, train
 
@@ -92,7 +93,7 @@ def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, floa
 
 
 def confirm_study(
-    study: str | Path,
+    study: str | Path | StoredStudy,
     *,
     top: int = 1,
     seeds: int = 5,
@@ -112,16 +113,23 @@ def confirm_study(
     """
     if seeds < 2:
         raise RequestError(f"--seeds {seeds}: an interval needs at least 2")
-    place = locate(study, storage, runs)
-    spec = place.spec(place.open())
-    ranked = _ranked(best_trials(study, top=_EVERY, storage=storage, runs=runs))
+    stored = open_study(study, storage, runs)
+    spec = stored.spec
+    ranked = _ranked(best_trials(stored, top=_EVERY))
     if not ranked:
-        raise StudyNotFoundError(f"study {place.name!r} has no complete trial to confirm")
-    file = place.folder.path / _FILE
+        raise StudyNotFoundError(f"study {stored.name!r} has no complete trial to confirm")
+    file = stored.place.folder.path / _FILE
     fresh = [derive_seed(spec.study.seed, "confirm", number) for number in range(seeds)]
-    known = _read(file)
+    entries, problem = _entries(file)
+    if problem is not None:
+        stored.notes.append(f"{problem}; what it confirmed is confirmed again")
+    known = {entry["plan_hash"]: _confirmation(entry) for entry in entries}
     rows = []
     for trials in ranked[:top]:
+        for trial in trials:
+            wrong = stored.weights_problem(trial["number"])
+            if wrong is not None:
+                stored.notes.append(f"{wrong}; what is confirmed are its parameters, trained anew")
         params = trials[0]["params"]
         plans = [make_plan(spec, params, seed) for seed in fresh]
 
@@ -144,7 +152,7 @@ def confirm_study(
                 "params": params,
             }
         )
-    return {"study": place.name, "level": LEVEL, "confirmed": rows}
+    return {"study": stored.name, "level": LEVEL, "confirmed": rows}
 
 
 def confirmed(folder: Path, params: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -152,7 +160,8 @@ def confirmed(folder: Path, params: Mapping[str, Any]) -> dict[str, Any] | None:
 
     ``folder`` is the study's run directory.
     """
-    found = [entry["test"] for entry in _entries(folder / _FILE) if entry["params"] == dict(params)]
+    entries, _ = _entries(folder / _FILE)
+    found = [entry["test"] for entry in entries if entry["params"] == dict(params)]
     if len(found) < 2:
         return None
     mean, low, high = interval(found)
@@ -167,13 +176,35 @@ def _ranked(trials: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return sorted(groups.values(), key=lambda group: -float(np.mean([trial["value"] for trial in group])))
 
 
-def _entries(file: Path) -> list[dict[str, Any]]:
-    return list(json.loads(file.read_text())["runs"]) if file.is_file() else []
+def _entries(file: Path) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the runs in a file of confirmations, and what is wrong with the file; none and ``None`` without one."""
+    try:
+        content = read_json(file)
+    except FileNotFoundError:
+        return [], None
+    except DamagedFileError as error:
+        return [], str(error)
+    entries = content.get("runs") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        return [], f'{file}: has no list "runs"'
+    right = [entry for entry in entries if _is_entry(entry)]
+    wrong = len(entries) - len(right)
+    return right, f"{file}: {wrong} of its {len(entries)} runs are not whole" if wrong else None
 
 
-def _read(file: Path) -> dict[str, Confirmation]:
-    names = ("seed", "plan_hash", "validation", "test")
-    return {entry["plan_hash"]: Confirmation(*(entry[name] for name in names)) for entry in _entries(file)}
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("plan_hash"), str)
+        and isinstance(entry.get("seed"), int)
+        and isinstance(entry.get("params"), dict)
+        and is_number(entry.get("validation"))
+        and is_number(entry.get("test"))
+    )
+
+
+def _confirmation(entry: Mapping[str, Any]) -> Confirmation:
+    return Confirmation(*(entry[name] for name in ("seed", "plan_hash", "validation", "test")))
 
 
 def _write(file: Path, result: Confirmation, params: Mapping[str, Any]) -> None:
@@ -184,4 +215,7 @@ def _write(file: Path, result: Confirmation, params: Mapping[str, Any]) -> None:
         "test": result.test,
         "params": dict(params),
     }
-    write_durably(file, json.dumps({"runs": [*_entries(file), entry]}, indent=1))
+    entries, problem = _entries(file)
+    if problem is not None and file.exists():
+        file.replace(file.with_name(f"{file.name}.damaged"))  # for whoever wants to look at it
+    write_durably(file, json.dumps({"runs": [*entries, entry]}, indent=1))

@@ -5,6 +5,8 @@
     │   ├── StudyFileError           a study file does not validate (all mistakes in one message)
     │   ├── StudyChangedError        a study file no longer describes the study that was started with it
     │   ├── StudyNotFoundError       no such study file, study name or trial
+    │   ├── StudyVersionError        a study that another version of ana-search wrote and this one cannot read
+    │   ├── DamagedFileError         a file of a study is empty, truncated or not what it should be
     │   ├── DataError                a data set is missing, empty or unreadable
     │   ├── NetworkError             a network cannot be built or quantised as asked
     │   ├── ResourceError            more workers, CPUs or GPUs asked for than exist
@@ -22,6 +24,7 @@ A message says what is wrong, where (file, key, column), the value met and what 
 
 __all__ = [
     "AnaSearchError",
+    "DamagedFileError",
     "DataError",
     "DivergedError",
     "ExportMismatchError",
@@ -36,6 +39,7 @@ __all__ = [
     "StudyChangedError",
     "StudyFileError",
     "StudyNotFoundError",
+    "StudyVersionError",
     "TrainingError",
 ]
 
@@ -62,6 +66,14 @@ class StudyChangedError(RequestError):
 
 class StudyNotFoundError(RequestError):
     """No such study file, study name or trial."""
+
+
+class StudyVersionError(RequestError):
+    """A study that another version of ana-search wrote and this one cannot read."""
+
+
+class DamagedFileError(RequestError):
+    """A file of a study is empty, truncated or not what it should be; the message names it."""
 
 
 class DataError(RequestError):

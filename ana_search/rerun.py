@@ -7,8 +7,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.errors import StudyNotFoundError
-from ana_search.results import load_plan
-from ana_search.storage import locate
+from ana_search.storage import StoredStudy, open_study
 from ana_search.training import Machine, name_of, train
 
 __all__ = ["OTHER_MACHINE", "Rerun", "rerun_trial"]
@@ -22,7 +21,8 @@ class Rerun:
     """The recorded and the repeated accuracy of a trial.
 
     ``differences`` between then and now (another processor, GPU or version of PyTorch) keep the bits from being the
-    same; without any ``tolerance`` is 0. ``equal`` says whether the two are within it.
+    same; without any ``tolerance`` is 0. ``equal`` says whether the two are within it. ``weights`` is what is wrong
+    with the weights in the run directory, ``None`` where they are those that the trial recorded.
     """
 
     trial: int
@@ -35,9 +35,12 @@ class Rerun:
     threads: int
     plan_hash: str
     seconds: float
+    weights: str | None = None
 
 
-def rerun_trial(study: str | Path, number: int, *, storage: str | None = None, runs: str | Path | None = None) -> Rerun:
+def rerun_trial(
+    study: str | Path | StoredStudy, number: int, *, storage: str | None = None, runs: str | Path | None = None
+) -> Rerun:
     """Train a trial's plan again in this process, on the device and with the threads of its record.
 
     Where there is no such GPU here, another one or the CPU takes its place, and the accuracies are compared with a
@@ -46,15 +49,14 @@ def rerun_trial(study: str | Path, number: int, *, storage: str | None = None, r
     Raises:
         StudyNotFoundError: no such trial, or it has no value to compare with.
     """
-    place = locate(study, storage, runs)
-    stored = place.open()
-    plan = load_plan(study, number, storage, runs)
-    trial = stored.get_trials(deepcopy=False)[number]
+    stored = open_study(study, storage, runs)
+    trial = stored.trial(number)
+    plan = stored.plan(number)
     if trial.state != TrialState.COMPLETE or not trial.values:
         raise StudyNotFoundError(f"trial {number} is {trial.state.name}; only complete trials have a value to compare")
     then = _machine(trial)
     # What was trained before threads were recorded had those of the study's resources.
-    threads = then.threads or place.spec(stored).resources.threads
+    threads = then.threads or stored.spec.resources.threads
     device = _device(then)
     differences = then.differences(Machine.here(device, threads))
     result = train(plan, device=device, threads=threads)
@@ -70,6 +72,7 @@ def rerun_trial(study: str | Path, number: int, *, storage: str | None = None, r
         threads=threads,
         plan_hash=plan.hash,
         seconds=round(result.seconds, 3),
+        weights=stored.weights_problem(number),
     )
 
 

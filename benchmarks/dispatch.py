@@ -212,7 +212,7 @@ def add_finished(study: optuna.Study, spec: StudySpec) -> None:
             state=TrialState.RUNNING,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs={"replicate": 0, "attempt": 1},
+            user_attrs={"replicate": 0, "attempt": 1, "seed": 0, "plan_hash": "made up"},
         )
         written.datetime_start = datetime.now()
         writer.finish(writer.create(written), TrialState.COMPLETE, [made_up(number)], {})

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ana_search.cli.offering import offer_files
+from ana_search.cli.opening import tell
 from ana_search.command_line import command_line
+from ana_search.errors import StudyVersionError
 from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.space import describe_space, layer_count
-from ana_search.storage import locate
+from ana_search.storage import StoredStudy, open_study
 from ana_search.study_file import StudySpec
 from analysis import report
 
@@ -28,25 +30,23 @@ def analyse_studies(
     refresh: int | None = None,
 ) -> dict[str, Any]:
     """Write the report of one study, or of several side by side; return the first verdict and the paths."""
-    frames, information = {}, {}
+    frames, information, opened = {}, {}, []
     for study in studies:
-        place = locate(study, storage, runs)
-        spec = place.spec(place.open())
-        frame = load_results(study, storage, runs)
-        frames[place.name] = frame
-        information[place.name] = {
-            "name": place.name,
-            "spec": json.loads(spec.to_json()),
+        stored = open_study(study, storage, runs, write=True)
+        opened.append(stored)
+        frame = load_results(stored)
+        frames[stored.name] = frame
+        information[stored.name] = {
+            "name": stored.name,
             "commands": [
                 command_line("launch", study, storage=storage, runs=runs),
                 command_line("analyse", study, "--out", out, storage=storage, runs=runs),
             ],
             "launch_next": None if following is None else command_line("launch", following, storage=storage, runs=runs),
-            "layers": layer_count(spec),
-            "options": describe_space(spec).options(frame.columns),
-            "histories": _histories(place.folder.path / "trials"),
-            "plans": _plans(spec, frame),
+            "histories": stored.histories(),
+            **_specified(stored, frame),
         }
+        tell(stored)
     first = next(iter(frames))
     several = len(frames) > 1
     found = report(
@@ -57,7 +57,7 @@ def analyse_studies(
         refresh=refresh,
     )
     written = [out / name for name in ("report.html", "verdict.json", "trials.csv")]
-    offer_files(studies, written, storage=storage, runs=runs)
+    offer_files(opened, written)
     result: dict[str, Any] = json.loads((out / "verdict.json").read_text(encoding="utf-8"))
     result["report"] = str(out / "report.html")
     models = sorted(str(path) for path in (out / "models").glob("*.onnx"))
@@ -101,9 +101,19 @@ def watch_studies(
         time.sleep(every)
 
 
-def _histories(folder: Path) -> dict[int, list[dict[str, Any]]]:
-    files = folder.glob("*/history.json") if folder.is_dir() else []
-    return {int(path.parent.name): json.loads(path.read_text(encoding="utf-8")) for path in files}
+def _specified(stored: StoredStudy, frame: Any) -> dict[str, Any]:
+    """Return what the report takes from the specification; nothing where another version wrote it."""
+    try:
+        spec = stored.spec
+    except StudyVersionError as error:
+        stored.notes.append(f"{error}; the report does without plans")
+        return {}
+    return {
+        "spec": json.loads(spec.to_json()),
+        "layers": layer_count(spec),
+        "options": describe_space(spec).options(frame.columns),
+        "plans": _plans(spec, frame),
+    }
 
 
 def _plans(spec: StudySpec, frame: Any) -> dict[int, Any]:

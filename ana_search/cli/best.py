@@ -24,6 +24,8 @@ def run(
     # Rows of a database become many objects and no garbage: collecting would double the time to read them.
     gc.disable()
     from ana_search.cli import tables
+    from ana_search.cli.opening import opened
     from ana_search.summary import best_trials
 
-    tables.print_best(best_trials(study, top=top, storage=storage, runs=runs), output)
+    with opened(study, storage, runs) as stored:
+        tables.print_best(best_trials(stored, top=top), output)

@@ -22,6 +22,8 @@ def run(
 ) -> None:
     """Train the best again with fresh seeds and test them on images that the search never saw."""
     from ana_search.cli import tables
+    from ana_search.cli.opening import opened
     from ana_search.confirm import confirm_study
 
-    tables.print_confirm(confirm_study(study, top=top, seeds=seeds, storage=storage, runs=runs), output)
+    with opened(study, storage, runs) as stored:
+        tables.print_confirm(confirm_study(stored, top=top, seeds=seeds), output)

@@ -43,19 +43,13 @@ def run(
     if study is None or out is None:
         raise ExportRequestError("export needs STUDY and --out DIR (or --check DIR alone)")
     from ana_search.cli.offering import offer_files
+    from ana_search.cli.opening import opened
     from ana_search.export.from_study import export_study
 
-    manifest = export_study(
-        study,
-        out,
-        top=top,
-        trial=trial,
-        pareto=pareto,
-        file_format=file_format,
-        verify=verify,
-        storage=storage,
-        runs=runs,
-    )
-    models = [out / model["file"] for model in manifest["models"]]
-    offer_files([study], [*models, out / "manifest.json"], storage=storage, runs=runs)
+    with opened(study, storage, runs, write=True) as stored:
+        manifest = export_study(
+            stored, out, top=top, trial=trial, pareto=pareto, file_format=file_format, verify=verify
+        )
+        models = [out / model["file"] for model in manifest["models"]]
+        offer_files([stored], [*models, out / "manifest.json"])
     tables.print_manifest(manifest, output)

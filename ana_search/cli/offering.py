@@ -4,10 +4,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ana_search.storage import StoredStudy
+
 __all__ = ["offer_files"]
 
 
-def offer_files(studies: Sequence[str], files: Iterable[Path], *, storage: str | None, runs: Path | None) -> None:
+def offer_files(studies: Sequence[StoredStudy], files: Iterable[Path]) -> None:
     """Offer those of the files that exist on the dashboard of every study.
 
     The files are there already and are what was asked for: a study that cannot be written to, such as one on a
@@ -17,7 +19,10 @@ def offer_files(studies: Sequence[str], files: Iterable[Path], *, storage: str |
 
     existing = [file for file in files if file.is_file()]
     for study in studies:
+        if not study.is_writable:
+            print(f"note: {study.name} is read-only: its dashboard does not offer the new files", file=sys.stderr)
+            continue
         try:
-            offer(study, existing, storage=storage, runs=runs)
+            offer(study, existing)
         except Exception as error:  # see above; what a storage raises has many types
-            print(f"the dashboard of {study} does not offer the new files: {error}", file=sys.stderr)
+            print(f"the dashboard of {study.name} does not offer the new files: {error}", file=sys.stderr)

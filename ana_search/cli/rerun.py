@@ -27,9 +27,11 @@ def run(
     from dataclasses import asdict
 
     from ana_search.cli import tables
+    from ana_search.cli.opening import opened
     from ana_search.rerun import rerun_trial
 
-    comparison = rerun_trial(study, trial, storage=storage, runs=runs)
+    with opened(study, storage, runs) as stored:
+        comparison = rerun_trial(stored, trial)
     tables.print_rerun(asdict(comparison), output)
-    if not comparison.equal:
+    if not comparison.equal or comparison.weights is not None:
         raise typer.Exit(1)

@@ -20,6 +20,8 @@ def run(
     # Rows of a database become many objects and no garbage: collecting would double the time to read them.
     gc.disable()
     from ana_search.cli import tables
+    from ana_search.cli.opening import opened
     from ana_search.summary import study_status
 
-    tables.print_status(study_status(study, storage=storage, runs=runs), output)
+    with opened(study, storage, runs) as stored:
+        tables.print_status(study_status(stored), output)

@@ -36,6 +36,7 @@ _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "PRUNED": "yellow", "RUNNIN
 def print_status(status: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print the state of one study (see `ana_search.summary.study_status`)."""
     finished, requested = status["finished"], status["requested"]
+    share = f" of {requested} ({finished / requested:.0%})" if requested else ""
     states = Text()
     for state, count in status["states"].items():
         if count:
@@ -44,7 +45,7 @@ def print_status(status: Data, output: Format = Format.table, stream: TextIO | N
     best = status["best"]
     remaining = status.get("remaining_seconds")
     facts: dict[str, RenderableType | None] = {
-        "finished": f"{finished} of {requested}" + (f" ({finished / requested:.0%})" if requested else ""),
+        "finished": f"{finished}{share}",
         "trials": states or "none yet",
         "retries": str(status["retries"]) if status["retries"] else None,
         "best": None if best is None else f"{format_value(best['value'])} (trial {best['number']})",
@@ -55,6 +56,7 @@ def print_status(status: Data, output: Format = Format.table, stream: TextIO | N
             for one in status["workers"]
         ),
         "failed": _lines(f"{count} x {reason}" for reason, count in status["failures"].items()),
+        "left out": _lines(f"{count} x {reason}" for reason, count in (status.get("left_out") or {}).items()),
         "time left": None if remaining is None else f"about {format_duration(remaining)}",
     }
     _print(status, lambda console: [facts_table(facts, f"Study {status['study']}")], output, stream)

@@ -1,7 +1,6 @@
 """What a dashboard shows of one study, read from its storage and its run directory."""
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ import pandas as pd
 from ana_search.dashboard.notes import StudyFacts
 from ana_search.errors import AnaSearchError
 from ana_search.plan import TrainingPlan
-from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.space import describe_space, requested_trials
-from ana_search.storage import RunFolder, StudyPlace, storage_url
+from ana_search.storage import StoredStudy, storage_url
 from ana_search.study_file import StudySpec
 
 __all__ = ["Shown", "gather", "write_learning_curves"]
@@ -30,32 +28,31 @@ class Shown:
     plans: dict[str, TrainingPlan]
 
 
-def gather(place: StudyPlace, study: optuna.Study) -> Shown:
+def gather(stored: StoredStudy) -> Shown:
     """Return what the dashboard shows of a study."""
-    spec = place.spec(study)
-    frame = load_results(place.name, storage=place.url, runs=place.folder.runs)
+    spec, study = stored.spec, stored.study
+    frame = load_results(stored)
     if frame.empty:  # no trial yet: no columns either
         frame = pd.DataFrame({"number": [], "state": [], "value": []})
     maximise = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
     attribution, problem = _attribution(frame, spec)
+    place = stored.place
     own = place.url == storage_url(place.folder)  # found without being named
     facts = StudyFacts(
-        place.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem,
+        stored.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem,
         storage=None if own else place.url, runs=place.folder.runs,
     )  # fmt: skip
-    return Shown(frame, facts, _best_plan(spec, study, facts))
+    return Shown(frame, facts, _best_plan(stored, facts))
 
 
-def write_learning_curves(folder: RunFolder, numbers: list[int], path: Path) -> bool:
-    """Write the learning curves of the trials as one CSV file; return whether there was any.
+def write_learning_curves(stored: StoredStudy, path: Path) -> bool:
+    """Write the learning curves of the study's trials as one CSV file; return whether there was any.
 
     One line an epoch: ``trial``, then whatever the trials' ``history.json`` recorded.
     """
     rows: list[dict[str, Any]] = []
-    for number in numbers:
-        file = folder.trial(number) / "history.json"
-        if file.is_file():
-            rows += [{"trial": number} | epoch for epoch in json.loads(file.read_text(encoding="utf-8"))]
+    for number, history in stored.histories().items():
+        rows += [{"trial": number} | epoch for epoch in history]
     if not rows:
         return False
     with path.open("w", encoding="utf-8", newline="") as stream:
@@ -77,10 +74,9 @@ def _attribution(frame: pd.DataFrame, spec: StudySpec) -> tuple[dict[str, Any] |
         return None, str(error)
 
 
-def _best_plan(spec: StudySpec, study: optuna.Study, facts: StudyFacts) -> dict[str, TrainingPlan]:
+def _best_plan(stored: StoredStudy, facts: StudyFacts) -> dict[str, TrainingPlan]:
     """Return the plan of the best trial, by the first objective, with its title."""
-    sign = 1.0 if facts.maximise[0] else -1.0
-    for trial in sorted(study.best_trials, key=lambda one: (-sign * one.values[0], one.number)):
+    for trial in stored.complete()[:1]:
         title = f"best plan: trial {trial.number}, {facts.metrics[0]} {trial.values[0]:.4f}"
-        return {title: make_plan(spec, trial.params, int(trial.user_attrs["seed"]))}
+        return {title: stored.plan(trial.number)}
     return {}

@@ -3,10 +3,13 @@
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna_dashboard import wsgi
 
 from ana_search.dashboard.artifacts import artifact_store, attach
@@ -14,8 +17,8 @@ from ana_search.dashboard.gather import gather, write_learning_curves
 from ana_search.dashboard.guard import read_mostly
 from ana_search.dashboard.publish import publish
 from ana_search.dashboard.server import DashboardServer
-from ana_search.dashboard.view import ShownStorage
-from ana_search.storage import StudyPlace, locate
+from ana_search.dashboard.view import ShownStorage, UnwrittenStorage
+from ana_search.storage import StoredStudy, StudyPlace, open_study
 
 __all__ = ["offer", "serve"]
 
@@ -40,14 +43,21 @@ def serve(
         StudyNotFoundError, StorageError: there is no such study, or its storage cannot be opened.
         RequestError: the address cannot be listened on.
     """
-    place = locate(study, storage, runs)
-    stored = place.open()
-    files = artifact_store(place.folder.artifacts)
-    with DashboardServer(read_mostly(wsgi(ShownStorage(stored._storage), files)), host, port) as server:
+    opened = open_study(study, storage, runs, write=True)
+    place, stored = opened.place, opened.study
+    shown = ShownStorage(stored._storage)
+    if not opened.is_writable:
+        print("the storage is read-only: note and figures are shown and not kept", file=sys.stderr)
+        shown = UnwrittenStorage(stored._storage)
+        stored = optuna.load_study(study_name=place.name, storage=cast(BaseStorage, shown))
+    with (
+        _folder_for_files(place) as folder,
+        DashboardServer(read_mostly(wsgi(cast(BaseStorage, shown), artifact_store(folder))), host, port) as server,
+    ):
         print("writing the study's note and figures ...", file=sys.stderr, flush=True)
-        finished = refresh(place, stored)
+        finished = refresh(place, stored, folder)
         stop = threading.Event()
-        refresher = threading.Thread(target=_keep_fresh, args=(place, stored, finished, stop), daemon=True)
+        refresher = threading.Thread(target=_keep_fresh, args=(place, stored, finished, folder, stop), daemon=True)
         refresher.start()
         try:
             announce(f"{server.url}/dashboard/studies/{stored._study_id}")
@@ -60,39 +70,59 @@ def serve(
 
 
 def offer(
-    study: str, files: Iterable[Path], *, storage: str | None = None, runs: str | Path | None = None
+    study: str | StoredStudy, files: Iterable[Path], *, storage: str | None = None, runs: str | Path | None = None
 ) -> list[str]:
     """Offer files (a report, exported models) for download on the dashboard of a study; return the new names."""
-    place = locate(study, storage, runs)
-    return attach(place.open(), files, place.folder.artifacts)
+    stored = open_study(study, storage, runs, write=True)
+    return attach(stored.study, files, stored.place.folder.artifacts)
 
 
-def refresh(place: StudyPlace, study: optuna.Study) -> int:
-    """Write what the dashboard shows, as it is now; return the number of trials that have ended."""
-    shown = gather(place, study)
+def refresh(place: StudyPlace, study: optuna.Study, artifacts: Path | None = None) -> int:
+    """Write what the dashboard shows, as it is now; return the number of trials that have ended.
+
+    ``artifacts`` is the folder of the files that it offers (default: the run directory's).
+    """
+    stored = StoredStudy(place, study)
+    shown = gather(stored)
     ended = shown.frame[shown.frame["state"].isin(["COMPLETE", "PRUNED", "FAIL"])]
     with tempfile.TemporaryDirectory() as folder:
         curves = Path(folder) / "learning_curves.csv"
-        written = write_learning_curves(place.folder, [int(number) for number in ended["number"]], curves)
+        written = write_learning_curves(stored, curves)
         publish(
             study,
             shown.frame,
             shown.facts,
             plans=shown.plans,
             files=[curves] if written else [],
-            artifacts=place.folder.artifacts,
+            artifacts=artifacts or place.folder.artifacts,
         )
+    for note in dict.fromkeys(stored.notes):
+        print(f"note: {note}", file=sys.stderr)
     return len(ended)
 
 
-def _keep_fresh(place: StudyPlace, study: optuna.Study, finished: int, stop: threading.Event) -> None:
+@contextmanager
+def _folder_for_files(place: StudyPlace) -> Iterator[Path]:
+    """Yield the folder of the files to offer: the run directory's, or a temporary one where that is read-only."""
+    try:
+        artifact_store(place.folder.artifacts)
+        with tempfile.TemporaryFile(dir=place.folder.artifacts):
+            pass
+    except OSError:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    else:
+        yield place.folder.artifacts
+
+
+def _keep_fresh(place: StudyPlace, study: optuna.Study, finished: int, artifacts: Path, stop: threading.Event) -> None:
     """Refresh whenever trials have ended; a storage that is away for a moment is tried again later."""
     told = False
     while not stop.wait(_REFRESH):
         try:
             ended = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
             if ended != finished:
-                finished = refresh(place, study)
+                finished = refresh(place, study, artifacts)
         except Exception as error:  # the pages that are served stay useful without the newest note
             if not told:
                 print(f"the note and the figures are not renewed: {error}", file=sys.stderr)

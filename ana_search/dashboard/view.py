@@ -5,12 +5,16 @@ from collections.abc import Container
 from typing import Any
 
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.storage import hide_password
+from ana_search.storage.attributes import LEFT_OUT
+from ana_search.storage.belonging import SearchedSpace, left_out_reason
+from ana_search.storage.locate import SPEC_ATTRIBUTE
 
-__all__ = ["ShownStorage"]
+__all__ = ["ShownStorage", "UnwrittenStorage"]
 
 # Kilobytes of JSON on one line (a trial's plan is a file of the run directory too), and the driver's own notes.
 _HIDDEN = frozenset({"plan", "spec", "lease"})
@@ -39,15 +43,54 @@ class ShownStorage:
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return the trials of a study."""
-        return [_trial(trial) for trial in self._storage.get_all_trials(study_id, deepcopy, states)]
+        space = self._space(study_id)
+        seen = [_trial(trial, space) for trial in self._storage.get_all_trials(study_id, deepcopy)]
+        return [trial for trial in seen if states is None or trial.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return one trial."""
-        return _trial(self._storage.get_trial(trial_id))
+        trial = self._storage.get_trial(trial_id)
+        for study in self._storage.get_all_studies():
+            known = self._storage.get_all_trials(study._study_id, deepcopy=False)
+            if any(one._trial_id == trial_id for one in known):
+                return _trial(trial, self._space(study._study_id))
+        return trial
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Return the best trial of a study with one objective."""
-        return _trial(self._storage.get_best_trial(study_id))
+        """Return the best trial of a study with one objective. Raises `ValueError` without a complete one."""
+        complete = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.COMPLETE,))
+        sign = -1.0 if self._storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE else 1.0
+        if not complete:
+            raise ValueError("no trial is complete")
+        return min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+
+    def _space(self, study_id: int) -> SearchedSpace | None:
+        """Return what the study searches; ``None`` for a study that is not one of ana-search."""
+        spec = self._storage.get_study_user_attrs(study_id).get(SPEC_ATTRIBUTE)
+        return None if spec is None else SearchedSpace.from_json(spec)
+
+
+class UnwrittenStorage(ShownStorage):
+    """A storage that cannot be written to: notes and figures, which are attributes of a study, stay in memory."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        super().__init__(storage)
+        self._kept: dict[int, dict[str, Any]] = {}
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """Return all studies, oldest first, with the attributes that are kept here."""
+        studies = super().get_all_studies()
+        for study in studies:
+            study.system_attrs = {**study.system_attrs, **self._kept.get(study._study_id, {})}
+        return studies
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return the attributes of the storage and those that are kept here."""
+        return {**self._storage.get_study_system_attrs(study_id), **self._kept.get(study_id, {})}
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Keep an attribute of a study in memory."""
+        self._kept.setdefault(study_id, {})[key] = value
 
 
 # The dashboard asks for an instance of Optuna's class; delegation keeps every method it has or will have.
@@ -63,7 +106,12 @@ def shown(attributes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _trial(trial: FrozenTrial) -> FrozenTrial:
+def _trial(trial: FrozenTrial, space: SearchedSpace | None) -> FrozenTrial:
+    """Return a trial as it is shown; one that is none of the study's has failed, without values and parameters."""
     seen = copy.copy(trial)
     seen.user_attrs = shown(trial.user_attrs)
+    reason = None if space is None else left_out_reason(trial, space)
+    if reason is not None:
+        seen.state, seen._values, seen._params, seen._distributions = TrialState.FAIL, None, {}, {}
+        seen.user_attrs = {**seen.user_attrs, LEFT_OUT: reason}
     return seen

@@ -9,15 +9,14 @@ from ana_search.confirm import confirmed
 from ana_search.errors import ExportRequestError
 from ana_search.export.models import TrainedModel, export_models
 from ana_search.files import write_durably
-from ana_search.results import load_trained
-from ana_search.storage import locate
-from ana_search.summary import best_trials, pareto_trials
+from ana_search.storage import StoredStudy, open_study
+from ana_search.storage.attributes import WEIGHTS_HASH
 
 __all__ = ["export_study"]
 
 
 def export_study(
-    study: str | Path,
+    study: str | Path | StoredStudy,
     out: Path,
     *,
     top: int | None = None,
@@ -32,34 +31,36 @@ def export_study(
 
     Raises:
         StudyNotFoundError: no such study or trial, or its weights are not kept.
+        DamagedFileError: its weights are damaged, or not those that it was trained to.
         ExportRequestError: nothing to export, or more than one kind of choice; see `export_models` too.
     """
     if (top is not None) + (trial is not None) + pareto > 1:
         raise ExportRequestError("--top, --trial and --pareto exclude each other: give one")
-    rows = {row["number"]: row for row in best_trials(study, top=10**9, storage=storage, runs=runs)}
+    stored = open_study(study, storage, runs)
+    trials = {trial.number: trial for trial in stored.complete()}
     if trial is not None:
         numbers = [trial]
     elif pareto:
-        numbers = sorted(pareto_trials(study, storage=storage, runs=runs))
+        numbers = [trial.number for trial in stored.pareto()]
     else:
-        numbers = list(rows)[: top or 1]
-    missing = [number for number in numbers if number not in rows]
+        numbers = list(trials)[: top or 1]
+    missing = [number for number in numbers if number not in trials]
     if missing or not numbers:
         what = f"trial {missing[0]} is not complete" if missing else "no trial is complete"
-        raise ExportRequestError(f"study {str(study)!r}: {what}; allowed: {_some(list(rows))}")
-    place = locate(study, storage, runs)
+        raise ExportRequestError(f"study {stored.name!r}: {what}; allowed: {_some(list(trials))}")
+    folder = stored.place.folder
     models = []
     for number in numbers:
-        plan, network = load_trained(study, number, storage, runs)
-        row = rows[number]
-        test = confirmed(place.folder.path, row["params"])
-        models.append(TrainedModel(place.name, number, plan, network, row["value"], row["params"], test))
+        plan, network = stored.plan(number), stored.network(number)
+        value, params = trials[number].values[0], trials[number].params
+        models.append(TrainedModel(stored.name, number, plan, network, value, params, confirmed(folder.path, params)))
     manifest = export_models(models, out, file_format=file_format, verify=verify)
-    for entry in manifest["models"]:
+    for entry in (entry for entry in manifest["models"] if entry["trial"] in numbers):
         # For `best`. The files are there already: a run directory that cannot be written to costs this note only.
         with contextlib.suppress(OSError):
-            note = json.dumps({"accuracy": entry["accuracy"]["frozen"]})
-            write_durably(place.folder.frozen(entry["trial"]), note)
+            recorded = trials[entry["trial"]].user_attrs.get(WEIGHTS_HASH)
+            note = json.dumps({"accuracy": entry["accuracy"]["frozen"], "weights_sha256": recorded})
+            write_durably(folder.frozen(entry["trial"]), note)
     return manifest
 
 

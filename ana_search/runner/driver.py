@@ -183,10 +183,12 @@ class Driver:
                 request = Request() if self._ledger.has_waiting() else self._queue.take()
             if request is None:
                 return
-            self._submit(self._start(request))
+            running = self._start(request)
+            if running is not None:
+                self._submit(running)
 
-    def _start(self, request: Request) -> _Running:
-        """Write the start of a trial to the storage; return it ready to be submitted."""
+    def _start(self, request: Request) -> _Running | None:
+        """Write the start of a trial to the storage; return it ready to be submitted, or ``None`` (see `Ledger`)."""
         plans: list[TrainingPlan] = []
 
         def attributes(number: int, params: TrialParams) -> Mapping[str, Any]:
@@ -205,7 +207,10 @@ class Driver:
                 attrs |= {"retry_of": request.retry_of, "root": request.root}
             return attrs
 
-        number, params, attrs = self._ledger.start(request.params, attributes)
+        started = self._ledger.start(request.params, attributes)
+        if started is None:
+            return None
+        number, params, attrs = started
         plan = plans[0]
         steps = rungs(self._spec)
         epochs = plan.training.epochs
@@ -268,7 +273,9 @@ class Driver:
             attrs["reason"] = f"pruned at the rung of {running.rungs[running.rung]} epochs"
             self._finish(running, TrialState.PRUNED, None, attrs, outcome.worker)
         elif last:
-            self._patience(lambda: keep(self._folder, running.number, running.plan, outcome), "the run directory")
+            attrs |= self._patience(
+                lambda: keep(self._folder, running.number, running.plan, outcome), "the run directory"
+            )
             values = [outcome.accuracy] if single else [outcome.accuracy, outcome.weight_bits]
             self._finish(running, TrialState.COMPLETE, values, attrs, outcome.worker)
         else:

@@ -16,6 +16,7 @@ from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from ana_search import __version__
 from ana_search.dispatch import Dispatcher, SlotRequest
 from ana_search.errors import AnaSearchError, RunError, StudyChangedError
 from ana_search.plan import DataPlan
@@ -25,8 +26,9 @@ from ana_search.runner.patience import Patience
 from ana_search.runner.progress import Progress, Silent
 from ana_search.space import requested_trials, spec_changes
 from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, hide_password, open_storage, storage_url
-from ana_search.storage.attributes import attempt_of
-from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE
+from ana_search.storage.attributes import VERSION_ATTRIBUTE, attempt_of
+from ana_search.storage.belonging import SearchedSpace, left_out_reason
+from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, read_spec
 from ana_search.study_file import StudySpec
 
 __all__ = ["LaunchOutcome", "launch"]
@@ -97,7 +99,7 @@ def launch(
     with _signals(stopper.interrupt), Lease(study) as lease:
         patience(lambda: study.set_user_attr(REQUESTED_ATTRIBUTE, requested))
         patience(lambda: _end_orphans(study))
-        ledger = Ledger(asked, study, patience)
+        ledger = Ledger(asked, study, patience, progress.message)
         driver = Driver(
             asked, ledger, dispatcher, folder, progress, requested=requested, replicates=replicates,
             slots=request.workers, deterministic=deterministic, timeout=timeout, patience=patience, check=lease.check,
@@ -150,14 +152,20 @@ def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
     study = optuna.create_study(
         study_name=spec.study.name, storage=open_storage(url), directions=directions, load_if_exists=True
     )
+    if study.directions != directions:
+        raise StudyChangedError(
+            f"study {spec.study.name!r} in {hide_password(url)} has the directions "
+            f"{', '.join(direction.name for direction in study.directions)}; the study file's objective needs "
+            f"{', '.join(direction.name for direction in directions)}; allowed: another name or another storage"
+        )
     stored = study.user_attrs.get(SPEC_ATTRIBUTE)
-    if stored is None and study.get_trials(deepcopy=False):
+    if stored is None and any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
         raise StudyChangedError(
             f"study {spec.study.name!r} in {hide_password(url)} has trials that ana-search did not make; "
             "allowed: another name or another storage"
         )
     if stored is not None:
-        changes = spec_changes(StudySpec.from_json(stored), spec)
+        changes = spec_changes(read_spec(study), spec)
         if changes:
             raise StudyChangedError(
                 f"study {spec.study.name!r} was started with another study file:\n  "
@@ -167,6 +175,7 @@ def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
             )
     if stored != spec.to_json():
         study.set_user_attr(SPEC_ATTRIBUTE, spec.to_json())
+        study.set_user_attr(VERSION_ATTRIBUTE, __version__)
     if study.metric_names != list(spec.study.objective):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -176,7 +185,10 @@ def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
 
 def _end_orphans(study: optuna.Study) -> None:
     """End the trials that a dead driver left RUNNING, so that they are tried again from their last epoch."""
+    space = SearchedSpace.from_json(study.user_attrs.get(SPEC_ATTRIBUTE))
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if left_out_reason(trial, space) is not None:
+            continue  # another program runs it, or died over it: its trials are none of ours to end
         storage = study._storage
         reason = f"its driver died (attempt {attempt_of(trial.user_attrs)})"
         storage.set_trial_user_attr(trial._trial_id, "reason", reason)

@@ -12,11 +12,13 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
-from ana_search.errors import LeaseError
+from ana_search.errors import AnaSearchError, LeaseError
 from ana_search.runner.patience import Patience
 from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
 from ana_search.space.draw import Suggester
-from ana_search.storage.writing import trial_writer
+from ana_search.storage.attributes import LEFT_OUT
+from ana_search.storage.belonging import SearchedSpace, left_out_reason
+from ana_search.storage.writing import NumberTakenError, trial_writer
 from ana_search.study_file import StudySpec
 
 __all__ = ["Ledger"]
@@ -29,10 +31,19 @@ class Ledger:
         spec: the study.
         study: the stored study.
         patience: what to do while the storage is away.
+        notice: told in one line of every trial that is left out because it is none of the study's.
     """
 
-    def __init__(self, spec: StudySpec, study: optuna.Study, patience: Patience) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        study: optuna.Study,
+        patience: Patience,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._spec = spec
+        self._space = SearchedSpace.from_json(spec.to_json())
+        self._notice = notice
         self._stored = study
         self._storage = study._storage
         self._study_id = study._study_id
@@ -46,9 +57,7 @@ class Ledger:
         )
         self._open: dict[int, Trial] = {}
         self._ids: list[int] = []
-        for trial in self._patience(lambda: study.get_trials(deepcopy=False)):
-            self._ids.append(trial._trial_id)
-            self._memory._storage.create_new_trial(self._memory._study_id, template_trial=trial)
+        self._take_in(self._patience(lambda: study.get_trials(deepcopy=False)))
         for key, value in self._patience(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
             if _belongs_to_sampler(key):
                 self._memory._storage.set_study_system_attr(self._memory._study_id, key, value)
@@ -65,23 +74,36 @@ class Ledger:
         self,
         params: TrialParams | None,
         attributes: Callable[[int, TrialParams], Mapping[str, Any]],
-    ) -> tuple[int, TrialParams, dict[str, Any]]:
-        """Start a trial with these parameters, or with parameters that the sampler draws.
+    ) -> tuple[int, TrialParams, dict[str, Any]] | None:
+        """Start a trial with these parameters, or with those of a trial that waits, or that the sampler draws.
 
         ``attributes`` gives, of its number and its parameters, the user attributes that the trial has from its
         start. Returns its number, its parameters and its attributes; it is in the storage, RUNNING, when this returns.
+        Returns ``None`` if the next trial was one that waits and cannot be run: it has failed, which is told.
         """
+        self._look_for_new()
         before = dict(self._memory._storage.get_study_system_attrs(self._memory._study_id))
         trial = self._draw() if params is None else self._give(params)
-        drawn = _suggest(trial, self._spec)
-        attrs = dict(attributes(trial.number, drawn))
+        waited = trial.number < len(self._ids)  # in the storage, put there by the study's user
+        try:
+            drawn = _suggest(trial, self._spec)
+            attrs = dict(attributes(trial.number, drawn))
+        except (AnaSearchError, ValueError, TypeError, KeyError) as error:
+            if not waited:
+                raise
+            self._refuse_waiting(trial, str(error))
+            return None
         for key, value in attrs.items():
             trial.set_user_attr(key, value)
         frozen = self._memory._storage.get_trial(trial._trial_id)
-        if trial.number < len(self._ids):  # it was waiting in the storage, put there by its user
-            self._fill_waiting(self._ids[trial.number], frozen)
+        if waited:
+            try:
+                self._write(self._writer.fill, self._ids[trial.number], frozen)
+            except ValueError as error:
+                self._refuse_waiting(trial, str(error))
+                return None
         else:
-            self._ids.append(self._patience(lambda: self._create(frozen)))
+            self._create(frozen)
         after = self._memory._storage.get_study_system_attrs(self._memory._study_id)
         for key in after:
             if _belongs_to_sampler(key) and after[key] != before.get(key):
@@ -127,18 +149,8 @@ class Ledger:
         template = create_trial(state=TrialState.RUNNING, params=fixed.params, distributions=fixed.distributions)
         return Trial(self._memory, self._memory._storage.create_new_trial(self._memory._study_id, template))
 
-    def _create(self, frozen: FrozenTrial) -> int:
+    def _create(self, frozen: FrozenTrial) -> None:
         """Write the start of a trial in one transaction; a repeated try finds what an earlier one wrote."""
-        existing = self._writer.count()
-        if existing == frozen.number + 1 == len(self._ids) + 1:
-            newest = self._stored.get_trials(deepcopy=False)[-1]
-            if newest.params == frozen.params and newest.user_attrs == frozen.user_attrs:
-                return newest._trial_id
-        if existing != frozen.number:
-            raise LeaseError(
-                f"study {self._stored.study_name!r}: {existing} trials in the storage, {frozen.number} expected; "
-                "something else adds trials to it; allowed: one driver a study"
-            )
         template = create_trial(
             state=TrialState.RUNNING,
             params=frozen.params,
@@ -147,16 +159,56 @@ class Ledger:
             system_attrs=frozen.system_attrs,
         )
         template.datetime_start = datetime.now()
-        return self._writer.create(template)
+        try:
+            self._ids.append(self._patience(lambda: self._writer.create(template, frozen.number)))
+        except NumberTakenError:
+            stored = self._patience(lambda: self._stored.get_trials(deepcopy=False))
+            newest = stored[-1] if stored else frozen
+            same = newest.params == frozen.params and newest.user_attrs == frozen.user_attrs
+            if not (same and len(stored) == frozen.number + 1):
+                raise self._driven_by_another(len(stored)) from None
+            self._ids.append(newest._trial_id)
 
-    def _fill_waiting(self, trial_id: int, frozen: FrozenTrial) -> None:
-        """Give a stored trial that waited its parameters and attributes, and set it to RUNNING."""
-        self._write(self._storage.set_trial_state_values, trial_id, TrialState.RUNNING)
-        for name, distribution in frozen.distributions.items():
-            value = distribution.to_internal_repr(frozen.params[name])
-            self._write(self._storage.set_trial_param, trial_id, name, value, distribution)
-        for key, value in frozen.user_attrs.items():
-            self._write(self._storage.set_trial_user_attr, trial_id, key, value)
+    def _look_for_new(self) -> None:
+        """Take in what was put into the storage since the last trial: enqueued trials, or another program's."""
+        known = len(self._ids)
+        count = self._patience(self._writer.count)
+        if count == known:
+            return
+        new = self._patience(lambda: self._stored.get_trials(deepcopy=False))[known:]
+        for trial in new:
+            if trial.state != TrialState.WAITING and left_out_reason(trial, self._space) is None:
+                raise self._driven_by_another(count)
+        self._take_in(new)
+
+    def _driven_by_another(self, count: int) -> LeaseError:
+        return LeaseError(
+            f"study {self._stored.study_name!r}: {count} trials in the storage, {len(self._ids)} "
+            "expected; something else adds trials to it; allowed: one driver a study"
+        )
+
+    def _take_in(self, trials: Sequence[FrozenTrial]) -> None:
+        """Add stored trials to the study in memory; of one that is not the study's own, only the number is kept."""
+        for trial in trials:
+            self._ids.append(trial._trial_id)
+            reason = left_out_reason(trial, self._space)
+            if reason is not None:
+                if LEFT_OUT not in trial.user_attrs:
+                    self._notice(f"trial {trial.number} ({trial.state.name}) is left out: {reason}")
+                if trial.state == TrialState.WAITING:
+                    self._end_left_out(trial._trial_id, reason)
+                trial = create_trial(state=TrialState.FAIL, user_attrs={LEFT_OUT: reason})
+            self._memory._storage.create_new_trial(self._memory._study_id, template_trial=trial)
+
+    def _refuse_waiting(self, trial: Trial, reason: str) -> None:
+        """End a trial that waited and cannot be run, in the storage and in memory."""
+        self._notice(f"trial {trial.number} (WAITING) is left out: {reason}")
+        self._memory._storage.set_trial_user_attr(trial._trial_id, LEFT_OUT, reason)
+        self._memory._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL, None)
+        self._end_left_out(self._ids[trial.number], reason)
+
+    def _end_left_out(self, trial_id: int, reason: str) -> None:
+        self._write(self._writer.finish, trial_id, TrialState.FAIL, None, {"reason": reason, LEFT_OUT: reason})
 
     def _write(self, write: Callable[..., Any], *arguments: Any) -> None:
         self._patience(lambda: write(*arguments))

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from ana_search.space import PICK_FREEZE, REDRAWN, TrialParams, grid, has_new_seeds, pick_freeze_point
-from ana_search.storage.attributes import attempt_of, awaits_retry, replicate_of, retried
+from ana_search.storage.attributes import LEFT_OUT, attempt_of, awaits_retry, replicate_of, retried
 from ana_search.study_file import StudySpec
 
 __all__ = ["Queue", "Request", "retry_of"]
@@ -65,6 +65,7 @@ class Queue:
         self._replicates = spec.replicates if replicates is None else replicates
         again = retried(trials)
         self._retries = deque(retry_of(trial) for trial in trials if awaits_retry(trial) and trial.number not in again)
+        trials = [trial for trial in trials if LEFT_OUT not in trial.user_attrs]
         firsts = [trial for trial in trials if "retry_of" not in trial.user_attrs and trial.params is not None]
         started = [trial for trial in firsts if trial.state.name != "WAITING"]
         self._met: Counter[str] = Counter(_key(trial.params) for trial in started)

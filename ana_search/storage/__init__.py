@@ -4,15 +4,18 @@ from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
 from ana_search.storage.lease import Lease
 from ana_search.storage.locate import StudyPlace, locate
 from ana_search.storage.opening import open_storage
+from ana_search.storage.stored import StoredStudy, open_study
 from ana_search.storage.urls import hide_password, storage_url
 
 __all__ = [
     "DEFAULT_RUNS",
     "Lease",
     "RunFolder",
+    "StoredStudy",
     "StudyPlace",
     "hide_password",
     "locate",
     "open_storage",
+    "open_study",
     "storage_url",
 ]

@@ -6,13 +6,29 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 __all__ = [
+    "HISTORY_HASH",
+    "LEFT_OUT",
     "MOST_RETRIES",
+    "VERSION_ATTRIBUTE",
+    "WEIGHTS_HASH",
     "attempt_of",
     "awaits_retry",
     "is_finished",
     "replicate_of",
     "retried",
 ]
+
+LEFT_OUT = "left_out"
+"""Why a trial does not belong to the study, where ana-search has ended it or only keeps its number."""
+
+WEIGHTS_HASH = "weights_sha256"
+"""The SHA-256 of network.pt, recorded before the trial is complete."""
+
+HISTORY_HASH = "history_sha256"
+"""The SHA-256 of history.json, likewise."""
+
+VERSION_ATTRIBUTE = "version"
+"""Of a study: the version of ana-search that wrote its specification."""
 
 MOST_RETRIES = 3
 """How often one training run is tried again when workers or drivers die under it."""
@@ -45,5 +61,5 @@ def awaits_retry(trial: FrozenTrial) -> bool:
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Return whether the trial counts: complete, pruned, or failed for good."""
-    return trial.state.is_finished() and not awaits_retry(trial)
+    """Return whether the trial counts: complete, pruned, or failed for good, and the study's own."""
+    return trial.state.is_finished() and LEFT_OUT not in trial.user_attrs and not awaits_retry(trial)

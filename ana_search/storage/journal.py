@@ -1,5 +1,6 @@
 """The journal file: Optuna's, and whole again after a write that was cut short."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 
-__all__ = ["JournalFile"]
+__all__ = ["JournalFile", "JournalReader"]
 
 
 class JournalFile(JournalFileBackend):
@@ -30,6 +31,17 @@ class JournalFile(JournalFileBackend):
             with get_lock_file(self._lock):
                 _cut_half_line(self._file_path)
             raise
+
+
+class JournalReader(JournalFileBackend):
+    """A journal that is only read: no lock beside it, and an error for whatever would be written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Raise `OSError`: the journal was opened for reading."""
+        raise OSError(errno.EROFS, "the journal was opened for reading", self._file_path)
 
 
 def _cut_half_line(path: str) -> None:

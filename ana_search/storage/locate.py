@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna import Study
 
-from ana_search.errors import StorageError, StudyNotFoundError
+from ana_search import __version__
+from ana_search.errors import StorageError, StudyNotFoundError, StudyVersionError
+from ana_search.passwords import hide_in_url
+from ana_search.storage.attributes import VERSION_ATTRIBUTE
 from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
-from ana_search.storage.opening import open_storage
-from ana_search.storage.urls import hide_password, storage_url
+from ana_search.storage.opening import open_storage, unreadable
+from ana_search.storage.urls import storage_url
 
 if TYPE_CHECKING:
     from ana_search.study_file import StudySpec
 
-__all__ = ["REQUESTED_ATTRIBUTE", "SPEC_ATTRIBUTE", "StudyPlace", "locate"]
+__all__ = ["REQUESTED_ATTRIBUTE", "SPEC_ATTRIBUTE", "StudyPlace", "locate", "read_spec", "version_of"]
 
 SPEC_ATTRIBUTE = "spec"
 REQUESTED_ATTRIBUTE = "requested"
@@ -31,34 +34,69 @@ class StudyPlace:
     url: str
     folder: RunFolder
 
-    def open(self) -> Study:
-        """Return the stored study.
+    def open(self, *, write: bool | None = None) -> Study:
+        """Return the stored study, for writing or for reading alone; by default for writing where that is possible.
 
         Raises:
-            StorageError: the storage cannot be opened.
+            StorageError: the storage cannot be opened, or not for writing.
             StudyNotFoundError: there is no such study in it.
         """
         missing = StudyNotFoundError(
-            f"no study {self.name!r} in {hide_password(self.url)}; "
+            f"no study {self.name!r} in {hide_in_url(self.url)}; "
             f"`ana-search launch FILE` starts one, --storage and --runs say where to look"
         )
+        if write is None:
+            try:
+                return self.open(write=True)
+            except StorageError:  # read-only, or worse: then reading says so
+                return self.open(write=False)
         try:
-            storage = open_storage(self.url, create=False)
+            storage = open_storage(self.url, create=False, write=write)
         except StorageError as error:
             raise (missing if "no such file" in str(error) else error) from None
         try:
             return optuna.load_study(study_name=self.name, storage=storage)
         except KeyError:
             raise missing from None
+        except Exception as error:  # a damaged storage makes its readers raise whatever they stumble on
+            raise unreadable(self.url, error) from None
 
     def spec(self, study: Study) -> "StudySpec":
-        """Return the study's specification as it was last launched."""
-        from ana_search.study_file import StudySpec  # takes seconds: it knows every data set and network
+        """Return the study's specification as it was last launched. Raises as `read_spec`."""
+        return read_spec(study)
 
-        text = study.user_attrs.get(SPEC_ATTRIBUTE)
-        if not isinstance(text, str):
-            raise StudyNotFoundError(f"study {self.name!r} in {hide_password(self.url)} is not one of ana-search")
+
+def read_spec(study: Study) -> "StudySpec":
+    """Return the specification that a stored study was last launched with.
+
+    Raises:
+        StudyNotFoundError: it has none, because ana-search did not make the study.
+        StudyVersionError: another version of ana-search wrote it, and this one cannot read it.
+    """
+    from pydantic import ValidationError
+
+    from ana_search.study_file import StudySpec  # takes seconds: it knows every data set and network
+
+    text = study.user_attrs.get(SPEC_ATTRIBUTE)
+    if not isinstance(text, str):
+        raise StudyNotFoundError(f"study {study.study_name!r} is not one of ana-search: it has no specification")
+    try:
         return StudySpec.from_json(text)
+    except ValidationError as error:
+        first, count = error.errors(include_url=False)[0], error.error_count()
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        more = f", and {count - 1} more" if count > 1 else ""
+        raise StudyVersionError(
+            f"study {study.study_name!r} was written by ana-search {version_of(study)}, and this is {__version__}: "
+            f"its specification cannot be read ({where}: {first['msg']}{more}); allowed: the version that wrote it; "
+            "`status` and `best` read such a study too"
+        ) from None
+
+
+def version_of(study: Study) -> str:
+    """Return the version of ana-search that wrote the study's specification, in words."""
+    stored = study.user_attrs.get(VERSION_ATTRIBUTE)
+    return stored if isinstance(stored, str) else "of a version that it does not say"
 
 
 def locate(study: str | Path, storage: str | None = None, runs: str | Path | None = None) -> StudyPlace:

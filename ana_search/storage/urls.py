@@ -1,17 +1,15 @@
-"""Storage URLs: which one holds a study, and how it may be shown."""
+"""Storage URLs: which one holds a study, and which file an SQLite URL means."""
 
 import os
 import re
 from pathlib import Path
 
+from ana_search.passwords import hide_password
 from ana_search.storage.folders import RunFolder
 
-__all__ = ["STORAGE_VARIABLE", "hide_password", "storage_url"]
+__all__ = ["STORAGE_VARIABLE", "hide_password", "sqlite_path", "storage_url"]
 
 STORAGE_VARIABLE = "ANA_SEARCH_STORAGE"
-# Up to the last @: a password may hold one itself.
-_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@\s]*):\S*@")
-_PASSWORD_OPTION = re.compile(r"(?P<head>[?&](?:password|passwd|pwd)=)[^&\s]*", re.IGNORECASE)
 
 
 def storage_url(folder: RunFolder, *named: str | None) -> str:
@@ -20,11 +18,6 @@ def storage_url(folder: RunFolder, *named: str | None) -> str:
         if url:
             return url
     return f"sqlite:///{folder.database}"
-
-
-def hide_password(text: str) -> str:
-    """Return ``text`` with the password of every URL in it replaced by ``***``."""
-    return _PASSWORD_OPTION.sub(r"\g<head>***", _PASSWORD.sub(r"\g<head>:***@", text))
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -22,7 +22,11 @@ from sqlalchemy.orm import Session
 
 from ana_search.errors import LeaseError
 
-__all__ = ["TrialWriter", "trial_writer"]
+__all__ = ["NumberTakenError", "TrialWriter", "trial_writer"]
+
+
+class NumberTakenError(Exception):
+    """The storage has given a new trial another number than expected; the trial was not added."""
 
 
 class TrialWriter(Protocol):
@@ -32,8 +36,18 @@ class TrialWriter(Protocol):
         """Return how many trials the study has."""
         ...
 
-    def create(self, trial: FrozenTrial) -> int:
-        """Add a running trial with its parameters and attributes; return its identity in the storage."""
+    def create(self, trial: FrozenTrial, number: int | None = None) -> int:
+        """Add a running trial with its parameters and attributes; return its identity in the storage.
+
+        Raises `NumberTakenError`, and adds nothing, if ``number`` is given and the trial would have another.
+        """
+        ...
+
+    def fill(self, trial_id: int, trial: FrozenTrial) -> None:
+        """Give a trial that waits its parameters and attributes, and set it to RUNNING.
+
+        Raises `ValueError` where the storage does not take a parameter, because of what others have put into it.
+        """
         ...
 
     def report(self, trial_id: int, step: int, value: float, system_attributes: Mapping[str, Any]) -> None:
@@ -64,8 +78,21 @@ class _PlainWriter:
     def count(self) -> int:
         return self._storage.get_n_trials(self._study_id)
 
-    def create(self, trial: FrozenTrial) -> int:
+    def create(self, trial: FrozenTrial, number: int | None = None) -> int:
+        if number is not None and self.count() != number:
+            raise NumberTakenError
         return int(self._storage.create_new_trial(self._study_id, template_trial=trial))
+
+    def fill(self, trial_id: int, trial: FrozenTrial) -> None:
+        # RUNNING comes last: a driver that dies in between leaves a trial that waits, and is filled again.
+        known = self._storage.get_trial(trial_id).params
+        for key, value in trial.user_attrs.items():
+            self._storage.set_trial_user_attr(trial_id, key, value)
+        for name, distribution in trial.distributions.items():
+            if name not in known:
+                value = distribution.to_internal_repr(trial.params[name])
+                self._storage.set_trial_param(trial_id, name, value, distribution)
+        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
     def report(self, trial_id: int, step: int, value: float, system_attributes: Mapping[str, Any]) -> None:
         self._storage.set_trial_intermediate_value(trial_id, step, value)
@@ -93,7 +120,7 @@ class _DatabaseWriter:
             wanted = select(func.count()).where(models.TrialModel.study_id == self._study_id)
             return session.execute(wanted).scalar_one()
 
-    def create(self, trial: FrozenTrial) -> int:
+    def create(self, trial: FrozenTrial, number: int | None = None) -> int:
         with self._transaction() as session:
             models.StudyModel.find_or_raise_by_id(self._study_id, session, for_update=True)
             row = models.TrialModel(study_id=self._study_id, number=None, state=trial.state)
@@ -101,21 +128,22 @@ class _DatabaseWriter:
             session.add(row)
             session.flush()
             row.number = row.count_past_trials(session)
+            if number is not None and row.number != number:
+                raise NumberTakenError
             trial_id = int(row.trial_id)
-            params = [
-                {
-                    "trial_id": trial_id,
-                    "param_name": name,
-                    "param_value": distribution.to_internal_repr(trial.params[name]),
-                    "distribution_json": distribution_to_json(distribution),
-                }
-                for name, distribution in trial.distributions.items()
-            ]
-            if params:
-                session.execute(insert(models.TrialParamModel), params)
+            _put_params(session, trial_id, trial)
             _put(session, models.TrialUserAttributeModel, trial_id, trial.user_attrs, new=True)
             _put(session, models.TrialSystemAttributeModel, trial_id, trial.system_attrs, new=True)
         return trial_id
+
+    def fill(self, trial_id: int, trial: FrozenTrial) -> None:
+        with self._transaction() as session:
+            row = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
+            session.execute(delete(models.TrialParamModel).where(models.TrialParamModel.trial_id == trial_id))
+            _put_params(session, trial_id, trial)
+            _put(session, models.TrialUserAttributeModel, trial_id, trial.user_attrs)
+            row.state = TrialState.RUNNING
+            row.datetime_start = datetime.now()
 
     def report(self, trial_id: int, step: int, value: float, system_attributes: Mapping[str, Any]) -> None:
         model = models.TrialIntermediateValueModel
@@ -162,6 +190,20 @@ def _has_ended(stored: TrialState, wanted: TrialState, trial_id: int) -> bool:
             "something else has ended it; allowed: one driver a study"
         )
     return stored.is_finished()
+
+
+def _put_params(session: Session, trial_id: int, trial: FrozenTrial) -> None:
+    params = [
+        {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": distribution.to_internal_repr(trial.params[name]),
+            "distribution_json": distribution_to_json(distribution),
+        }
+        for name, distribution in trial.distributions.items()
+    ]
+    if params:
+        session.execute(insert(models.TrialParamModel), params)
 
 
 def _put(session: Session, model: Any, trial_id: int, attributes: Mapping[str, Any], new: bool = False) -> None:

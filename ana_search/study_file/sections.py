@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from ana_search.plan import DataPlan
 from ana_search.study_file.keys import KEYS
-from ana_search.study_file.storage_url import storage_problem
+from ana_search.url_checks import storage_problem
 
 __all__ = [
     "Data",

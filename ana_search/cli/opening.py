@@ -1,0 +1,37 @@
+"""Opening the study that a command names, and telling what in it is damaged or left out."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ana_search.storage import StoredStudy, open_study
+
+__all__ = ["opened", "tell"]
+
+_MOST = 20  # lines; what is wrong with one file is often wrong with thousands
+
+
+@contextmanager
+def opened(study: str, storage: str | None, runs: Path | None, *, write: bool = False) -> Iterator[StoredStudy]:
+    """Open a study for the block (see `open_study`); at its end, tell on stderr what was left out."""
+    stored = open_study(study, storage, runs, write=write)
+    try:
+        yield stored
+    finally:
+        tell(stored)
+
+
+def tell(stored: StoredStudy) -> None:
+    """Say on stderr, once each, what is left out of an open study and why."""
+    lines = list(dict.fromkeys(stored.notes))
+    stored.notes.clear()
+    for reason, count in Counter(stored.left_out.values()).items():
+        numbers = [str(number) for number, why in stored.left_out.items() if why == reason]
+        which = ", ".join(numbers[:5]) + (f" and {count - 5} more" if count > 5 else "")
+        lines.append(f"trial{'s' * (count > 1)} {which} of study {stored.name!r} left out: {reason}")
+    for line in lines[:_MOST]:
+        print(f"note: {line}", file=sys.stderr)
+    if len(lines) > _MOST:
+        print(f"note: {len(lines) - _MOST} more like these", file=sys.stderr)
