@@ -1,6 +1,7 @@
 """Image files as uint8 tensors."""
 
 import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,11 @@ def decode_one(file: Path) -> Tensor:
     """
     try:
         _check_file(file)
-        with Image.open(file) as image:
+        with warnings.catch_warnings():
+            # Pillow warns of far larger images than are allowed here.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(file)
+        with opened as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise DataError(
                     f"data.root: {file} has {image.width:,} x {image.height:,} pixels; allowed: at most "

@@ -1,14 +1,14 @@
 """Checking a folder of exported files: are they whole, and are they what the manifest says?"""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ana_search.errors import ExportRequestError
+from ana_search.errors import DamagedFileError, ExportRequestError
 from ana_search.export.formats import FORMATS, get_format
 from ana_search.export.manifest import MANIFEST, read_manifest, sha256
+from ana_search.reading import read_arrays
 from ana_search.storage import locate
 
 __all__ = ["check_directory"]
@@ -75,9 +75,8 @@ def _check(directory: Path, entry: dict[str, Any], study: str | None) -> None:
 
 def _sample(path: Path) -> tuple[Any, Any]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            inputs, predictions = arrays["inputs"], arrays["predictions"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        inputs, predictions = read_arrays(path, ("inputs", "predictions"))
+    except (FileNotFoundError, DamagedFileError) as error:
         raise ExportRequestError(f"its validation sample {path.name} cannot be read ({error})") from None
     if not len(inputs) or len(inputs) != len(predictions):
         raise ExportRequestError(

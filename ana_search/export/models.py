@@ -92,7 +92,7 @@ def freeze_trained(network: nn.Module, dataset: Dataset) -> FrozenNetwork:
     coding = dataset.coding
     if coding.table is None:
         raise ExportRequestError(
-            "a network with floating-point inputs cannot be exported: data.input_bits is 'float'; allowed is 8"
+            "a network with floating-point inputs cannot be exported: quantiser.input_bits is 'float'; allowed is 8"
         )
     return freeze(network, coding.table, coding.scale, tuple(dataset.input_shape))
 

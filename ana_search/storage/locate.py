@@ -133,7 +133,7 @@ def _identity(path: Path) -> tuple[str, str | None]:
     and who looks at a study need not wait for it.
     """
     try:
-        section = tomllib.loads(path.read_text(encoding="utf-8"))["study"]
+        section = tomllib.loads(path.read_text(encoding="utf-8-sig"))["study"]
         name, storage = section["name"], section.get("storage")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         name = storage = None

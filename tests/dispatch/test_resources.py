@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from ana_search.dispatch import SlotRequest
-from ana_search.dispatch.resources import check_request, slots_on
+from ana_search.dispatch.resources import check_request, local_resources, slots_on
 from ana_search.errors import ResourceError
 
 NODE = {"CPU": 8.0, "GPU": 2.0}
@@ -53,3 +53,12 @@ def test_what_never_fits_is_refused_with_what_there_is(
     with pytest.raises(ResourceError, match=says) as caught:
         check_request(request_, nodes)
     assert caught.value.exit_code == 2
+
+
+def test_memory_limits_workers_that_reserve_no_cpu() -> None:
+    node = {"CPU": 2.0, "GPU": 0.0, "memory": 4.0 * 2**30}
+    for cpus in (0.0, 0.01):
+        check_request(SlotRequest(8, cpus=cpus), [node])
+        with pytest.raises(ResourceError, match=r"4\.0 GiB of memory; allowed: at most 8 workers.*512 MiB of memory"):
+            check_request(SlotRequest(9, cpus=cpus), [node])
+    assert local_resources()["memory"] > 2**28

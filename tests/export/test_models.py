@@ -276,5 +276,5 @@ def test_what_a_check_refuses(damage: str, copy: Path) -> None:
 def test_floating_point_inputs_are_refused(tmp_path: Path) -> None:
     network, dataset, _ = trained(make_plan("ternary"))
     coding = type(dataset.coding)(dataset.coding.values, None, 1.0)
-    with pytest.raises(ExportRequestError, match=r"data\.input_bits is 'float'; allowed is 8"):
+    with pytest.raises(ExportRequestError, match=r"quantiser\.input_bits is 'float'; allowed is 8"):
         freeze_trained(network, type(dataset)(**{**vars(dataset), "coding": coding}))

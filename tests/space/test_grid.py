@@ -1,6 +1,8 @@
+import tracemalloc
 from collections import Counter
 from itertools import combinations
 
+from ana_search.runner.requests import Queue
 from ana_search.space import cell_count, grid, layer_count, requested_trials
 from tests.conftest import MakeStudy
 
@@ -86,3 +88,24 @@ def test_trials_asked_for(make_study: MakeStudy) -> None:
     assert requested_trials(make_study(FACTORS)) == 100
     assert requested_trials(make_study(FACTORS, GRID, data="validation = { folds = 4 }")) == 72 * 4
     assert requested_trials(make_study(FACTORS, GRID, data="validation = { folds = 4, fold = 1 }")) == 72
+
+
+def test_requests_are_made_as_they_are_needed(make_study: MakeStudy) -> None:
+    spec = make_study(FACTORS, f"{GRID}\nseeds = 10_000\ntrials = 4")
+    tracemalloc.start()
+    queue = Queue(spec, [])
+    taken = [queue.take() for _ in range(4)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [request.replicate for request in taken if request is not None] == [0, 1, 2, 3]
+    assert queue.has_more()
+    assert peak < 20 * 2**20
+
+
+def test_a_grid_is_used_up_after_every_replicate_of_every_cell(make_study: MakeStudy) -> None:
+    queue = Queue(make_study('noise = ["uniform", "normal"]', f"{GRID}\nseeds = 3"), [])
+    taken = []
+    while queue.has_more():
+        taken.append(queue.take())
+    assert sorted(request.replicate for request in taken if request is not None) == [0, 0, 1, 1, 2, 2]
+    assert queue.take() is None

@@ -1,6 +1,7 @@
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 
+from ana_search.planner import make_plan
 from ana_search.space import layer_count, suggest
 from tests.conftest import MakeStudy
 
@@ -41,6 +42,19 @@ def test_conditions_between_layers(make_study: MakeStudy) -> None:
     assert set(params) == set(backward) | {f"backward_noise.{layer}" for layer in range(1, layers, 2)}
     annealed = backward | noise | {"backward.0": "annealed", "backward_interval": "partition"}
     assert suggest(FixedTrial(annealed), spec)["backward_interval"] == "partition"
+
+
+def test_a_fixed_parameter_acts_where_a_searched_one_would_exist(make_study: MakeStudy) -> None:
+    spec = make_study('shape = ["power", "cosine"]\nalpha = 3.0\npower_law = "progressive"')
+    powers = {
+        shape: [layer.weights.spread_alpha for layer in make_plan(spec, {"shape": shape}, 0).layers]
+        for shape in ("power", "cosine")
+    }
+    assert powers == {"power": [30.0, 24.0, 18.0, 12.0, 6.0], "cosine": [10.0, 8.0, 6.0, 4.0, 2.0]}
+    searched = make_study('shape = ["power", "cosine"]\nalpha = [2.0, 3.0]\npower_law = "progressive"')
+    for shape, params in (("power", {"alpha": 3.0}), ("cosine", {})):
+        plan = make_plan(searched, {"shape": shape} | params, 0)
+        assert [layer.weights.spread_alpha for layer in plan.layers] == powers[shape]
 
 
 def test_a_fixed_shape_decides_whether_alpha_exists(make_study: MakeStudy) -> None:

@@ -17,6 +17,7 @@ from ana_search.planner import make_plan
 from ana_search.shipped import find_study_file
 from ana_search.space import grid, requested_trials
 from ana_search.study_file import StudySpec, load_study_file
+from ana_search.training.optimiser import steps_per_epoch
 
 LAYERS = 7
 FAMILIES = ("uniform", "triangular", "normal", "logistic")
@@ -110,6 +111,15 @@ def test_training_is_the_papers(spec: StudySpec) -> None:
     assert math.isclose(training.epochs * (1 - training.lr_drop), 400)
     assert (plan.network.name, plan.network.width, plan.data.name) == ("vgg8", 128, "cifar10")
     assert (plan.data.folds, plan.data.fold) == (5, 0)
+
+
+def test_inputs_are_the_papers(spec: StudySpec) -> None:
+    plan = make_plan(spec, next(expected_cells()), 0)
+    data = plan.data
+    assert (data.augment, data.padding, data.input_bits, data.normalise) == (True, "zeros", "float", "pooled")
+    assert not data.stratified
+    assert plan.network.classifier == "normal"
+    assert steps_per_epoch(plan.training, 40_000) == 157
 
 
 def test_the_listing_agrees(spec: StudySpec, tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from ana_search.cli import main
-from ana_search.errors import StudyFileError
+from ana_search.errors import StorageError, StudyFileError
+from ana_search.runner import launch
+from ana_search.storage import locate, open_storage
 from ana_search.study_file import load_study_file
 from tests.study_file.corpus import GOOD, WRONG, Wrong
 
@@ -89,3 +92,43 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
         load_study_file(path)
     assert "study.storage" in str(error.value)
     assert "hunter2" not in str(error.value)
+
+
+def test_a_byte_order_mark_and_other_line_ends_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert load_study_file(path).study.name == "good"
+    assert locate(path).name == "good"
+
+
+def test_a_pipe_is_no_study_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(StudyFileError, match="is no file"):
+        load_study_file(tmp_path / "pipe.toml")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:", "sqlite:///a\0b", "sqlite+pysqlite:///:memory:"])
+def test_launch_refuses_the_same_storages_as_the_study_file(url: str) -> None:
+    with pytest.raises(StorageError, match="allowed: "):
+        open_storage(url)
+
+
+def test_launch_says_that_no_cell_is_left(tmp_path: Path) -> None:
+    path = _write(tmp_path, next(wrong for wrong in WRONG if wrong.name == "exclude_everything"))
+    with pytest.raises(StudyFileError, match="every cell"):
+        launch(load_study_file(path), runs=tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_large_files_are_read_in_seconds(tmp_path: Path) -> None:
+    """What a study file may hold at most, and mistakes in all of it."""
+    began = time.monotonic()
+    when = ", ".join(f"key{number} = 1" for number in range(18))
+    rules = f"[[space.exclude]]\nwhen = {{ {when} }}\n" * 900
+    path = tmp_path / "large.toml"
+    path.write_text(GOOD.replace("[resources]", f"{rules}[resources]"))
+    with pytest.raises(StudyFileError, match="and 16,151 more"):
+        load_study_file(path)
+    path.write_text(GOOD.replace("[space]", f"[space]\nepochs = {list(range(1, 1001))}"))
+    assert len(load_study_file(path).space.parameters) == 3
+    assert time.monotonic() - began < 30
