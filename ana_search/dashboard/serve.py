@@ -14,15 +14,15 @@ from optuna_dashboard import wsgi
 
 from ana_search.dashboard.artifacts import artifact_store, attach
 from ana_search.dashboard.gather import gather, write_learning_curves
-from ana_search.dashboard.guard import read_mostly
 from ana_search.dashboard.publish import publish
 from ana_search.dashboard.server import DashboardServer
 from ana_search.dashboard.view import ShownStorage, UnwrittenStorage
-from ana_search.storage import StoredStudy, StudyPlace, open_study
+from ana_search.storage import StoredStudy, StudyPlace, hide_password, open_study
 
 __all__ = ["offer", "serve"]
 
 _REFRESH = 30.0  # seconds between two looks at a running study
+_FIRST = 10.0  # seconds that the first page waits for the note and the figures; those of a large study come later
 
 
 def serve(
@@ -37,7 +37,8 @@ def serve(
     """Serve the dashboard of a study until Ctrl-C; its address is told to ``announce`` (default: printed).
 
     ``study`` is a study file or the name of a study. The note, the figures and the files are written before the
-    first page is served, and again every half minute while the study grows. No trial is ever changed.
+    first page is served (after it, where that takes long), and again every half minute while the study grows. What
+    cannot be written or read costs a line on stderr, and not the dashboard. No trial is ever changed.
 
     Raises:
         StudyNotFoundError, StorageError: there is no such study, or its storage cannot be opened.
@@ -52,13 +53,18 @@ def serve(
         stored = optuna.load_study(study_name=place.name, storage=cast(BaseStorage, shown))
     with (
         _folder_for_files(place) as folder,
-        DashboardServer(read_mostly(wsgi(cast(BaseStorage, shown), artifact_store(folder))), host, port) as server,
+        DashboardServer(wsgi(cast(BaseStorage, shown), artifact_store(folder)), host, port, storage=shown) as server,
     ):
         print("writing the study's note and figures ...", file=sys.stderr, flush=True)
-        finished = refresh(place, stored, folder)
-        stop = threading.Event()
-        refresher = threading.Thread(target=_keep_fresh, args=(place, stored, finished, folder, stop), daemon=True)
-        refresher.start()
+        stop, written = threading.Event(), threading.Event()
+        threading.Thread(target=_keep_fresh, args=(place, stored, folder, written, stop), daemon=True).start()
+        written.wait(_FIRST)
+        if server.is_open:
+            print(
+                f"listening on {host}, without a password: whoever reaches this machine can read the study and edit "
+                "its notes",
+                file=sys.stderr,
+            )
         try:
             announce(f"{server.url}/dashboard/studies/{stored._study_id}")
             sys.stdout.flush()
@@ -109,21 +115,28 @@ def _folder_for_files(place: StudyPlace) -> Iterator[Path]:
         with tempfile.TemporaryFile(dir=place.folder.artifacts):
             pass
     except OSError:
+        print("the run directory cannot be written to: the dashboard keeps no files", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
     else:
         yield place.folder.artifacts
 
 
-def _keep_fresh(place: StudyPlace, study: optuna.Study, finished: int, artifacts: Path, stop: threading.Event) -> None:
-    """Refresh whenever trials have ended; a storage that is away for a moment is tried again later."""
-    told = False
-    while not stop.wait(_REFRESH):
+def _keep_fresh(
+    place: StudyPlace, study: optuna.Study, artifacts: Path, written: threading.Event, stop: threading.Event
+) -> None:
+    """Refresh at once and whenever trials have ended; a storage that is away for a moment is tried again later."""
+    finished, told = -1, ""
+    while True:
         try:
             ended = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
             if ended != finished:
                 finished = refresh(place, study, artifacts)
         except Exception as error:  # the pages that are served stay useful without the newest note
-            if not told:
-                print(f"the note and the figures are not renewed: {error}", file=sys.stderr)
-            told = True
+            text = f"the note and the figures are not renewed: {hide_password(str(error))}"
+            if text != told:
+                print(text, file=sys.stderr)
+            told = text
+        written.set()
+        if stop.wait(_REFRESH):
+            return

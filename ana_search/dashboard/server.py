@@ -3,33 +3,38 @@
 import socket
 import socketserver
 import sys
-from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from ana_search.dashboard.guard import LOOPBACK, guarded, names_of
+from ana_search.dashboard.view import ShownStorage
 from ana_search.errors import RequestError
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
 __all__ = ["DashboardServer"]
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class DashboardServer:
     """Serves a WSGI application on ``host`` and ``port`` (``None`` or 0: a free one), one thread a request.
 
-    On a loopback address, a request that names another host is refused: a web page elsewhere cannot reach the
-    dashboard by pointing its own name at this machine.
+    Requests pass `ana_search.dashboard.guard.guarded` first; ``storage`` is the one that the application shows.
 
     Raises:
         RequestError: the address cannot be listened on; the message says why.
     """
 
-    def __init__(self, application: "WSGIApplication", host: str = "127.0.0.1", port: int | None = None) -> None:
-        served = _only_named(application, {*_LOOPBACK, host}) if host in _LOOPBACK else application
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        *,
+        storage: ShownStorage | None = None,
+    ) -> None:
+        served = guarded(application, names_of(host), storage)
         kind = _Server6 if ":" in host else _Server
         try:
             self._server = kind((host, port or 0), _Handler)
@@ -47,6 +52,11 @@ class DashboardServer:
         """The address to open, without a path."""
         shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can reach it."""
+        return self.host not in LOOPBACK
 
     def serve_forever(self) -> None:
         """Answer requests until `stop` is called from another thread."""
@@ -77,8 +87,9 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A browser that leaves in the middle of an answer is no error.
-        if not isinstance(sys.exc_info()[1], (BrokenPipeError, ConnectionResetError)):
-            super().handle_error(request, client_address)
+        error = sys.exc_info()[1]
+        if not isinstance(error, (BrokenPipeError, ConnectionResetError, TimeoutError)):
+            print(f"dashboard: a request failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 class _Server6(_Server):
@@ -86,18 +97,7 @@ class _Server6(_Server):
 
 
 class _Handler(WSGIRequestHandler):
+    timeout = 60  # seconds that a connection may say nothing
+
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: the terminal belongs to the address."""
-
-
-def _only_named(application: "WSGIApplication", allowed: set[str]) -> "WSGIApplication":
-    """Return the application, refusing requests whose ``Host`` is not one of ``allowed``."""
-
-    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        name = str(environ.get("HTTP_HOST", "")).rsplit(":", 1)[0].strip("[]")
-        if name in allowed:
-            return application(environ, start_response)
-        start_response("421 Misdirected Request", [("Content-Type", "text/plain")])
-        return [b"this dashboard answers on the loopback address alone\n"]
-
-    return guarded

@@ -12,7 +12,6 @@ from optuna_dashboard import wsgi
 from ana_search.ana.annealer import LayerSchedule
 from ana_search.dashboard import DashboardServer, publish
 from ana_search.dashboard.artifacts import artifact_store
-from ana_search.dashboard.guard import read_mostly
 from ana_search.dashboard.view import ShownStorage
 from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
 from tests.dashboard.conftest import ATTRIBUTION, StudyFacts, frame_of, make_study
@@ -40,7 +39,7 @@ def server(study: optuna.Study, tmp_path: Path) -> Iterator[DashboardServer]:
     facts = StudyFacts("digits", 10, ["val_accuracy"], [True], ATTRIBUTION)
     folder = tmp_path / "artifacts"
     publish(study, frame_of(study), facts, plans={"best plan: trial 1": plan()}, files=files, artifacts=folder)
-    with DashboardServer(read_mostly(wsgi(ShownStorage(study._storage), artifact_store(folder)))) as server:
+    with DashboardServer(wsgi(ShownStorage(study._storage), artifact_store(folder))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server

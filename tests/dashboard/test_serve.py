@@ -79,3 +79,41 @@ def test_files_of_other_commands_are_offered(spec, tmp_path: Path):
     assert offer("quickstart", [report], runs=tmp_path) == ["report.html"]
     assert offer("quickstart", [report], runs=tmp_path) == []
     assert len(list(RunFolder(tmp_path, "quickstart").artifacts.iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["", "[", "[1, 2]", '{"epoch": 1}', "[" * 100_000, "\x00\xff"])
+def test_a_damaged_history_costs_its_own_trial_alone(spec, tmp_path: Path, damage: str):
+    study = stored_study(spec, tmp_path, trials=3)
+    place = locate("quickstart", runs=tmp_path)
+    (place.folder.trial(1) / "history.json").write_text(damage, encoding="latin-1")
+    refresh(place, study)
+    (curves,) = (path for path in place.folder.artifacts.iterdir() if path.is_file())
+    trials = {line.split(",")[0] for line in curves.read_text().splitlines()[1:]}
+    assert trials == {"0", "2"}
+
+
+def test_it_starts_although_the_note_cannot_be_written(spec, tmp_path: Path, monkeypatch, capsys):
+    stored_study(spec, tmp_path, trials=2)
+    (tmp_path / "quickstart" / "artifacts").write_text("a file where a folder should be")
+
+    def interrupted(server: DashboardServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DashboardServer, "serve_forever", interrupted)
+    told: list[str] = []
+    serve("quickstart", runs=tmp_path, announce=told.append)
+    assert told[0].startswith("http://127.0.0.1:")
+    said = capsys.readouterr().err
+    assert "keeps no files" in said
+    assert "Traceback" not in said
+
+
+def test_listening_for_others_is_said(spec, tmp_path: Path, monkeypatch, capsys):
+    stored_study(spec, tmp_path, trials=1)
+
+    def interrupted(server: DashboardServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DashboardServer, "serve_forever", interrupted)
+    serve("quickstart", runs=tmp_path, host="0.0.0.0", announce=lambda _: None)
+    assert "without a password: whoever reaches this machine can read" in capsys.readouterr().err

@@ -12,14 +12,14 @@ import pytest
 from optuna_dashboard import wsgi
 
 from ana_search.dashboard import DashboardServer
-from ana_search.dashboard.guard import read_mostly
 from ana_search.dashboard.view import ShownStorage
 from ana_search.errors import RequestError
 
 
 @contextmanager
 def serving(study: optuna.Study) -> Iterator[DashboardServer]:
-    with DashboardServer(read_mostly(wsgi(ShownStorage(study._storage)))) as server:
+    storage = ShownStorage(study._storage)
+    with DashboardServer(wsgi(storage), storage=storage) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -74,7 +74,7 @@ def test_requests_that_change_studies_are_refused(study, method, path, body):
 def test_notes_can_be_edited(study):
     with serving(study) as server:
         for path in ("/api/studies/1/note", "/api/studies/1/2/note"):
-            status, _ = request(server, "PUT", path, {"version": 1, "body": "mine"})
+            status, _ = request(server, "PUT", path, {"version": 1, "body": "mine"}, Origin=server.url)
             assert status == 204
         detail = json.loads(request(server, "GET", "/api/studies/1")[1])
     assert detail["note"]["body"] == detail["trials"][1]["note"]["body"] == "mine"

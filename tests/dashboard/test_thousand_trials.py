@@ -23,7 +23,6 @@ from optuna.storages import RDBStorage
 from optuna_dashboard import wsgi
 
 from ana_search.dashboard import DashboardServer
-from ana_search.dashboard.guard import read_mostly
 from ana_search.dashboard.view import ShownStorage
 from ana_search.shipped import find_study_file
 from ana_search.storage import RunFolder
@@ -95,7 +94,7 @@ def test_the_list_answers_while_trials_are_written(busy_url):
     study = optuna.load_study(study_name="thousand", storage=RDBStorage(busy_url))
     study.get_trials(deepcopy=False)  # as `serve` does for the note, before the first page
     taken, counts = [], []
-    with DashboardServer(read_mostly(wsgi(ShownStorage(study._storage)))) as server:
+    with DashboardServer(wsgi(ShownStorage(study._storage))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         for _ in range(4):
