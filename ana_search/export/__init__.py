@@ -3,7 +3,7 @@
 from ana_search.export.check import check_directory
 from ana_search.export.formats import FORMATS
 from ana_search.export.freeze import freeze
-from ana_search.export.frozen import FrozenNetwork
+from ana_search.export.integer import FrozenNetwork
 from ana_search.export.models import TrainedModel, export_models, freeze_trained, frozen_accuracy
 
 __all__ = [

@@ -14,12 +14,12 @@ from torch import nn
 
 from ana_search.data import Dataset, load_dataset
 from ana_search.errors import ExportRequestError
-from ana_search.export.file_format import FileFormat, Runner
 from ana_search.export.formats import get_format
+from ana_search.export.formats.base import FileFormat, Runner
+from ana_search.export.formats.onnx.floating import float_bytes
 from ana_search.export.freeze import freeze
-from ana_search.export.frozen import FrozenNetwork
+from ana_search.export.integer import FrozenNetwork
 from ana_search.export.manifest import MANIFEST, merge, read_manifest, sha256, versions_of, write_manifest
-from ana_search.export.reference import float_bytes
 from ana_search.export.verify import frozen_predictions
 from ana_search.export.verify import verify as verify_all
 from ana_search.files import new_file

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ana_search.ana import QuantActivation
 from ana_search.ana.evaluation import evaluating
 from ana_search.errors import ExportMismatchError
-from ana_search.export.file_format import FileFormat, Runner
-from ana_search.export.frozen import FrozenNetwork, layer_name
+from ana_search.export.formats.base import FileFormat, Runner
+from ana_search.export.integer import FrozenNetwork, layer_name
 
 __all__ = ["LOGIT_TOLERANCE", "Difference", "frozen_predictions", "trained_codes", "verify"]
 

@@ -1,10 +1,10 @@
 """The file formats, by the name that ``--format`` takes."""
 
 from ana_search.errors import ExportRequestError
-from ana_search.export.file_format import FileFormat
-from ana_search.export.onnx_format import OnnxFormat
-from ana_search.export.pt2_format import Pt2Format
-from ana_search.export.qonnx_format import QonnxFormat
+from ana_search.export.formats.base import FileFormat
+from ana_search.export.formats.onnx import OnnxFormat
+from ana_search.export.formats.pt2 import Pt2Format
+from ana_search.export.formats.qonnx import QonnxFormat
 
 __all__ = ["FORMATS", "get_format"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ana_search.errors import ExportRequestError
-from ana_search.export.frozen import FrozenNetwork
+from ana_search.export.integer import FrozenNetwork
 
 __all__ = ["Pt2Format"]
 

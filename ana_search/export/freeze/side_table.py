@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from ana_search.export.shortcut import SideFunction
-from ana_search.export.thresholds import decreasing_channels, find_thresholds
-from ana_search.export.values import Codes, Pending
+from ana_search.export.freeze.shortcut import SideFunction
+from ana_search.export.freeze.thresholds import decreasing_channels, find_thresholds
+from ana_search.export.freeze.values import Codes, Pending
 
 __all__ = ["side_table"]
 

@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from ana_search.export.frozen import storage_bits
+from ana_search.export.integer import storage_bits
 
 __all__ = ["OnnxBuilder", "pack"]
 

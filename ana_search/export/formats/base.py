@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ana_search.export.frozen import FrozenNetwork
+from ana_search.export.integer import FrozenNetwork
 
 __all__ = ["FileFormat", "Runner"]
 

@@ -6,7 +6,9 @@ in whatever order a runtime adds up. Channels are dimension 1 throughout.
 """
 
 import math
+import re
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +24,17 @@ __all__ = [
     "IntegerMap",
     "MaxPool",
     "Multiply",
+    "Operation",
     "PadChannels",
     "Reflect",
     "Rescale",
     "SideThresholds",
     "Subsample",
     "Thresholds",
+    "WindowSum",
+    "accumulator_range",
+    "is_dyadic",
+    "over_channels",
 ]
 
 EXACT_FLOAT32 = 2**24
@@ -46,7 +53,17 @@ def _own(values: Tensor, dtype: torch.dtype) -> Tensor:
     return values.detach().to(dtype).clone(memory_format=torch.contiguous_format)
 
 
-class InputTable(nn.Module):
+class Operation(nn.Module):
+    """One operation. ``kind`` is the name of the method that writes it in every format's writer."""
+
+    kind: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+class InputTable(Operation):
     """Look pixels up: uint8 [N, C, H, W] → codes [N, C, H, W]; ``table`` is int8 [C, 256]."""
 
     table: Tensor
@@ -61,7 +78,7 @@ class InputTable(nn.Module):
         return self.table[channel, pixels.long()].to(torch.float32)
 
 
-class IntegerMap(nn.Module):
+class IntegerMap(Operation):
     """A linear map or convolution with integer weights; padding is the integer 0.
 
     ``weight`` is int8 [out, in] (linear) or [out, in / groups, *kernel]; ``limit`` bounds the magnitude of every
@@ -88,6 +105,18 @@ class IntegerMap(nn.Module):
         self.groups = groups
 
     @property
+    def onnx_attributes(self) -> dict[str, Any]:
+        """The attributes of ONNX's ``Conv`` and its kin; empty for a linear map."""
+        if self.dimensions == 0:
+            return {}
+        return {
+            "strides": self.stride,
+            "pads": self.padding * 2,
+            "dilations": self.dilation,
+            "group": self.groups,
+        }
+
+    @property
     def dtype(self) -> torch.dtype:
         """The floating-point type that holds every accumulator exactly."""
         return torch.float32 if self.limit <= EXACT_FLOAT32 else torch.float64
@@ -101,7 +130,7 @@ class IntegerMap(nn.Module):
         return convolve(inputs, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
-class Thresholds(nn.Module):
+class Thresholds(Operation):
     """Compare with thresholds: ``levels[number of k with x >= thresholds[channel, k]]``.
 
     ``thresholds`` is int64 [C, n], each row ascending; ``levels`` is int64 [n + 1], ascending.
@@ -131,7 +160,7 @@ class Thresholds(nn.Module):
         return self.levels[reached].to(torch.float32)
 
 
-class SideThresholds(nn.Module):
+class SideThresholds(Operation):
     """`Thresholds` that depend on the code of a second input (a shortcut) at the same place.
 
     ``thresholds`` is int64 [C, S, n]; the second input's codes are ``side_low`` ... ``side_low + S - 1``.
@@ -158,7 +187,7 @@ class SideThresholds(nn.Module):
         return self.levels[reached].to(torch.float32)
 
 
-class Reflect(nn.Module):
+class Reflect(Operation):
     """``total - x`` in the channels of ``mask`` (bool [C]), ``x`` in the others."""
 
     mask: Tensor
@@ -173,7 +202,7 @@ class Reflect(nn.Module):
         return torch.where(over_channels(self.mask, codes.dim()), self.total - codes, codes)
 
 
-class MaxPool(nn.Module):
+class MaxPool(Operation):
     """Max-pooling of integers."""
 
     def __init__(
@@ -188,13 +217,24 @@ class MaxPool(nn.Module):
         self.kernel, self.stride = tuple(kernel), tuple(stride)
         self.padding, self.dilation, self.ceil_mode = tuple(padding), tuple(dilation), ceil_mode
 
+    @property
+    def onnx_attributes(self) -> dict[str, Any]:
+        """The attributes of ONNX's ``MaxPool``."""
+        return {
+            "kernel_shape": self.kernel,
+            "strides": self.stride,
+            "pads": self.padding * 2,
+            "dilations": self.dilation,
+            "ceil_mode": int(self.ceil_mode),
+        }
+
     def forward(self, codes: Tensor) -> Tensor:
         """Return the largest code of every window."""
         pool = _MAX_POOLS[len(self.kernel)]
         return pool(codes, self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
-class Add(nn.Module):
+class Add(Operation):
     """``left_factor * left + right_factor * right``, with integer factors."""
 
     def __init__(self, left_factor: int, right_factor: int) -> None:
@@ -206,7 +246,7 @@ class Add(nn.Module):
         return self.left_factor * left + self.right_factor * right
 
 
-class Multiply(nn.Module):
+class Multiply(Operation):
     """The product of two small integers."""
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
@@ -214,7 +254,7 @@ class Multiply(nn.Module):
         return left * right
 
 
-class Clamp(nn.Module):
+class Clamp(Operation):
     """The integer nearest to ``x`` in [``low``, ``high``]."""
 
     def __init__(self, low: int, high: int) -> None:
@@ -226,7 +266,7 @@ class Clamp(nn.Module):
         return integers.clamp(self.low, self.high)
 
 
-class GlobalSum(nn.Module):
+class GlobalSum(Operation):
     """The sum over all positions: [N, C, ...] → [N, C, 1, ...] (``keep``) or [N, C]."""
 
     def __init__(self, keep: bool) -> None:
@@ -238,7 +278,34 @@ class GlobalSum(nn.Module):
         return codes.sum(dim=tuple(range(2, codes.dim())), keepdim=self.keep)
 
 
-class Subsample(nn.Module):
+class WindowSum(Operation):
+    """The sum over every window of each channel; padding is the integer 0."""
+
+    def __init__(self, channels: int, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> None:
+        super().__init__()
+        self.channels, self.kernel = channels, tuple(kernel)
+        self.stride, self.padding = tuple(stride), tuple(padding)
+
+    def as_map(self, limit: int) -> IntegerMap:
+        """Return the convolution of each channel with ones that gives the same sums, of at most ``limit``."""
+        ones = torch.ones(self.channels, 1, *self.kernel)
+        return IntegerMap(
+            ones,
+            limit,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=(1,) * len(self.kernel),
+            groups=self.channels,
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the sums [N, C, ...]."""
+        ones = torch.ones(self.channels, 1, *self.kernel, dtype=codes.dtype)
+        convolve = _CONVOLUTIONS[len(self.kernel)]
+        return convolve(codes, ones, None, self.stride, self.padding, 1, self.channels)
+
+
+class Subsample(Operation):
     """Every ``step``-th row and column: ``x[:, :, ::step, ::step]``."""
 
     def __init__(self, step: int) -> None:
@@ -250,7 +317,7 @@ class Subsample(nn.Module):
         return codes[:, :, :: self.step, :: self.step]
 
 
-class PadChannels(nn.Module):
+class PadChannels(Operation):
     """Append ``before`` and ``after`` channels of zeros."""
 
     def __init__(self, before: int, after: int) -> None:
@@ -262,7 +329,7 @@ class PadChannels(nn.Module):
         return functional.pad(codes, (0, 0) * (codes.dim() - 2) + (self.before, self.after))
 
 
-class Flatten(nn.Module):
+class Flatten(Operation):
     """[N, C, ...] → [N, everything else], channels outermost."""
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -270,7 +337,7 @@ class Flatten(nn.Module):
         return codes.flatten(1)
 
 
-class Rescale(nn.Module):
+class Rescale(Operation):
     """Real numbers from integers: ``scale * x + offset`` by channel, in ``float64``, returned as ``float32``."""
 
     scale: Tensor
@@ -287,7 +354,7 @@ class Rescale(nn.Module):
         return (integers.to(torch.float64) * scale + offset).to(torch.float32)
 
 
-class Classifier(nn.Module):
+class Classifier(Operation):
     """The floating-point last layer: ``scale * (x @ weight.T) + bias`` in ``float64``, returned as ``float32``.
 
     ``weight`` is float32 [classes, features], ``bias`` float32 [classes]. In ``float64`` the order in which a runtime

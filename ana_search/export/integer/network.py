@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ana_search.export.operations import IntegerMap
+from ana_search.export.integer.operations import IntegerMap, Operation
 
 __all__ = ["FrozenNetwork", "Step", "layer_name", "storage_bits"]
 
@@ -20,7 +20,7 @@ class Step(NamedTuple):
     integers.
     """
 
-    operation: nn.Module
+    operation: Operation
     inputs: tuple[int, ...]
     layer: str = ""
     low: int = 0
@@ -59,6 +59,12 @@ class FrozenNetwork(nn.Module):
         for operation, step in zip(self.operations, self.steps, strict=True):
             values.append(operation(*[values[index] for index in step.inputs]))
         return values
+
+    @torch.no_grad()
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Return the shapes of all values for one image: the pixels, then the result of every step."""
+        values = self.run(torch.zeros(1, *self.input_shape, dtype=torch.uint8))
+        return [tuple(value.shape) for value in values]
 
     @property
     def bits(self) -> int:

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ana_search.export.operations import MaxPool
+from ana_search.export.integer.operations import MaxPool
 
-__all__ = ["Codes", "Pending", "Real"]
+__all__ = ["BATCH", "Codes", "Pending", "Real", "Value"]
+
+BATCH = object()
+"""Stands for the number of images in a batch, and for whatever is computed from it."""
 
 Elementwise = Callable[[Tensor], Tensor]
 
@@ -37,7 +40,8 @@ class Pending:
     The accumulators of channel c are the integers ``low[c]`` ... ``high[c]``, worth ``scale`` each; ``emit`` adds the
     map to the frozen network with the accumulators of the masked channels negated. ``functions`` are what the
     network applies to them, one monotonic function of every channel each; ``pools`` are the max-pools that come after
-    the first ``pooled_after`` of them. ``side`` are the codes that are added as function number ``side_at``.
+    the first ``pooled_after`` of them. ``side`` are the codes that are added as function number ``side_at``. ``affine``
+    tells whether all functions are factors and offsets.
     """
 
     emit: Callable[[Tensor], int]
@@ -50,10 +54,11 @@ class Pending:
     pooled_after: int = 0
     side: Codes | None = None
     side_at: int = 0
+    affine: bool = True
 
-    def then(self, function: Elementwise) -> "Pending":
-        """Return this value with one more function applied to it."""
-        return replace(self, functions=(*self.functions, function))
+    def then(self, function: Elementwise, *, affine: bool = False) -> "Pending":
+        """Return this value with one more function applied to it; ``affine`` if it is a factor and an offset."""
+        return replace(self, functions=(*self.functions, function), affine=self.affine and affine)
 
     def evaluate(self, accumulators: Tensor, side: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return what the network makes of accumulators, int64 [C, P] → ``dtype`` [C, P].
@@ -97,17 +102,4 @@ class Pending:
         return x.contiguous().reshape(1, x.shape[0], *[1] * (self.dimensions - 3), x.shape[1])
 
 
-def is_function(module: nn.Module) -> bool:
-    """Return whether ``module`` computes one monotonic function in every channel."""
-    return isinstance(
-        module,
-        nn.BatchNorm1d
-        | nn.BatchNorm2d
-        | nn.BatchNorm3d
-        | nn.ReLU
-        | nn.ReLU6
-        | nn.Hardtanh
-        | nn.Tanh
-        | nn.Sigmoid
-        | nn.LeakyReLU,
-    )
+Value = Codes | Pending | Real

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from ana_search.ana import StairFunction
-from ana_search.export.thresholds import decreasing_channels, find_thresholds
-from ana_search.export.values import Codes, Pending
+from ana_search.export.freeze.thresholds import decreasing_channels, find_thresholds
+from ana_search.export.freeze.values import Codes, Pending
 
 __all__ = ["Correction", "LongStair", "long_stair"]
 
