@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["file_inside", "is_number", "parse_state", "read_arrays", "read_file", "read_json", "read_state"]
+__all__ = [
+    "file_inside",
+    "is_number",
+    "parse_arrays",
+    "parse_state",
+    "read_arrays",
+    "read_file",
+    "read_json",
+    "read_state",
+]
 
 JSON_LIMIT = 256 << 20
 """Bytes of a JSON file: a history of 500 epochs has a tenth of a megabyte."""
@@ -105,9 +114,15 @@ def read_arrays(path: Path, names: Sequence[str], limit: int = ARRAYS_LIMIT) -> 
     Raises as `read_file`, and `DamagedFileError` for a file that is damaged, lacks an array, or would take more than
     ``limit`` bytes unpacked.
     """
+    return parse_arrays(read_file(path), path, names, limit)
+
+
+def parse_arrays(
+    content: bytes, path: Path, names: Sequence[str], limit: int = ARRAYS_LIMIT
+) -> "list[NDArray[np.generic]]":
+    """Return the arrays in the content of the file ``path``. Raises `DamagedFileError` as `read_arrays`."""
     import numpy as np
 
-    content = read_file(path)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(archive.getinfo(f"{name}.npy").file_size for name in names)

@@ -33,8 +33,8 @@ from torch import nn
 from ana_search.ana import LayerSchedule, StairFunction, quantise
 from ana_search.data import Dataset, load_dataset
 from ana_search.export import TrainedModel, export_models, freeze_trained
-from ana_search.export.onnx_format import OnnxFormat, open_session, to_onnx
-from ana_search.export.reference import float_onnx
+from ana_search.export.formats.onnx import OnnxFormat, open_session, to_onnx
+from ana_search.export.formats.onnx.floating import float_onnx
 from ana_search.export.verify import verify
 from ana_search.networks import build_network
 from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings

@@ -38,7 +38,7 @@ def run(
     if check is not None:
         from ana_search.export import check_directory
 
-        tables.print_manifest(check_directory(check, study=study), output)
+        tables.print_manifest(check_directory(check, study=study).as_json(), output)
         return
     if study is None or out is None:
         raise ExportRequestError("export needs STUDY and --out DIR (or --check DIR alone)")
@@ -50,6 +50,6 @@ def run(
         manifest = export_study(
             stored, out, top=top, trial=trial, pareto=pareto, file_format=file_format, verify=verify
         )
-        models = [out / model["file"] for model in manifest["models"]]
+        models = [out / model.file for model in manifest.models]
         offer_files([stored], [*models, out / "manifest.json"])
-    tables.print_manifest(manifest, output)
+    tables.print_manifest(manifest.as_json(), output)

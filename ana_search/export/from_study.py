@@ -3,10 +3,10 @@
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
 
 from ana_search.confirm import confirmed
 from ana_search.errors import ExportRequestError
+from ana_search.export.manifest import Manifest
 from ana_search.export.models import TrainedModel, export_models
 from ana_search.files import write_durably
 from ana_search.storage import StoredStudy, open_study
@@ -26,7 +26,7 @@ def export_study(
     verify: bool = True,
     storage: str | None = None,
     runs: str | Path | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Export the best ``top`` trials (default: 1), one trial, or the Pareto front; return the manifest.
 
     Raises:
@@ -55,12 +55,12 @@ def export_study(
         value, params = trials[number].values[0], trials[number].params
         models.append(TrainedModel(stored.name, number, plan, network, value, params, confirmed(folder.path, params)))
     manifest = export_models(models, out, file_format=file_format, verify=verify)
-    for entry in (entry for entry in manifest["models"] if entry["trial"] in numbers):
+    for entry in (entry for entry in manifest.models if entry.trial in numbers):
         # For `best`. The files are there already: a run directory that cannot be written to costs this note only.
         with contextlib.suppress(OSError):
-            recorded = trials[entry["trial"]].user_attrs.get(WEIGHTS_HASH)
-            note = json.dumps({"accuracy": entry["accuracy"]["frozen"], "weights_sha256": recorded})
-            write_durably(folder.frozen(entry["trial"]), note)
+            recorded = trials[entry.trial].user_attrs.get(WEIGHTS_HASH)
+            note = json.dumps({"accuracy": entry.accuracy.frozen, "weights_sha256": recorded})
+            write_durably(folder.frozen(entry.trial), note)
     return manifest
 
 

@@ -1,35 +1,97 @@
 """The manifest: what each exported file is, and how it can be checked."""
 
 import hashlib
-import json
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ana_search.errors import ExportRequestError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ana_search.errors import DamagedFileError, ExportRequestError
 from ana_search.files import write_durably
+from ana_search.reading import JSON_LIMIT, read_file
 
-__all__ = ["MANIFEST", "merge", "read_manifest", "sha256", "versions_of", "write_manifest"]
+__all__ = ["MANIFEST", "Accuracies", "Bits", "Manifest", "ManifestEntry", "read_manifest", "sha256", "versions_of"]
 
 MANIFEST = "manifest.json"
-_REQUIRED = {
-    "study": str,
-    "trial": int,
-    "params": dict,
-    "plan_hash": str,
-    "format": str,
-    "file": str,
-    "sha256": str,
-    "bytes": int,
-    "accuracy": dict,
-    "validation_sample": str,
-}
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _plain(name: str) -> str:
+    if name != Path(name).name or name in ("", ".", "..") or "\0" in name or len(name.encode()) > 255:
+        raise ValueError("must be the name of a file in the same folder")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_plain)]
+
+
+class _Entry(BaseModel):
+    """Read strictly; what a newer version adds is kept."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
+
+
+class Accuracies(_Entry):
+    """Shares of right predictions: at the end of training, of the integers, and what a confirmation found."""
+
+    validation: float
+    frozen: float
+    test: Mapping[str, Any] | None = None
+
+
+class Bits(_Entry):
+    """The bits of every layer's weights and activations and of the input; ``stored`` is the sum over all weights."""
+
+    weights: list[int | str]
+    activations: list[int | str]
+    input: int | str
+    stored: int
+
+
+class ManifestEntry(_Entry):
+    """One exported file. ``files`` are further ones that belong to it, by their SHA-256."""
+
+    study: str
+    trial: int
+    params: Mapping[str, Any]
+    plan_hash: str
+    format: str
+    file: FileName
+    sha256: str
+    bytes: int
+    float_bytes: int | None = None
+    accuracy: Accuracies
+    bits: Bits | None = None
+    validation_sample: FileName
+    validation_sample_sha256: str | None = None
+    validation_images: int | None = None
+    verified: bool | None = None
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    latency_ms: float | None = None
+
+
+class Manifest(_Entry):
+    """All exported files of one folder."""
+
+    models: list[ManifestEntry]
+
+    def with_entry(self, entry: ManifestEntry) -> "Manifest":
+        """Return the manifest with ``entry`` in the place of that of the same file."""
+        return self.model_copy(update={"models": [*(old for old in self.models if old.file != entry.file), entry]})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what stands in the file."""
+        return self.model_dump(mode="json")
+
+    def write(self, directory: Path) -> None:
+        """Write the manifest of a folder."""
+        write_durably(directory / MANIFEST, self.model_dump_json(indent=2) + "\n")
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
@@ -43,7 +105,7 @@ def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
     return versions
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
+def read_manifest(directory: Path) -> Manifest:
     """Return the manifest of a folder.
 
     Raises:
@@ -51,43 +113,23 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     try:
-        manifest = json.loads(path.read_bytes())
+        return Manifest.model_validate_json(read_file(path, JSON_LIMIT))
+    except DamagedFileError as error:
+        raise ExportRequestError(str(error)) from None
     except FileNotFoundError:
-        raise ExportRequestError(f"{path}: no such file; give a folder that `export` wrote") from None
-    except (OSError, ValueError) as error:
-        raise ExportRequestError(f"{path}: cannot be read as JSON ({error})") from None
-    models = manifest.get("models") if isinstance(manifest, dict) else None
-    if not isinstance(models, list):
-        raise ExportRequestError(f'{path}: must be an object with a list "models"')
-    faults = [fault for number, entry in enumerate(models) for fault in _faults(number, entry)]
-    if faults:
-        raise ExportRequestError(f"{path}: {'; '.join(faults)}")
-    return dict(manifest)
+        raise ExportRequestError(f"{path}: no such file; give a folder that `ana-search export` wrote") from None
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        told = "; ".join(_told(dict(fault)) for fault in faults[:_FAULTS])
+        more = f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else ""
+        raise ExportRequestError(f"{path}: {told}{more}") from None
 
 
-def _faults(number: int, entry: Any) -> list[str]:
-    where = f"models[{number}]"
-    if not isinstance(entry, dict):
-        return [f"{where} is not an object"]
-    faults = [
-        f"{where}.{key} must be {kind.__name__}, not {entry.get(key)!r}"
-        for key, kind in _REQUIRED.items()
-        if not isinstance(entry.get(key), kind)
-    ]
-    for key in ("file", "validation_sample"):
-        name = entry.get(key)
-        if isinstance(name, str) and (name != Path(name).name or name in ("", ".", "..")):
-            faults.append(f"{where}.{key} must be a file name in the same folder, not {name!r}")
-    return faults
+_FAULTS = 10
 
 
-def merge(old: dict[str, Any] | None, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the manifest with ``entries`` in place of those of the same files."""
-    new = {entry["file"] for entry in entries}
-    kept = [entry for entry in (old or {}).get("models", []) if entry["file"] not in new]
-    return {"models": [*kept, *entries]}
-
-
-def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest of a folder."""
-    write_durably(directory / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False) + "\n")
+def _told(fault: dict[str, Any]) -> str:
+    where = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in fault["loc"]).lstrip(".")
+    text = f"{where or 'the file'}: {fault['msg']}"
+    given = repr(fault["input"])
+    return text if fault["type"] in ("missing", "json_invalid") else f"{text}, not {given[:80]}"

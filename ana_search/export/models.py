@@ -19,7 +19,16 @@ from ana_search.export.formats.base import FileFormat, Runner
 from ana_search.export.formats.onnx.floating import float_bytes
 from ana_search.export.freeze import freeze
 from ana_search.export.integer import FrozenNetwork
-from ana_search.export.manifest import MANIFEST, merge, read_manifest, sha256, versions_of, write_manifest
+from ana_search.export.manifest import (
+    MANIFEST,
+    Accuracies,
+    Bits,
+    Manifest,
+    ManifestEntry,
+    read_manifest,
+    sha256,
+    versions_of,
+)
 from ana_search.export.verify import frozen_predictions
 from ana_search.export.verify import verify as verify_all
 from ana_search.files import new_file
@@ -55,7 +64,7 @@ def export_models(
     file_format: str = "onnx",
     verify: bool = True,
     datasets: Mapping[DataPlan, Dataset] | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Write one file a model into ``out``, with a validation sample each and a manifest; return the manifest.
 
     A file appears under its name only once it is complete and, with ``verify``, once its runtime has computed the
@@ -72,14 +81,14 @@ def export_models(
     loaded = dict(datasets or {})
     old = _earlier(out, {model.study for model in models})
     out.mkdir(parents=True, exist_ok=True)
-    manifest = old or {"models": []}
+    manifest = old or Manifest(models=[])
     for model in models:
         if model.plan.data not in loaded:
             loaded[model.plan.data] = load_dataset(model.plan.data)
         dataset = loaded[model.plan.data].to(torch.device("cpu"))
         entry = _export(model, out, file_format, chosen, verify, dataset)
-        manifest = merge(manifest, [entry])
-        write_manifest(out, manifest)
+        manifest = manifest.with_entry(entry)
+        manifest.write(out)
     return manifest
 
 
@@ -105,7 +114,7 @@ def frozen_accuracy(frozen: FrozenNetwork, dataset: Dataset) -> float:
 
 def _export(
     model: TrainedModel, out: Path, name: str, chosen: FileFormat, verify: bool, dataset: Dataset
-) -> dict[str, Any]:
+) -> ManifestEntry:
     network = copy.deepcopy(model.network).cpu()
     frozen = freeze_trained(network, dataset)
     pixels, labels = dataset.images[dataset.validation], dataset.labels[dataset.validation].numpy()
@@ -121,7 +130,7 @@ def _export(
     with new_file(path) as part, new_file(sample) as sample_part:
         chosen.write(frozen, part, metadata)
         if verify:
-            runner = chosen.open(part)
+            runner = chosen.open(part.read_bytes())
             predictions = verify_all(
                 frozen, pixels, network=network, encode=dataset.encode, runner=runner, file_format=chosen
             )
@@ -131,41 +140,42 @@ def _export(
         np.savez_compressed(
             sample_part, inputs=chosen.inputs(pixels[:SAMPLE].numpy()), predictions=predictions[:SAMPLE]
         )
-    return {
-        "study": model.study,
-        "trial": model.trial,
-        "params": dict(model.params),
-        "plan_hash": model.plan.hash,
-        "format": name,
-        "file": path.name,
-        "sha256": sha256(path),
-        "bytes": path.stat().st_size,
-        "float_bytes": float_bytes(frozen),
-        "accuracy": {
-            "validation": model.accuracy,
-            "frozen": _accuracy(predictions, labels),
-            "test": dict(model.test) if model.test is not None else None,
-        },
-        "bits": {
-            "weights": [layer.weight_bits for layer in model.plan.layers],
-            "activations": [layer.activation_bits for layer in model.plan.layers],
-            "input": model.plan.data.input_bits,
-            "stored": frozen.bits,
-        },
-        "validation_sample": sample.name,
-        "validation_sample_sha256": sha256(sample),
-        "validation_images": len(pixels),
-        "verified": verify,
-        "versions": versions_of(chosen.versions),
-        "latency_ms": latency,
-    }
+    data = path.read_bytes()
+    return ManifestEntry(
+        study=model.study,
+        trial=model.trial,
+        params=dict(model.params),
+        plan_hash=model.plan.hash,
+        format=name,
+        file=path.name,
+        sha256=sha256(data),
+        bytes=len(data),
+        float_bytes=float_bytes(frozen),
+        accuracy=Accuracies(
+            validation=model.accuracy,
+            frozen=_accuracy(predictions, labels),
+            test=dict(model.test) if model.test is not None else None,
+        ),
+        bits=Bits(
+            weights=[layer.weight_bits for layer in model.plan.layers],
+            activations=[layer.activation_bits for layer in model.plan.layers],
+            input=model.plan.data.input_bits,
+            stored=frozen.bits,
+        ),
+        validation_sample=sample.name,
+        validation_sample_sha256=sha256(sample.read_bytes()),
+        validation_images=len(pixels),
+        verified=verify,
+        versions=versions_of(chosen.versions),
+        latency_ms=latency,
+    )
 
 
-def _earlier(out: Path, studies: set[str]) -> dict[str, Any] | None:
+def _earlier(out: Path, studies: set[str]) -> Manifest | None:
     if not (out / MANIFEST).exists():
         return None
     manifest = read_manifest(out)
-    others = {entry["study"] for entry in manifest["models"]} - studies
+    others = {entry.study for entry in manifest.models} - studies
     if others:
         raise ExportRequestError(
             f"{out} holds models of study {', '.join(sorted(others))}; "

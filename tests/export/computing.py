@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ana_search.ana import QuantActivation
-from ana_search.export.frozen import FrozenNetwork
-from ana_search.export.onnx_format import to_onnx
-from ana_search.export.pt2_format import Pt2Format
+from ana_search.export.formats.onnx import to_onnx
+from ana_search.export.formats.pt2 import Pt2Format
+from ana_search.export.integer import FrozenNetwork
 
 LAYERS = "ana_search.layers"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ana_search.export import freeze_trained
-from ana_search.export.qonnx_format import to_qonnx
+from ana_search.export.formats.qonnx import to_qonnx
 from ana_search.plan import DataPlan
 from tests.export import computing
 from tests.export.training import BITS, make_plan, some_of_cifar, trained

@@ -41,7 +41,7 @@ MAIN = "from ana_search.cli import main; main()"
 # Raises one threshold of the frozen network by 1 before anything is written.
 ONE_OFF = """
 from ana_search.export import models
-from ana_search.export.operations import Thresholds
+from ana_search.export.integer.operations import Thresholds
 freeze = models.freeze_trained
 def one_off(network, dataset):
     frozen = freeze(network, dataset)

@@ -79,10 +79,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "two maps": (lambda: quantise(Unquantised()), "add.*: one term of a sum must be quantised"),
     "sine": (lambda: quantise(Sine()), "sin.*it has no integer form; allowed are"),
-    "small average": (
-        lambda: quantise(nn.Sequential(*block(), nn.AvgPool2d(2), *head(36))),
-        "only averages of quantised values over all positions",
-    ),
     "no codes": (lambda: nn.Sequential(*block(), *head()), "Conv2d has no integer form"),
     "quantum": (
         lambda: quantise(nn.Sequential(*block(), *head()), TERNARY, StairFunction.ternary(quantum=0.3)),

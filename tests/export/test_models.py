@@ -15,9 +15,9 @@ from onnx import TensorProto
 
 from ana_search.errors import ExportMismatchError, ExportRequestError
 from ana_search.export import FORMATS, TrainedModel, check_directory, export_models, freeze_trained, models
-from ana_search.export.frozen import FrozenNetwork
-from ana_search.export.onnx_format import OnnxFormat
-from ana_search.export.operations import Thresholds
+from ana_search.export.formats.onnx import OnnxFormat
+from ana_search.export.integer import FrozenNetwork
+from ana_search.export.integer.operations import Thresholds
 from tests.export.training import make_plan, trained
 
 STORED = {"ternary": TensorProto.INT2, 1: TensorProto.INT2, 3: TensorProto.INT4, 8: TensorProto.INT8}
@@ -128,9 +128,9 @@ def test_ternary_networks_are_eight_bit_convolutions(exported: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_checked_with_its_sample(name: str, tmp_path: Path) -> None:
     manifest = export_models([model()], tmp_path, file_format=name)
-    (entry,) = manifest["models"]
-    assert (tmp_path / entry["file"]).stat().st_size == entry["bytes"]
-    with np.load(tmp_path / entry["validation_sample"]) as sample:
+    (entry,) = manifest.models
+    assert (tmp_path / entry.file).stat().st_size == entry.bytes
+    with np.load(tmp_path / entry.validation_sample) as sample:
         assert sample["inputs"].dtype == (np.float32 if name == "qonnx" else np.uint8)
         assert len(sample["inputs"]) == len(sample["predictions"]) == 200
     assert check_directory(tmp_path) == manifest
@@ -186,16 +186,16 @@ def test_a_write_that_fails_half_way_leaves_nothing(copy: Path, monkeypatch: pyt
 
 def test_without_verification_the_manifest_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OnnxFormat, "open", lambda *_: pytest.fail("the file was run"))
-    (entry,) = export_models([model()], tmp_path, verify=False)["models"]
-    assert entry["verified"] is False
-    assert entry["latency_ms"] is None
+    (entry,) = export_models([model()], tmp_path, verify=False).models
+    assert entry.verified is False
+    assert entry.latency_ms is None
 
 
 def test_files_of_one_study_gather_in_one_manifest(copy: Path) -> None:
     export_models([model(3, trial=9)], copy)
     manifest = export_models([model(4, trial=9)], copy)
-    assert [entry["trial"] for entry in manifest["models"]] == [7, 9]
-    assert json.loads((copy / "manifest.json").read_text()) == manifest
+    assert [entry.trial for entry in manifest.models] == [7, 9]
+    assert json.loads((copy / "manifest.json").read_text()) == manifest.as_json()
     check_directory(copy)
 
 
@@ -256,9 +256,15 @@ REFUSED = {
     "rubbish": (damage, "onnxruntime cannot load it"),
     "predictions": (other_predictions, "3 of 200 predictions differ"),
     "format": (lambda folder: edit(folder, format="tflite"), "its format is 'tflite'; allowed are onnx, qonnx, pt2"),
-    "elsewhere": (lambda folder: edit(folder, file="../trial-0007.onnx"), r"must be a file name in the same folder"),
-    "field": (lambda folder: edit(folder, sha256=None), r"models\[0\]\.sha256 must be str, not None"),
-    "json": (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read as JSON"),
+    "elsewhere": (
+        lambda folder: edit(folder, file="../trial-0007.onnx"),
+        r"models\[0\]\.file: .* the name of a file in the same folder",
+    ),
+    "field": (
+        lambda folder: edit(folder, sha256=None),
+        r"models\[0\]\.sha256: Input should be a valid string, not None",
+    ),
+    "json": (lambda folder: (folder / "manifest.json").write_text("{"), "Invalid JSON"),
     "empty": (lambda folder: (folder / "manifest.json").write_text('{"models": []}'), "lists no models"),
     "none": (lambda folder: (folder / "manifest.json").unlink(), "no such file; give a folder"),
 }

@@ -5,9 +5,9 @@ import torch
 
 from ana_search.errors import ExportRequestError
 from ana_search.export import freeze
-from ana_search.export.onnx_format import to_onnx
-from ana_search.export.operations import SideThresholds
-from ana_search.export.qonnx_format import to_qonnx
+from ana_search.export.formats.onnx import to_onnx
+from ana_search.export.formats.qonnx import to_qonnx
+from ana_search.export.integer.operations import SideThresholds
 from tests.export import computing
 from tests.export.on_thresholds import IMAGES, make_case
 

@@ -7,10 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ana_search.export.frozen import FrozenNetwork, Step
-from ana_search.export.onnx_format import to_onnx
-from ana_search.export.operations import Classifier, Flatten, InputTable, IntegerMap, Thresholds, accumulator_range
-from ana_search.export.requantise import evaluate, fit
+from ana_search.export.formats.onnx import to_onnx
+from ana_search.export.formats.onnx.requantise import evaluate, fit
+from ana_search.export.integer import FrozenNetwork, Step
+from ana_search.export.integer.operations import (
+    Classifier,
+    Flatten,
+    InputTable,
+    IntegerMap,
+    Thresholds,
+    accumulator_range,
+)
 from tests.export import computing
 
 CHANNELS = 16

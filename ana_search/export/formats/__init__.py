@@ -1,12 +1,12 @@
 """The file formats, by the name that ``--format`` takes."""
 
 from ana_search.errors import ExportRequestError
-from ana_search.export.formats.base import FileFormat
+from ana_search.export.formats.base import FileFormat, Runner
 from ana_search.export.formats.onnx import OnnxFormat
 from ana_search.export.formats.pt2 import Pt2Format
 from ana_search.export.formats.qonnx import QonnxFormat
 
-__all__ = ["FORMATS", "get_format"]
+__all__ = ["FORMATS", "FileFormat", "Runner", "get_format"]
 
 FORMATS: dict[str, FileFormat] = {
     "onnx": OnnxFormat(),

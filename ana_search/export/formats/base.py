@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from ana_search.export.integer import FrozenNetwork
 
-__all__ = ["FileFormat", "Runner"]
+__all__ = ["FileFormat", "Runner", "names"]
+
+
+def names(text: str) -> frozenset[str]:
+    """Return the names in a text, which blanks separate: what a file may hold."""
+    return frozenset(text.split())
 
 
 class Runner(Protocol):
@@ -45,6 +50,10 @@ class FileFormat(Protocol):
         """Write the file."""
         ...
 
-    def open(self, path: Path) -> Runner:
-        """Open the file in its runtime. Raises `ExportRequestError` for a file that the runtime refuses."""
+    def open(self, data: bytes) -> Runner:
+        """Open a file's content in its runtime.
+
+        Raises:
+            ExportRequestError: the runtime refuses it, or it holds what could run code or read another file.
+        """
         ...

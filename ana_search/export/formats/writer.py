@@ -7,6 +7,7 @@ in files with QuantizeLinear and in the floating-point reference. A method is fo
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper
 
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats.builder import OnnxBuilder
+from ana_search.export.formats.graph_safety import refuse_foreign
 from ana_search.export.integer import FrozenNetwork
 from ana_search.export.integer import operations as ops
 
@@ -57,7 +59,9 @@ class GraphWriter:
     """What the format is called in messages."""
     opset: ClassVar[int]
     ir_version: ClassVar[int]
-    domains: ClassVar[Mapping[str, int]] = {}
+    operators: ClassVar[frozenset[str]]
+    """What the format's files may hold; those of other domains as ``domain::name``."""
+    domains: ClassVar[Mapping[str, int]] = MappingProxyType({})
     """Operator sets beside ONNX's own, with their versions."""
     input_name: ClassVar[str] = INPUT
     input_type: ClassVar[int] = TensorProto.FLOAT
@@ -91,6 +95,7 @@ class GraphWriter:
             producer_name="ana-search",
         )
         helper.set_model_props(model, {LAYERS_KEY: json.dumps(layers), **(metadata or {})})
+        refuse_foreign(model, self.operators)
         return model
 
     def step(self, number: int, inputs: list[Written], out: Range) -> Written:

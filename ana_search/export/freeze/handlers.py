@@ -45,7 +45,7 @@ HANDLERS: dict[Any, Handler] = {
     nn.BatchNorm2d: elementwise.batch_norm,
     nn.BatchNorm3d: elementwise.batch_norm,
     nn.ReLU: _relu,
-    nn.ReLU6: _relu6,
+    nn.ReLU6: elementwise.bounded,
     nn.Tanh: _tanh,
     nn.Sigmoid: _sigmoid,
     nn.Hardtanh: elementwise.bounded,

@@ -62,9 +62,9 @@ def batch_shape(node: fx.Node) -> torch.Size | None:
 
 
 def _check(node: fx.Node, found: list[Any]) -> None:
-    shapes = [getattr(each, "shape", None) for each in found]
-    if None in shapes or node.op == "get_attr":
+    if node.op == "get_attr" or not all(hasattr(each, "shape") for each in found):
         return
+    shapes = [each.shape for each in found]
     where = f"the network cannot be exported: {node.target} ({node.name})"
     if any(tuple(shape) != (batch, *shapes[0][1:]) for shape, batch in zip(shapes, _BATCHES, strict=True)):
         raise ExportRequestError(

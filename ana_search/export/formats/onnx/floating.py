@@ -5,9 +5,12 @@ It has the frozen network's maps as ``float32`` ``Conv`` and ``Gemm`` with a bia
 those of the float network; its weights are the integers, since neither depends on their values.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx
 
+from ana_search.export.formats.base import names
 from ana_search.export.formats.writer import GraphWriter, Range, Written
 from ana_search.export.integer import FrozenNetwork
 from ana_search.export.integer import operations as ops
@@ -33,6 +36,7 @@ class _FloatWriter(GraphWriter):
     opset = 25
     ir_version = 13
     input_name = "images"
+    operators = names("Add AveragePool Clip Conv Flatten Gemm GlobalAveragePool MaxPool Pad Slice")
 
     def graph(self, values: list[Written]) -> onnx.GraphProto:
         """Return the graph without the nodes that nothing depends on."""
@@ -71,7 +75,11 @@ class _FloatWriter(GraphWriter):
 
     def window_sum(self, operation: ops.WindowSum, inputs: list[Written], out: Range) -> Written:
         """``AveragePool``."""
-        settings = {"kernel_shape": operation.kernel, "strides": operation.stride, "pads": operation.padding * 2}
+        settings: dict[str, Any] = {
+            "kernel_shape": operation.kernel,
+            "strides": operation.stride,
+            "pads": operation.padding * 2,
+        }
         return self.wide(self.node("AveragePool", inputs[0].name, count_include_pad=1, **settings), out)
 
     def clip(self, operation: ops.Operation, inputs: list[Written], out: Range) -> Written:

@@ -11,7 +11,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ana_search.errors import ExportRequestError
-from ana_search.export.formats.onnx.writer import to_onnx
+from ana_search.export.formats.graph_safety import refuse_foreign
+from ana_search.export.formats.onnx.writer import OnnxWriter, to_onnx
 from ana_search.export.formats.writer import INPUT, LAYERS_KEY, OUTPUT
 from ana_search.export.integer import FrozenNetwork
 
@@ -33,11 +34,10 @@ class OnnxRunner:
 
     batch = 64
 
-    def __init__(self, path: Path, *, optimise: bool = True) -> None:
-        data = path.read_bytes()
+    def __init__(self, model: onnx.ModelProto, *, optimise: bool = True) -> None:
         self._optimise = optimise
-        self._session = open_session(data, optimise=optimise)
-        self._model = onnx.load_model_from_string(data)
+        self._session = open_session(model.SerializeToString(), optimise=optimise)
+        self._model = model
         self._tapped: onnxruntime.InferenceSession | None = None
         self.metadata = {each.key: each.value for each in self._model.metadata_props}
         self._layers: list[dict[str, Any]] = json.loads(self.metadata.get(LAYERS_KEY, "[]"))
@@ -73,9 +73,13 @@ class OnnxFormat:
         """Write the file."""
         path.write_bytes(to_onnx(frozen, metadata).SerializeToString(deterministic=True))
 
-    def open(self, path: Path) -> OnnxRunner:
+    def open(self, data: bytes) -> OnnxRunner:
         """Open the file in onnxruntime."""
         try:
-            return OnnxRunner(path)
+            model = onnx.load_model_from_string(data)
+            refuse_foreign(model, OnnxWriter.operators)
+            return OnnxRunner(model)
+        except ExportRequestError:
+            raise
         except Exception as error:  # onnxruntime and protobuf raise classes of their own
-            raise ExportRequestError(f"{path}: onnxruntime cannot load it ({str(error)[:200]})") from error
+            raise ExportRequestError(f"onnxruntime cannot load it ({str(error)[:200]})") from error

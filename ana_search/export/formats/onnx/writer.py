@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ana_search.errors import ExportRequestError
+from ana_search.export.formats.base import names
 from ana_search.export.formats.onnx.requantise import Requantisation, fit
 from ana_search.export.formats.writer import OUTPUT, GraphWriter, Range, Written, across
 from ana_search.export.integer import FrozenNetwork
@@ -49,6 +50,10 @@ class OnnxWriter(GraphWriter):
     ir_version = 13
     input_type = TensorProto.UINT8
     number = np.int32
+    operators = names(
+        "Add Cast Clip Conv ConvInteger Flatten Gather Gemm GreaterOrEqual MatMul MatMulInteger MaxPool Mul "
+        "Pad QLinearConv ReduceSum Slice Squeeze Sub Transpose Unsqueeze Where"
+    )
 
     def __init__(self, frozen: FrozenNetwork) -> None:
         super().__init__(frozen)
@@ -113,7 +118,7 @@ class OnnxWriter(GraphWriter):
         return self.byte(name, out, zero)
 
     def _weight(self, stored: NDArray[np.int8], spread: int, unsigned: bool) -> str:
-        """Return the weights as int8 (or uint8 with zero point 128), times ``spread``; runtimes fold this on loading."""
+        """Return the weights as int8 (or uint8 with zero point 128), times ``spread``; runtimes fold this."""
         name = self.build.packed("weight", stored)
         if unsigned:
             name = self.build.cast(name, TensorProto.INT32)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ana_search.errors import ExportRequestError
+from ana_search.export.formats.pt2.archive import METADATA, rebuilt
 from ana_search.export.integer import FrozenNetwork
 
 __all__ = ["Pt2Format"]
-
-_METADATA = "ana_search.json"
 
 
 class _WithCodes(nn.Module):
@@ -37,10 +36,10 @@ class Pt2Runner:
 
     batch = 64
 
-    def __init__(self, path: Path) -> None:
-        extra = {_METADATA: ""}
-        self._program = torch.export.load(path, extra_files=extra).module()
-        stored = json.loads(extra[_METADATA])
+    def __init__(self, archive: BinaryIO) -> None:
+        extra = {METADATA: ""}
+        self._program = torch.export.load(archive, extra_files=extra).module()
+        stored = json.loads(extra[METADATA])
         self.metadata: dict[str, str] = stored["metadata"]
         self._layers: list[str] = stored["layers"]
 
@@ -75,11 +74,12 @@ class Pt2Format:
         batch = torch.export.Dim("N", min=1)
         program = torch.export.export(_WithCodes(frozen), (example,), dynamic_shapes={"pixels": {0: batch}})
         stored = json.dumps({"metadata": dict(metadata), "layers": frozen.layers})
-        torch.export.save(program, path, extra_files={_METADATA: stored})
+        torch.export.save(program, path, extra_files={METADATA: stored})
 
-    def open(self, path: Path) -> Pt2Runner:
-        """Open the file in PyTorch."""
+    def open(self, data: bytes) -> Pt2Runner:
+        """Open the file in PyTorch, once nothing in it can run code."""
+        archive = rebuilt(data)
         try:
-            return Pt2Runner(path)
+            return Pt2Runner(archive)
         except Exception as error:  # a damaged archive raises whatever its reader stumbles on
-            raise ExportRequestError(f"{path}: PyTorch cannot load it ({str(error)[:200]})") from error
+            raise ExportRequestError(f"PyTorch cannot load it ({str(error)[:200]})") from error

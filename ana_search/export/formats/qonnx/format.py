@@ -11,7 +11,8 @@ import onnx
 from numpy.typing import NDArray
 
 from ana_search.errors import ExportRequestError
-from ana_search.export.formats.qonnx.writer import to_qonnx
+from ana_search.export.formats.graph_safety import refuse_foreign
+from ana_search.export.formats.qonnx.writer import QonnxWriter, to_qonnx
 from ana_search.export.formats.writer import INPUT, LAYERS_KEY, OUTPUT
 from ana_search.export.integer import FrozenNetwork
 
@@ -23,12 +24,12 @@ class QonnxRunner:
 
     batch = 16
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: onnx.ModelProto) -> None:
         from qonnx.core.modelwrapper import ModelWrapper
         from qonnx.transformation.infer_shapes import InferShapes
 
         self._wrapper: Callable[[onnx.ModelProto], Any] = lambda model: ModelWrapper(model).transform(InferShapes())
-        self._model = onnx.load(path)
+        self._model = model
         self.metadata = {each.key: each.value for each in self._model.metadata_props}
         self._layers: list[dict[str, Any]] = json.loads(self.metadata.get(LAYERS_KEY, "[]"))
         self._by_batch: dict[int, Any] = {}
@@ -77,7 +78,7 @@ class QonnxFormat:
         """Write the file."""
         path.write_bytes(to_qonnx(frozen, metadata).SerializeToString(deterministic=True))
 
-    def open(self, path: Path) -> QonnxRunner:
+    def open(self, data: bytes) -> QonnxRunner:
         """Open the file in ``qonnx``."""
         if find_spec("qonnx") is None:
             raise ExportRequestError(
@@ -85,6 +86,10 @@ class QonnxFormat:
                 "pip install 'ana-search[qonnx]', or export with --no-verify"
             )
         try:
-            return QonnxRunner(path)
+            model = onnx.load_model_from_string(data)
+            refuse_foreign(model, QonnxWriter.operators)
+            return QonnxRunner(model)
+        except ExportRequestError:
+            raise
         except Exception as error:  # qonnx raises classes of its own
-            raise ExportRequestError(f"{path}: qonnx cannot load it ({str(error)[:200]})") from error
+            raise ExportRequestError(f"qonnx cannot load it ({str(error)[:200]})") from error

@@ -6,7 +6,8 @@ layer ends in a MultiThreshold with the frozen network's integer thresholds. The
 """
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from ana_search.errors import ExportRequestError
+from ana_search.export.formats.base import names
 from ana_search.export.formats.writer import INPUT, OUTPUT, GraphWriter, Range, Written, across
 from ana_search.export.integer import FrozenNetwork, storage_bits
 from ana_search.export.integer import operations as ops
 
-__all__ = ["QONNX_DOMAIN", "to_qonnx"]
+__all__ = ["QonnxWriter", "to_qonnx"]
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 
@@ -29,14 +31,20 @@ def to_qonnx(frozen: FrozenNetwork, metadata: Mapping[str, str] | None = None) -
     Raises:
         ExportRequestError: an operation that QONNX has no node for.
     """
-    return _QonnxWriter(frozen).write(metadata)
+    return QonnxWriter(frozen).write(metadata)
 
 
-class _QonnxWriter(GraphWriter):
+class QonnxWriter(GraphWriter):
+    """Writes for FINN and hls4ml."""
+
     title = "QONNX"
     opset = 16
     ir_version = 8
-    domains: Mapping[str, int] = {QONNX_DOMAIN: 1}
+    domains: ClassVar[Mapping[str, int]] = MappingProxyType({QONNX_DOMAIN: 1})
+    operators = names(
+        "Add Clip Conv Flatten MatMul MaxPool Mul Pad ReduceSum Slice "
+        f"{QONNX_DOMAIN}::BipolarQuant {QONNX_DOMAIN}::MultiThreshold {QONNX_DOMAIN}::Quant"
+    )
 
     def graph(self, values: list[Written]) -> onnx.GraphProto:
         """Return the graph with all shapes, and with the type that FINN reads of its input."""
@@ -55,7 +63,7 @@ class _QonnxWriter(GraphWriter):
         table = self.constant(cuts)
         bits = next(b for b in range(2, 17) if -(2 ** (b - 1)) <= low and high < 2 ** (b - 1))
         kind = "BIPOLAR" if (low, high, step) == (-1, 1, 2) else f"INT{bits}"
-        settings = {"out_dtype": kind, "out_scale": float(step), "out_bias": float(low)}
+        settings: dict[str, Any] = {"out_dtype": kind, "out_scale": float(step), "out_bias": float(low)}
         return self.node("MultiThreshold", value.name, table, domain=QONNX_DOMAIN, **settings)
 
     def input_table(self, operation: ops.InputTable, inputs: list[Written], out: Range) -> Written:
