@@ -310,7 +310,7 @@ def test_a_handler_reads_every_setting_of_its_module(kind: type[nn.Module]) -> N
 
 
 def functions() -> dict[str, Any]:
-    """Return the functions in the registry whose signature Python knows; the table above tries the others' arguments."""
+    """Return the functions in the registry with a signature that Python knows; the table above tries the others."""
     found = {}
     for each in HANDLERS:
         if not isinstance(each, str | type) and each.__module__ != "_operator":
