@@ -13,10 +13,13 @@ from analysis.design import next_design
 from analysis.effects import level_effects
 from analysis.estimate import Estimate, estimate
 from analysis.factors import SHAPE, SYNCHRONISATION
-from analysis.gates import gates
+from analysis.gates import gates, too_few_trials
+from analysis.lack_of_fit import LACK_P
 from analysis.layout import Layout, choose_method, combinations, make_layout
 from analysis.pairs import matched_pairs, pair_summary
+from analysis.pick_freeze import OTHERS
 from analysis.power import measure_power
+from analysis.ranges import PICK_FREEZE
 from analysis.sample import Sample, make_sample
 from analysis.verdict import DELTA, INCONCLUSIVE, RHO, decide, explain, region_probability
 
@@ -26,7 +29,7 @@ QUESTION = (
     "Which drives the accuracy of a quantised network trained with additive noise annealing: the synchronisation"
     " of its layers or the shape of the regularisation?"
 )
-Design = Literal["auto", "factorial", "space_filling"]
+Design = Literal["auto", "factorial", "space_filling", "pick_freeze"]
 
 LEAST_AGREEMENT = 0.25
 """Lost trials matter where, counted at chance, they leave less than this part of the draws to the verdict."""
@@ -170,18 +173,21 @@ def attribute(
 
     The result is a function of the frame and the seed. Raises `FrameError` for a table that cannot be read.
     """
-    if design not in ("auto", "factorial", "space_filling"):
-        raise FrameError(f"design {design!r}; allowed: auto, factorial, space_filling")
+    if design not in ("auto", "factorial", "space_filling", "pick_freeze"):
+        raise FrameError(f"design {design!r}; allowed: auto, factorial, space_filling, pick_freeze")
     if not 0.5 <= level < 1:
         raise FrameError(f"level {level!r}; allowed: 0.5 up to, but not including, 1")
     sample = make_sample(
         frame, groups, outcome=outcome, state=state, replicate=replicate, categorical=categorical,
-        ranges=ranges, conditions=conditions, sampler=sampler,
+        ranges=ranges, conditions=conditions, sampler=PICK_FREEZE if design == PICK_FREEZE else sampler,
     )  # fmt: skip
     layout = make_layout(sample) if sample.factors else None
     method = design if design != "auto" else choose_method(sample, layout)
     reasons = gates(sample, layout, method)
-    found = estimate(sample, layout, method, draws=draws, seed=seed)
+    few = too_few_trials(sample, method)
+    found = None if few else estimate(sample, layout, method, draws=draws, seed=seed)
+    if found is not None and found.lack_of_fit is not None and found.lack_of_fit < LACK_P:
+        reasons.append("lack_of_fit")
     verdict, probability = _decide(found, sample, level)
     sensitivity = {"failed_dropped": verdict, "failed_chance": verdict}
     if found is not None and len(sample.lost):
@@ -195,7 +201,7 @@ def attribute(
         reasons.append("undecided")
     scale = points_of(sample.outcome)
     power = _power(sample, layout, method, found if details else None, reasons, seed=seed, level=level)
-    members = layout.groups if layout is not None and method == "factorial" else sample.groups
+    members = _members(sample, layout, method)
     table = _draws(found, members)
     return Attribution(
         verdict=verdict,
@@ -218,6 +224,17 @@ def attribute(
         layout=layout,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
+
+
+def _members(sample: Sample, layout: Layout | None, method: str) -> dict[str, list[str]]:
+    """The groups that the method tells from each other, and their columns."""
+    if method == "factorial" and layout is not None:
+        return dict(layout.groups)
+    if method != PICK_FREEZE:
+        return sample.groups
+    own = {group: names for group, names in sample.groups.items() if group in (SYNCHRONISATION, SHAPE)}
+    others = [name for group, names in sample.groups.items() if group not in own for name in names]
+    return {**own, OTHERS: others} if others else own
 
 
 def _decide(found: Estimate | None, sample: Sample, level: float) -> tuple[str, dict[str, float]]:

@@ -57,7 +57,7 @@ def legendre_functions(position: Floats, degree: int) -> Floats:
 
 
 def _functions(factor: Factor, degree: int) -> Floats:
-    """A factor's functions; of a conditional one each is centred where the factor exists, and 0 elsewhere."""
+    """A factor's functions; those of a conditional one are 0 where it does not exist, and centred where it does."""
     if factor.values is not None:
         found = legendre_functions(factor.values, degree)
     else:
@@ -65,11 +65,7 @@ def _functions(factor: Factor, degree: int) -> Floats:
         found = helmert(len(factor.levels))[factor.codes]
     if factor.nest is None:
         return found
-    exists = factor.exists
-    inside = np.where(exists[:, None], found, 0.0)
-    if exists.any():
-        inside -= np.where(exists[:, None], inside[exists].mean(axis=0), 0.0)
-    return inside
+    return np.where(factor.exists[:, None], found, 0.0)
 
 
 def _above(one: Factor, other: Factor) -> bool:

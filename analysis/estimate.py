@@ -8,11 +8,14 @@ import pandas as pd
 
 from analysis.contrasts import too_many_levels
 from analysis.factorial import FactorialFit, draw_components, fit_factorial
-from analysis.factors import level_labels
+from analysis.factors import SHAPE, SYNCHRONISATION, level_labels
+from analysis.lack_of_fit import FEWEST_PAIRS, lack_of_fit, pure_error, with_missed
 from analysis.layout import Layout, outcome_inside
+from analysis.pick_freeze import fit_pick_freeze
+from analysis.ranges import PICK_FREEZE
 from analysis.sample import REPLICATE, Sample
 from analysis.shares import Components, Subset
-from analysis.space_filling import fit_space_filling
+from analysis.space_filling import Surface, fit_space_filling
 
 __all__ = ["Estimate", "estimate"]
 
@@ -33,6 +36,10 @@ class Estimate:
     noise_df: int
     fit: FactorialFit | None = None
     notes: tuple[str, ...] = ()
+    lack_of_fit: float | None = None
+    """The p value of a basis that fits; None where that cannot be told, or there is no basis."""
+    surface: Surface | None = None
+    """The fitted outcome of a space-filling sample, with its posterior draws."""
 
 
 def estimate(
@@ -44,25 +51,57 @@ def estimate(
         return None
     if method == "factorial":
         return _factorial(sample, layout, draws, seed, fast)
-    return _space_filling(sample, draws, seed) if len(values) >= 16 else None
+    if method == PICK_FREEZE:
+        return _pick_freeze(sample, draws, seed)
+    return _space_filling(sample, draws, seed)
+
+
+def _pick_freeze(sample: Sample, draws: int, seed: int) -> Estimate | None:
+    if not {SYNCHRONISATION, SHAPE} <= {factor.group for factor in sample.factors}:
+        return None
+    fit = fit_pick_freeze(sample, draws, np.random.default_rng(seed))
+    if fit is None:
+        return None
+    notes = () if fit.blocks == fit.begun else (f"{fit.begun - fit.blocks} blocks of the design lack runs",)
+    return Estimate(
+        point=fit.point,
+        draws=fit.draws,
+        ranges=column_ranges(sample),
+        df={},
+        noise_source="replicates",
+        noise_df=fit.pairs,
+        notes=notes,
+    )
 
 
 def _space_filling(sample: Sample, draws: int, seed: int) -> Estimate | None:
     if not sample.factors:
         return None
-    fit = fit_space_filling(sample, draws, np.random.default_rng(seed))
-    point = {subset: np.asarray(part.mean()) for subset, part in fit.draws.parts.items()}
+    generator = np.random.default_rng(seed)
+    fit = fit_space_filling(sample, draws, generator)
+    outcome = sample.outcome
+    error = pure_error(sample.factors, outcome)
+    squares = float(((outcome - fit.surface.fitted()) ** 2).sum())
+    notes = [
+        f"the interaction of {one!r} and {other!r} has too many levels to be told from noise, and counts as noise"
+        for one, other in too_many_levels(sample.factors)
+    ]
+    drawn = fit.draws
+    if error.df >= FEWEST_PAIRS:
+        drawn = with_missed(drawn, error, list(dict.fromkeys(f.group for f in fit.surface.factors)), generator)
+    else:
+        notes.append("hardly any point was run twice, so that whether the basis fits cannot be tested")
+    point = {subset: np.asarray(part.mean()) for subset, part in drawn.parts.items()}
     return Estimate(
-        point=Components(point, np.asarray(fit.draws.noise.mean())),
-        draws=fit.draws,
+        point=Components(point, np.asarray(drawn.noise.mean())),
+        draws=drawn,
         ranges=column_ranges(sample),
         df=fit.df,
         noise_source="residual",
         noise_df=fit.residual_df,
-        notes=tuple(
-            f"the interaction of {one!r} and {other!r} has too many levels to be told from noise, and counts as noise"
-            for one, other in too_many_levels(sample.factors)
-        ),
+        notes=tuple(notes),
+        lack_of_fit=lack_of_fit(error, squares, len(outcome) - 1 - fit.used_df),
+        surface=fit.surface,
     )
 
 

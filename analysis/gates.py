@@ -5,14 +5,17 @@ import pandas as pd
 
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.layout import Layout
-from analysis.sample import REPLICATE, Sample
+from analysis.ranges import PICK_FREEZE
+from analysis.sample import BLOCK, REPLICATE, Sample
 from analysis.uniformity import failure_depends_on_level, looks_adaptive
 
-__all__ = ["gates"]
+__all__ = ["gates", "too_few_trials"]
 
 LARGEST_LOSS = 0.10
 SMALLEST_RANDOM_SAMPLE = 128
 SMALLEST_RESIDUAL_DF = 8
+FEWEST_BLOCKS = 40
+"""Of a pick-freeze design: 200 runs. The bootstrap of fewer blocks is not calibrated."""
 FEWEST_SEEDS = 10
 """Of a random sample: the part of the accuracy that is one seed's would count as the factors' where all share it."""
 
@@ -31,7 +34,7 @@ def gates(sample: Sample, layout: Layout | None, method: str) -> list[str]:
     found += _losses(sample)
     if sample.space.adaptive:  # whatever the numbers look like, and however many there are
         return [*found, "not_uniform"]
-    found += _factorial(sample, layout) if method == "factorial" else _space_filling(sample)
+    found += _factorial(sample, layout) if method == "factorial" else _sampled(sample, method)
     if len(values) >= 2 and looks_adaptive(sample, layout if method == "factorial" else None):
         found.append("not_uniform")
     return found
@@ -64,8 +67,17 @@ def _factorial(sample: Sample, layout: Layout | None) -> list[str]:
     return ["too_few_residual_df"] if residual < SMALLEST_RESIDUAL_DF else []
 
 
-def _space_filling(sample: Sample) -> list[str]:
-    found = ["too_few_trials"] if len(sample.rows) < SMALLEST_RANDOM_SAMPLE else []
+def too_few_trials(sample: Sample, method: str) -> bool:
+    """Whether an estimator of samples has fewer trials than it is calibrated for: it then says nothing."""
+    if method == "factorial":
+        return False
+    if method == PICK_FREEZE:
+        return sample.rows[BLOCK].nunique() < FEWEST_BLOCKS or len(sample.rows) < 4 * FEWEST_BLOCKS
+    return len(sample.rows) < SMALLEST_RANDOM_SAMPLE
+
+
+def _sampled(sample: Sample, method: str) -> list[str]:
+    found = ["too_few_trials"] if too_few_trials(sample, method) else []
     if sample.replicates and sample.rows[REPLICATE].nunique() < min(FEWEST_SEEDS, len(sample.rows)):
         found.append("one_seed")
     return found

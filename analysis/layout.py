@@ -10,12 +10,13 @@ import pandas as pd
 from scipy import stats
 
 from analysis.factors import SHAPE, SYNCHRONISATION, Factor
+from analysis.ranges import PICK_FREEZE
 from analysis.sample import OUTCOME, REPLICATE, Sample
 
 __all__ = ["Layout", "choose_method", "combinations", "make_layout"]
 
 Codes = npt.NDArray[np.int64]
-Method = Literal["factorial", "space_filling"]
+Method = Literal["factorial", "space_filling", "pick_freeze"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def choose_method(sample: Sample, layout: Layout | None) -> Method:
     A crossing with empty cells counts as designed, unless it is far too large for the sample or the runs fell
     into it as evenly and as unevenly as chance throws them.
     """
+    if sample.space.sampler == PICK_FREEZE:
+        return "pick_freeze"
     if layout is None:
         return "space_filling"
     runs = int(layout.inside.sum())

@@ -13,11 +13,12 @@ from scipy import stats
 
 from ana_search.errors import FrameError
 
-__all__ = ["EVEN_SAMPLERS", "KnownSpace", "Scale", "guess_scale", "read_known_space"]
+__all__ = ["EVEN_SAMPLERS", "PICK_FREEZE", "KnownSpace", "Scale", "guess_scale", "read_known_space"]
 
 Floats = npt.NDArray[np.float64]
 
-EVEN_SAMPLERS = ("random", "qmc", "grid", "pick_freeze")
+PICK_FREEZE = "pick_freeze"
+EVEN_SAMPLERS = ("random", "qmc", "grid", PICK_FREEZE)
 """Samplers whose draws do not depend on the outcomes; every other one prefers levels that did well."""
 
 SCALES = ("linear", "log")

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from ana_search.errors import FrameError
-from analysis.factors import Factor, check_groups, default_groups, read_factor
+from analysis.factors import SHAPE, SYNCHRONISATION, Factor, check_groups, default_groups, read_factor
 from analysis.nesting import find_nests
-from analysis.ranges import KnownSpace, read_known_space
+from analysis.ranges import PICK_FREEZE, KnownSpace, read_known_space
 
 __all__ = ["Sample", "make_sample"]
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
 OUTCOME, REPLICATE = "__outcome__", "__replicate__"
+BLOCK, REDRAWN = "__block__", "__redrawn__"
+"""A trial's place in a pick-freeze design, from the columns ``block`` and ``redrawn``."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Sample:
     def with_lost(self, value: float) -> "Sample":
         """The same sample with every lost trial counted as a finished one of outcome `value`."""
         columns = _needed_columns(self.groups, self.space)
-        lost = self.lost.assign(**{OUTCOME: value})[[*columns, OUTCOME, REPLICATE]]
+        lost = self.lost.assign(**{OUTCOME: value})[list(self.rows.columns)]
         rows = pd.concat([self.rows, lost]).reset_index(drop=True)
         nests = find_nests(rows, columns, self.space)
         lacking = [
@@ -64,6 +66,19 @@ class Sample:
     def outcome(self) -> np.ndarray:
         """The used rows' outcomes, in the outcome's own unit."""
         return self.rows[OUTCOME].to_numpy(dtype=float)
+
+    @property
+    def independent(self) -> np.ndarray:
+        """Which rows are independent draws of the space: not a point run again, nor one that shares a group of another.
+
+        Points of categories alone may be equal by chance, and all count.
+        """
+        columns = [c for names in self.groups.values() for c in names]
+        first = ~self.rows[columns].astype(str).duplicated().to_numpy()
+        if BLOCK in self.rows.columns:
+            return np.asarray(first & self.rows[REDRAWN].isin(["none", "all"]).to_numpy())
+        continuous = any(f.kind == "continuous" and f.nest is None for f in self.factors)
+        return np.asarray(first) if continuous else np.ones(len(self.rows), dtype=bool)
 
 
 def _states(column: pd.Series) -> pd.Series:
@@ -137,6 +152,24 @@ def _read_factors(
     return tuple(found), tuple(fixed)
 
 
+def _design(
+    frame: pd.DataFrame, space: KnownSpace, groups: Mapping[str, Sequence[str]]
+) -> tuple[pd.DataFrame, pd.Series]:
+    """The table with the places of a pick-freeze design, and which rows have one; other tables as they are."""
+    everything = pd.Series(True, index=frame.index)
+    if space.sampler != PICK_FREEZE:
+        return frame, everything
+    missing = [c for c in ("block", "redrawn") if c not in frame.columns]
+    if missing:
+        raise FrameError(f"a pick-freeze design needs the columns 'block' and 'redrawn'; {missing[0]!r} is not there")
+    placed = frame["block"].notna() & frame["redrawn"].notna()
+    allowed = ["none", "all", SYNCHRONISATION, SHAPE]
+    unknown = frame.loc[placed & ~frame["redrawn"].isin(allowed), "redrawn"]
+    if len(unknown):
+        raise FrameError(f"column 'redrawn': unknown {unknown.iloc[0]!r}; allowed: {', '.join(allowed)}")
+    return frame.assign(**{BLOCK: frame["block"], REDRAWN: frame["redrawn"]}), placed
+
+
 def _guess_notes(factors: Sequence[Factor], space: KnownSpace) -> list[str]:
     """What was guessed from the sample because neither the study nor the caller says it."""
     scales = [f"{f.name} {'logarithmic' if f.scale.log else 'linear'}" for f in factors if f.guessed and f.scale]
@@ -197,7 +230,9 @@ def make_sample(
         notes.append("rows that repeat another in every column, or lie outside the random arm, were left out")
 
     columns = _needed_columns(members, space)
-    rows = frame.loc[used, columns].copy()
+    frame, in_design = _design(frame, space, members)
+    used, failed, pruned = used & in_design, failed & in_design, pruned & in_design
+    rows = frame.loc[used, [*columns, *(c for c in (BLOCK, REDRAWN) if c in frame.columns)]].copy()
     rows[OUTCOME] = values[used]
     has_replicates = replicate in frame.columns
     rows[REPLICATE] = frame.loc[used, replicate].astype(str) if has_replicates else ""
@@ -211,7 +246,7 @@ def make_sample(
 
     every = frame.loc[used | failed | pruned]
     factors, fixed = _read_factors(members, rows, every, categorical, space)
-    lost = frame.loc[failed | pruned, columns].assign(**{REPLICATE: ""})
+    lost = frame.loc[failed | pruned, [c for c in frame.columns if c in rows.columns]].assign(**{REPLICATE: ""})
     if has_replicates:
         lost[REPLICATE] = frame.loc[failed | pruned, replicate].astype(str)
     counts = {

@@ -26,7 +26,7 @@ def uniformity_p_values(sample: Sample) -> dict[str, float]:
 
 
 def _p_value(factor: Factor, sample: Sample) -> float:
-    exists = factor.exists
+    exists = factor.exists & sample.independent
     if not exists.any():
         return 1.0
     if factor.values is None:

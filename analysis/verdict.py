@@ -33,6 +33,8 @@ REASONS: Mapping[str, str] = {
     "not_uniform": "the levels were not drawn evenly: an adaptive search prefers the good ones",
     "one_seed": "all trials share one seed, or a handful of them (10 are needed): what is that seed's alone cannot be "
     "told from the factors",
+    "lack_of_fit": "the basis of the space-filling estimator does not fit: it leaves more unexplained than runs of one"
+    " point differ by",
     "failed_trials_matter": "dropping the failed trials and counting them at chance contradict each other",
     "constant_outcome": "every finished trial has the same outcome: there is no variance to attribute",
 }
