@@ -254,7 +254,7 @@ def _power(
         found = None
     typical = round(float(layout.counts[layout.counts > 0].mean())) if layout is not None else 1
     power = measure_power(found, len(sample.rows), typical, seed=seed, level=level)
-    return {**power, "next": next_design(sample, layout, method, reasons, power)}
+    return {**power, "next": next_design(sample, layout, method, reasons, power).to_dict()}
 
 
 def _with_lost(

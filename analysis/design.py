@@ -1,34 +1,75 @@
 """The design that would decide: what to run next, in words, numbers and as a study file."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from analysis.factors import SHAPE, SYNCHRONISATION
-from analysis.gates import SMALLEST_RESIDUAL_DF
+from analysis.gates import FEWEST_BLOCKS, SMALLEST_RESIDUAL_DF
 from analysis.layout import Layout
+from analysis.ranges import PICK_FREEZE
 from analysis.sample import Sample
 
-__all__ = ["next_design", "study_toml"]
+__all__ = ["NextDesign", "next_design", "study_toml"]
+
+Kind = Literal["none", "replicates", "cells", "trials", "factorial", "random", "pick_freeze"]
 
 FRESH_REPLICATES = 3
 RANDOM_TRIALS = 200
+PICK_FREEZE_TRIALS = 400
+EXTENDED = ("random", "qmc", PICK_FREEZE)
+"""Samplers of which more trials are more of the same sample."""
 LARGEST_FACTORIAL = 200
 MOST_LISTED = 200
 SELECTED = {"pruned", "not_uniform", "too_few_trials", "failed", "failure_depends_on_level"}
 
 
+@dataclass(frozen=True)
+class NextDesign:
+    """The design to run next.
+
+    ``kind``: ``none`` (decided), ``replicates`` and ``cells`` (more of the same factorial), ``trials`` (more of the
+    same sample), or a study of its own: ``factorial``, ``random``, ``pick_freeze``. ``trials`` are those to run, of
+    kind ``trials`` those of the study in all; None: no affordable number decides. ``missing`` lists the cells of an
+    unfinished factorial, at most 200 of them, each with the runs it lacks.
+    """
+
+    kind: Kind
+    text: str
+    trials: int | None = None
+    replicates: int | None = None
+    cells: int | None = None
+    missing: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is anything to run."""
+        if self.kind == "replicates":
+            return self.replicates is not None
+        return self.kind != "none" and (self.kind != "trials" or self.trials is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as verdict.json has it."""
+        found: dict[str, Any] = {"kind": self.kind, "text": self.text, "runs": self.runs}
+        numbers = {"trials": self.trials, "replicates": self.replicates, "cells": self.cells}
+        found |= {name: number for name, number in numbers.items() if number is not None}
+        if self.kind == "replicates":
+            found["replicates"] = self.replicates
+        if self.kind in ("replicates", "cells"):
+            found["missing"] = [dict(cell) for cell in self.missing]
+        return found
+
+
 def next_design(
     sample: Sample, layout: Layout | None, method: str, reasons: Sequence[str], power: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the design to run next: ``kind`` (none, replicates, cells, factorial, random), numbers and ``text``.
-
-    ``missing`` lists the cells of an unfinished factorial, at most 200 of them, each with the runs it lacks.
-    """
+) -> NextDesign:
+    """Return the design to run next, from what is wrong with this one and what it can decide."""
     if not reasons:
-        return {"kind": "none", "text": "The verdict is decided; nothing more needs to be run for it."}
+        return NextDesign("none", "The verdict is decided; nothing more needs to be run for it.")
     if set(reasons) & {"group_missing", "not_varied"}:
         return _vary(sample)
     if method == "factorial" and layout is not None and not set(reasons) & {"pruned", "not_uniform"}:
@@ -36,23 +77,57 @@ def next_design(
     cells = _cells(sample)
     if cells is not None and cells <= LARGEST_FACTORIAL and method == "factorial":
         return _factorial(cells)
+    if "lack_of_fit" in reasons and not set(reasons) & SELECTED - {"too_few_trials"}:
+        return _pick_freeze()
+    if sample.space.sampler in EXTENDED and set(reasons) <= {"undecided", "too_few_trials"}:
+        return _more(sample, method, power)
     trials = power.get("trials_for_80_percent") or 0
     fresh = max(RANDOM_TRIALS, int(trials) if not set(reasons) & SELECTED else 0)
     text = (
         f'Run {fresh} trials with the random sampler and without pruning (a new study: sampler = "random", pruner ='
         f' "none", trials = {fresh}), then analyse that study.'
     )
-    return {"kind": "random", "trials": fresh, "text": text}
+    return NextDesign("random", text, trials=fresh)
 
 
-def _vary(sample: Sample) -> dict[str, Any]:
+def _pick_freeze() -> NextDesign:
+    text = (
+        f"The model of the accuracy does not fit, so run the design that needs none: {PICK_FREEZE_TRIALS} trials of a"
+        f' pick-freeze design without pruning (a new study: sampler = "pick_freeze", pruner = "none", trials ='
+        f" {PICK_FREEZE_TRIALS}), then analyse that study."
+    )
+    return NextDesign("pick_freeze", text, trials=PICK_FREEZE_TRIALS)
+
+
+def _more(sample: Sample, method: str, power: Mapping[str, Any]) -> NextDesign:
+    """More trials of the same sample."""
+    run = sum(sample.counts[state] for state in ("used", "failed", "pruned"))
+    smallest = 5 * FEWEST_BLOCKS if method == PICK_FREEZE else RANDOM_TRIALS
+    wanted = int(power.get("trials_for_80_percent") or 0)
+    beyond = power.get("probability_decided_with_this_design") is not None and not wanted
+    if beyond:
+        text = (
+            "More than 3,200 trials would be needed: the shares lie close to a border between two verdicts. Report the"
+            " shares with their intervals rather than a verdict."
+        )
+        return NextDesign("trials", text)
+    total = max(smallest, wanted + run - len(sample.rows), math.ceil(1.25 * run) if run >= smallest else 0)
+    total = -(-total // 5) * 5
+    text = (
+        f"Run {total - run} more trials of the same study ({total} in all: trials = {total}), with the same sampler,"
+        " then analyse it again."
+    )
+    return NextDesign("trials", text, trials=total)
+
+
+def _vary(sample: Sample) -> NextDesign:
     varied = {factor.group for factor in sample.factors}
     missing = [group for group in (SYNCHRONISATION, SHAPE) if group not in varied]
     text = (
         f"Vary {' and '.join(missing)}: give at least two levels to a parameter of each (such as `interval` and"
         f" `noise`), cross them fully, and run each cell {FRESH_REPLICATES} times."
     )
-    return {"kind": "factorial", "replicates": FRESH_REPLICATES, "text": text}
+    return NextDesign("factorial", text, replicates=FRESH_REPLICATES)
 
 
 def _cells(sample: Sample) -> int | None:
@@ -66,17 +141,17 @@ def _enough(cells: int) -> int:
     return max(FRESH_REPLICATES, 1 - (-SMALLEST_RESIDUAL_DF // max(cells - 1, 1)))
 
 
-def _factorial(cells: int) -> dict[str, Any]:
+def _factorial(cells: int) -> NextDesign:
     replicates = _enough(cells)
     trials = cells * replicates
     text = (
         f"Run the full factorial: {cells} cells, {replicates} replicates, {trials} trials, without pruning (a new"
         f' study: sampler = "grid", seeds = {replicates}, pruner = "none").'
     )
-    return {"kind": "factorial", "cells": cells, "replicates": replicates, "trials": trials, "text": text}
+    return NextDesign("factorial", text, cells=cells, replicates=replicates, trials=trials)
 
 
-def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Mapping[str, Any]) -> dict[str, Any]:
+def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Mapping[str, Any]) -> NextDesign:
     """More of the same factorial: the missing cells first, then more replicates."""
     have = int(layout.counts.max()) if layout.counts.size else 0
     wanted = have
@@ -92,20 +167,21 @@ def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Map
             "More than 20 replicates of each cell would be needed: the shares lie close to a border between two"
             " verdicts. Report the shares with their intervals rather than a verdict."
         )
-        return {"kind": "replicates", "replicates": None, "cells": layout.cells, "text": text}
+        return NextDesign("replicates", text, cells=layout.cells)
     lacking = np.maximum(wanted - layout.counts, 0)
     trials = int(lacking.sum())
     unfinished = int((layout.counts < have).sum())
     what = f"{unfinished} cells that lack runs" if "empty_cell" in reasons else f"each of the {layout.cells} cells"
     text = f"Bring {what} to {wanted} replicates: {trials} more trials of the same factorial."
-    return {
-        "kind": "cells" if "empty_cell" in reasons else "replicates",
-        "cells": layout.cells,
-        "replicates": wanted,
-        "trials": trials,
-        "missing": _missing(sample, layout, lacking) if "empty_cell" in reasons else [],
-        "text": text,
-    }
+    empty = "empty_cell" in reasons
+    return NextDesign(
+        "cells" if empty else "replicates",
+        text,
+        cells=layout.cells,
+        replicates=wanted,
+        trials=trials,
+        missing=tuple(_missing(sample, layout, lacking)) if empty else (),
+    )
 
 
 def _missing(sample: Sample, layout: Layout, lacking: np.ndarray) -> list[dict[str, Any]]:
@@ -139,7 +215,9 @@ def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any], command: str 
     """
     study = dict(spec["study"])
     name = study["name"]
-    if design["kind"] in ("replicates", "cells", "none"):
+    if design["kind"] == "trials":
+        study["trials"] = design.get("trials") or study.get("trials")
+    elif design["kind"] in ("replicates", "cells", "none"):
         if design.get("replicates"):
             folds = (
                 (spec["data"].get("validation") or {}) if isinstance(spec["data"].get("validation"), Mapping) else {}
@@ -149,19 +227,19 @@ def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any], command: str 
         if study.get("trials"):  # a limit set before must not keep out what is missing
             study["trials"] = None if study["sampler"] == "grid" else study["trials"] + (design.get("trials") or 0)
     else:
-        sampler = "grid" if design["kind"] == "factorial" else "random"
+        sampler = "grid" if design["kind"] == "factorial" else design["kind"]
         study |= {"name": f"{name[:55]}-design", "sampler": sampler, "pruner": "none", "seed": int(study["seed"]) + 1}
-        study["trials"] = design["trials"] if sampler == "random" else None
+        study["trials"] = None if sampler == "grid" else design["trials"]
         study["seeds"] = int(design.get("replicates") or 1)
     opening = [] if command is None else [f"# {command}", "#"]
     lines = [*opening, *(f"# {line}" for line in _fold(design["text"])), ""]
     study["objective"] = study["objective"][0] if len(study["objective"]) == 1 else study["objective"]
     lines += _section("study", {k: v for k, v in study.items() if k != "storage"})
     for section in ("data", "network", "quantiser", "training"):
-        lines += _section(section, spec[section])
+        lines += _section(section, _given(section, spec[section]))
     space = spec["space"]
     lines += _section("space", {name: _parameter(p) for name, p in space["parameters"].items()})
-    for rule in space.get("exclude", ()):
+    for rule in space.get("exclude", ()) if study["sampler"] == "grid" else ():
         lines += ["[[space.exclude]]", f"when = {_value(rule['when'])}", f"unless = {_value(rule['unless'])}", ""]
     return "\n".join(lines + _section("resources", spec["resources"]))
 
@@ -174,6 +252,15 @@ def _fold(text: str) -> list[str]:
 
 def _section(name: str, values: Mapping[str, Any]) -> list[str]:
     return [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in values.items() if value is not None), ""]
+
+
+def _given(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a section has by default: another key may switch it off, and it must not be named then."""
+    from ana_search.study_file import StudySpec
+
+    model: Any = StudySpec.model_fields[section].annotation
+    defaults = {name: field.default for name, field in model.model_fields.items() if not field.is_required()}
+    return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 
 def _parameter(parameter: Mapping[str, Any]) -> Any:

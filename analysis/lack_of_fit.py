@@ -58,12 +58,12 @@ def with_missed(drawn: Components, error: PureError, groups: list[str], generato
     """Return the draws with what the fit may have missed taken off the noise and given to the groups.
 
     The true noise variance is drawn from ``SS / chi2(df)``; where it is less than that of the fit, the difference is
-    some group's, in parts drawn evenly.
+    some group's, in parts from none to all of it.
     """
     draws = len(drawn.noise)
     noise = error.squares / generator.chisquare(error.df, draws)
     missed = np.maximum(drawn.noise - noise, 0.0)
-    weights = generator.dirichlet(np.ones(len(groups)), draws)
+    weights = generator.dirichlet(np.full(len(groups), 0.5), draws)
     parts: dict[Subset, Floats] = dict(drawn.parts)
     for place, group in enumerate(groups):
         own = frozenset({group})

@@ -75,20 +75,19 @@ def statistics(runs: Runs) -> Floats:
     ``share_x`` is that of the two runs that share group x alone, ``variance`` the mean square about the mean of all,
     ``noise_in_totals`` how much of the noise's variance is in the totals. What a block lacks is not a number.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # blocks without a run have no mean
         count = np.isfinite(runs.first).sum(axis=1)
         mean = np.where(count > 0, np.nansum(runs.first, axis=1) / np.maximum(count, 1), np.nan)
         every = np.stack([mean, runs.synchronisation, runs.shape, runs.second], axis=1)
         single = np.concatenate([runs.first, every[:, 1:]], axis=1)
-        centre = np.nanmean(every)
-        size = np.isfinite(every).sum()
+        there = np.isfinite(every).sum(axis=1)
+        centre = np.nansum(every) / max(1, there.sum())
         # The mean is estimated too: its own variance, that of the blocks' means, belongs to the outcome's.
-        blocks = np.nanmean(every, axis=1)
-        lost = np.nanvar(blocks) / max(1, np.isfinite(blocks).sum())
+        blocks = np.nansum(every, axis=1)[there > 0] / there[there > 0]
+        lost = float(np.var(blocks)) / max(1, len(blocks))
         weights = np.where(np.isfinite(single), np.array([0.5, 0.5, 1, 1, 1]), np.nan)
         weights[:, :2] = np.where((count == 1)[:, None], 2 * weights[:, :2], weights[:, :2])
         spread = np.nansum(weights * (single - centre) ** 2, axis=1) / np.nansum(weights, axis=1) + lost
-        spread = np.where(np.isfinite(every).any(axis=1) & (size > 0), spread, np.nan)
         pairs = [
             (mean, runs.synchronisation), (mean, runs.shape), (runs.synchronisation, runs.second),
             (runs.shape, runs.second), (runs.synchronisation, runs.shape),
@@ -128,7 +127,7 @@ def shares_of(means: Floats, rest: bool) -> Components:
         parts |= {s | o: inter_s - both, h | o: inter_h - both}
         known = np.sum(list(parts.values()), axis=0)
         parts[o] = np.maximum(explained - known, 0.0)
-    return Components(parts, np.maximum(noise, 0.0))
+    return Components(parts, np.maximum(noise, 0.0), np.maximum(variance, 1e-12))
 
 
 def fit_pick_freeze(sample: Sample, draws: int, generator: np.random.Generator) -> PickFreezeFit | None:

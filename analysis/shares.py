@@ -17,15 +17,19 @@ class Components:
     """Variance components of one run's outcome: one per subset of groups, and the noise.
 
     ``parts[{"shape"}]`` is a main effect, ``parts[{"shape", "synchronisation"}]`` an interaction; each value and
-    ``noise`` are arrays of equal shape: one entry per draw, or a single estimate.
+    ``noise`` are arrays of equal shape: one entry per draw, or a single estimate. ``whole`` is the variance of one run
+    where that is estimated by itself; else it is the sum of all.
     """
 
     parts: Mapping[Subset, Floats]
     noise: Floats
+    whole: Floats | None = None
 
     @property
     def total(self) -> Floats:
         """The variance of one run."""
+        if self.whole is not None:
+            return self.whole
         return np.asarray(sum(self.parts.values(), np.zeros_like(self.noise)) + self.noise)
 
     def _ratio(self, part: Floats) -> Floats:
@@ -62,7 +66,7 @@ class Components:
     def clipped(self) -> "Components":
         """The same with negative estimates set to zero."""
         parts = {subset: np.maximum(part, 0.0) for subset, part in self.parts.items()}
-        return Components(parts, np.maximum(self.noise, 0.0))
+        return Components(parts, np.maximum(self.noise, 0.0), self.whole)
 
 
 def all_subsets(groups: Sequence[str]) -> list[Subset]:

@@ -62,7 +62,7 @@ def analyse_studies(
     result["report"] = str(out / "report.html")
     models = sorted(str(path) for path in (out / "models").glob("*.onnx"))
     result |= {"models": models} if models else {}
-    words = _next_command(studies[0], result["verdict"], found.next_study, following)
+    words = _next_command(studies[0], result["power"]["next"]["runs"], found.next_study, following)
     result["next"] = command_line(*words, storage=storage, runs=runs)
     return result
 
@@ -134,9 +134,10 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _next_command(study: str, verdict: str, written: Path | None, following: Path | None) -> list[object]:
-    if written is not None and following is not None:
+def _next_command(study: str, runs: bool, written: Path | None, following: Path | None) -> list[object]:
+    """Return the command to run next: what would decide an open verdict or, with nothing to run, the dashboard."""
+    if runs and written is not None and following is not None:
         return ["launch", following]
-    if verdict == "inconclusive":
+    if runs:
         return ["launch", study, "--confirm-factors"]
     return ["dashboard", study]

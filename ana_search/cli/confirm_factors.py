@@ -34,7 +34,7 @@ def deciding_study(spec: StudySpec, *, storage: str | None, runs: Path) -> Study
     frame = load_results(name, storage or spec.study.storage, runs)
     found = attribute(frame, **describe_space(stored).options(frame.columns))
     design = found.power["next"]
-    if design["kind"] == "none" or (design["kind"] == "replicates" and not design.get("replicates")):
+    if not design["runs"]:
         raise RequestError(f"--confirm-factors: study {name!r}, verdict {found.verdict!r}: {design['text']}")
     typer.echo(design["text"], err=True)
     path = place.folder.path / "confirm-factors.toml"

@@ -13,6 +13,7 @@ from analysis.estimate import estimate
 from analysis.power import decision_probability
 from analysis.sample import Sample, make_sample
 from analysis.testing.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
+from analysis.testing.planted_space import SPACES, space_frame
 from analysis.verdict import REASONS
 from tests.analysis.samples import shipped
 
@@ -83,6 +84,11 @@ def one_seed() -> pd.DataFrame:
     return mixed_frame(CLEAR, np.random.default_rng(1)).assign(seed=7)
 
 
+def lack_of_fit() -> pd.DataFrame:
+    """An optimum a twentieth of an offset's range wide: no polynomial of degree 4 follows it."""
+    return space_frame(SPACES["narrow optimum"], CLEAR, np.random.default_rng(1))
+
+
 def failed_trials_matter() -> pd.DataFrame:
     frame = factorial_frame(Planted(0.85, 0.02), np.random.default_rng(2), replicates=5)
     return lost(frame, frame.groupby("noise").sample(4, random_state=6).index, "FAIL")
@@ -100,7 +106,8 @@ TABLES = {
     make.__name__: make
     for make in (
         group_missing, not_varied, no_replicates, too_few_residual_df, empty_cell, too_few_trials, pruned, failed,
-        failure_depends_on_level, not_uniform, one_seed, failed_trials_matter, constant_outcome, undecided,
+        failure_depends_on_level, not_uniform, one_seed, lack_of_fit,
+        failed_trials_matter, constant_outcome, undecided,
     )
 }  # fmt: skip
 

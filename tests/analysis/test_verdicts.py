@@ -113,7 +113,7 @@ def test_an_affine_change_of_the_outcome_changes_nothing(table):
     assert_same(found, quick(table.assign(value=1e-3 * table["value"])))
     turned = quick(table.assign(value=-table["value"]))
     for group, share in shares(found).items():
-        assert shares(turned)[group] == pytest.approx(share, abs=0.03)
+        assert shares(turned)[group] == pytest.approx(share, abs=0.05)
 
 
 def test_renamed_levels_change_nothing(table):
