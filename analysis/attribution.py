@@ -20,8 +20,9 @@ from analysis.pairs import matched_pairs, pair_summary
 from analysis.pick_freeze import OTHERS
 from analysis.power import measure_power
 from analysis.ranges import PICK_FREEZE
+from analysis.reasons import explain_sample
 from analysis.sample import Sample, make_sample
-from analysis.verdict import DELTA, INCONCLUSIVE, RHO, decide, explain, region_probability
+from analysis.verdict import DELTA, INCONCLUSIVE, RHO, decide, region_probability
 
 __all__ = ["Attribution", "attribute"]
 
@@ -67,8 +68,7 @@ class Attribution:
     @property
     def explanations(self) -> list[str]:
         """The reasons in words."""
-        space = self.sample.space
-        return [explain(reason, space.sampler if space.adaptive else None) for reason in self.reasons]
+        return [explain_sample(reason, self.sample, self.layout, self.method) for reason in self.reasons]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``verdict.json``: plain numbers, texts, lists and dictionaries."""

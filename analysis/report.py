@@ -221,7 +221,7 @@ def _page(
         "losses": wording.loss_table(frame),
         "notes": [note[:1].upper() + note[1:] for note in found.notes],
         "method": wording.method_text(found),
-        "probability": {"head": ["region", "draws"], "rows": chances},
+        "probability": {"head": ["region", "probability"], "rows": chances},
         "checks": wording.check_table(found),
         "commands": list(facts.get("commands") or ()),
         "seeds": ", ".join(replicates[:20]) + (f" and {len(replicates) - 20} more" if len(replicates) > 20 else "")

@@ -129,8 +129,8 @@ def method_text(found: Attribution) -> str:
         )
     return (
         f"{how} Neither: both shares below {DELTA:.0%}. One group: its share is more than {RHO:.2f} times the other's."
-        f" Both: otherwise. A verdict is the region with at least {found.level:.0%} of the draws. Counting lost trials"
-        f" at chance instead of dropping them gives: {found.sensitivity['failed_chance']}."
+        f" Both: otherwise. A verdict is the region that holds the two shares with a probability of at least"
+        f" {found.level:.0%}. Counting lost trials at chance instead of dropping them gives: {found.sensitivity['failed_chance']}."
     )
 
 

@@ -42,10 +42,34 @@ def build_network(plan: NetworkPlan, *, input_shape: tuple[int, int, int], class
 
 
 def count_layers(plan: NetworkPlan, input_shape: tuple[int, int, int], classes: int) -> int:
-    """Return the number of quantised layers of the plan's network; no memory is taken for its weights."""
+    """Return the number of quantised layers of the plan's network; no memory is taken for its weights.
+
+    Raises `NetworkError` as `build_network` does, and where the network has not one output for each class.
+    """
     with torch.device("meta"):
         network = build_network(plan, input_shape=input_shape, classes=classes)
+        _check_outputs(plan.name, network, input_shape, classes)
         return len(quantised_layers(quantise(network, reset=False)))
+
+
+def _check_outputs(name: str, network: nn.Module, input_shape: tuple[int, int, int], classes: int) -> None:
+    """Raise `NetworkError` where the network does not give one number for each class.
+
+    It is run without data. A network that cannot be run so (because what it does depends on values) is not judged.
+    """
+    training = network.training
+    try:
+        with torch.no_grad():
+            outputs = network.eval()(torch.empty(2, *input_shape))
+    except Exception:  # the code of whoever wrote the network: anything may be raised
+        return
+    finally:
+        network.train(training)
+    if not isinstance(outputs, torch.Tensor):
+        raise NetworkError(f"network {name!r} gives a {type(outputs).__name__}; a tensor [images, classes] is needed")
+    if outputs.ndim != 2 or outputs.shape[1] != classes:
+        gives = f"{outputs.shape[1]} outputs" if outputs.ndim == 2 else f"outputs of shape {tuple(outputs.shape[1:])}"
+        raise NetworkError(f"network {name!r} gives {gives}; the data have {classes} classes")
 
 
 def _find(name: str) -> Callable[..., nn.Module]:

@@ -22,11 +22,14 @@ def compute(given: FigureInput) -> pd.DataFrame:
         return pd.DataFrame()
     panel = "interval" if "interval" in table.columns else None
     line = "noise" if "noise" in table.columns else None
+    ends = {plan.training.anneal * plan.training.epochs for plan in given.plans.values()}
+    varied = {"anneal", "epochs"} & {factor.name for factor in given.attribution.sample.factors}
+    common = ends.pop() if len(ends) == 1 and not varied else np.nan
     rows = []
     for row in table.to_dict("records"):
         number = row["number"]
         plan = given.plans.get(number)
-        end = plan.training.anneal * plan.training.epochs if plan is not None else np.nan
+        end = common if plan is None else plan.training.anneal * plan.training.epochs
         rows += [
             {
                 "panel": str(row[panel]) if panel else "all trials",

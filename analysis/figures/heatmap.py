@@ -1,5 +1,7 @@
 """Decay interval by noise family: the mean accuracy of each cell with its standard error and number of runs."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -20,13 +22,31 @@ def _column(given: FigureInput, group: str, wanted: str) -> str | None:
     return wanted if wanted in names else next(iter(names), None)
 
 
+def _layers(given: FigureInput, key: str) -> dict[int, str]:
+    """The columns of a key that every layer has for itself, by layer."""
+    names = {factor.name for factor in given.attribution.sample.factors}
+    found = {int(m[1]): name for name in names if (m := re.fullmatch(rf"{key}\.(\d+)", name))}
+    return dict(sorted(found.items())) if len(found) > 1 else {}
+
+
 def compute(given: FigureInput) -> pd.DataFrame:
-    """Return one row per cell: the two levels, ``mean``, ``error`` (standard error, points) and ``n``."""
-    rows, column = _column(given, SYNCHRONISATION, "interval"), _column(given, SHAPE, "noise")
-    if rows is None or column is None:
-        return pd.DataFrame()
+    """Return one row per cell: the two levels, ``mean``, ``error`` (standard error, points) and ``n``.
+
+    Where each layer has a noise family of its own the cells are layers and families: a trial is in one cell a layer.
+    """
     table = given.finished
-    cells = table.groupby([table[rows].astype(str), table[column].astype(str)])["__shown__"]
+    layers = _layers(given, "noise")
+    if layers:
+        parts = [
+            pd.DataFrame({"layer": layer, "noise": table[name].astype(str), "__shown__": table["__shown__"]})
+            for layer, name in layers.items()
+        ]
+        cells = pd.concat(parts).groupby(["layer", "noise"])["__shown__"]
+    else:
+        rows, column = _column(given, SYNCHRONISATION, "interval"), _column(given, SHAPE, "noise")
+        if rows is None or column is None:
+            return pd.DataFrame()
+        cells = table.groupby([table[rows].astype(str), table[column].astype(str)])["__shown__"]
     data = cells.agg(mean="mean", deviation="std", n="count").reset_index()
     data["error"] = data["deviation"] / np.sqrt(data["n"])
     return data.drop(columns="deviation")
@@ -36,6 +56,8 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw the heat map, best row on top."""
     down, across = data.columns[:2]
     order = [data.groupby(name)["mean"].mean().sort_values(ascending=False).index for name in (down, across)]
+    if down == "layer":
+        order[0] = order[0].sort_values()
     table = {
         name: data.pivot(index=down, columns=across, values=name).reindex(index=order[0], columns=order[1])
         for name in ("mean", "error", "n")
@@ -52,7 +74,8 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         axes.set_xticklabels([wrapped(name, 14) for name in order[1]], rotation=0)
         axes.set_yticklabels([wrapped(name, 16) for name in order[0]], rotation=0)
         axes.set_xlabel(f"{across} (noise family)" if across == "noise" else f"{across} (level)")
-        axes.set_ylabel(f"{down} (decay policy)" if down == "interval" else f"{down} (level)")
+        kinds = {"interval": "decay policy", "layer": "0: at the input"}
+        axes.set_ylabel(f"{down} ({kinds.get(down, 'level')})")
         axes.set_title("Mean ± standard error, n runs")
     return figure
 
@@ -70,9 +93,10 @@ def describe(data: pd.DataFrame, given: FigureInput) -> str:
     ordered = data.sort_values("mean", kind="stable")
     best, worst = ordered.iloc[-1], ordered.iloc[0]
     unit = " %" if given.scale == 100.0 else ""
+    where = "layer " if down == "layer" else ""
     return (
-        f"Heat map of the mean outcome by {down} and {across}. Best: {best[down]} with {best[across]}, "
-        f"{best['mean']:.3g}{unit}; worst: {worst[down]} with {worst[across]}, {worst['mean']:.3g}{unit}."
+        f"Heat map of the mean outcome by {down} and {across}. Best: {where}{best[down]} with {best[across]}, "
+        f"{best['mean']:.3g}{unit}; worst: {where}{worst[down]} with {worst[across]}, {worst['mean']:.3g}{unit}."
     )
 
 

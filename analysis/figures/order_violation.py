@@ -27,17 +27,18 @@ def compute(given: FigureInput) -> pd.DataFrame:
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw a dot per trial; dots of one violation are moved apart a little."""
     policies = list(data.groupby("policy")["accuracy"].mean().sort_values(ascending=False).index)[: len(PALETTE)]
-    shift = np.random.default_rng(0).uniform(-0.015, 0.015, len(data))
+    shift = np.random.default_rng(0).uniform(-1.5, 1.5, len(data))
+    shown = 100 - np.abs(100 - np.abs(100 * data["order_violation"] + shift))  # nothing lies outside 0 to 100 %
     with styled():
         figure, (axes,) = new_figure(3.7)
         sns.scatterplot(
-            data.assign(order_violation=data["order_violation"] + shift), x="order_violation", y="accuracy",
+            data.assign(order_violation=shown), x="order_violation", y="accuracy",
             hue="policy", style="policy", hue_order=policies, style_order=policies,
             palette=list(PALETTE[: len(policies)]), ax=axes, s=34, alpha=0.75, linewidth=0,
         )  # fmt: skip
-        axes.set_xlabel("times an earlier layer is the noisier (fraction of layer pairs and times)")
+        axes.set_xlabel("times an earlier layer is the noisier (% of layer pairs and times)")
         axes.set_ylabel(given.outcome_axis)
-        axes.set_xlim(-0.03, max(0.3, float(data["order_violation"].max())) + 0.03)
+        axes.set_xlim(-2, max(30.0, 100 * float(data["order_violation"].max())) + 3)
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(
             handles,

@@ -8,26 +8,58 @@ from matplotlib.lines import Line2D
 
 from analysis.factors import Factor
 from analysis.figures.base import FigureInput, FigureSpec, wrapped
+from analysis.sample import Sample
 from analysis.style import PALETTE, new_figure, styled
 
 __all__ = ["FIGURE"]
 
-MOST_FACTORS = 12
+MOST_FACTORS = 6
+"""More cannot be followed by eye: those are shown in which the best tenth differs most from all trials."""
 
 
 def compute(given: FigureInput) -> pd.DataFrame:
-    """Return one row per trial and factor: ``trial, factor, place`` (0 to 1), ``label``, ``top`` (the best tenth)."""
+    """Return one row per trial and factor: ``trial, factor, place`` (0 to 1), ``label``, ``top`` (the best tenth).
+
+    Of a range ``value`` is the value itself.
+    """
     sample = given.attribution.sample
-    factors = sample.factors[:MOST_FACTORS]
+    factors = sample.factors
     if len(factors) < 3 or len(sample.rows) < 10:
         return pd.DataFrame()
     order = np.argsort(-sample.outcome, kind="stable")
     top = np.zeros(len(order), dtype=bool)
     top[order[: max(1, len(order) // 10)]] = True
+    most = sorted(factors, key=lambda factor: -_difference(factor, top))[:MOST_FACTORS]
+    factors = tuple(factor for factor in factors if factor in most)
     parts = [
-        pd.DataFrame({"trial": np.arange(len(order)), "factor": f.name, **_places(f), "top": top}) for f in factors
+        pd.DataFrame(
+            {"trial": np.arange(len(order)), "factor": f.name, **_places(f), "value": _values(f, sample), "top": top}
+        )
+        for f in factors
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _difference(factor: Factor, top: np.ndarray) -> float:
+    """Return how far the best tenth's distribution over the factor's levels is from that of all trials (0 to 1)."""
+    if factor.values is not None:
+        at = np.sort(np.unique(factor.values))
+        return float(np.abs(_cumulative(factor.values[top], at) - _cumulative(factor.values, at)).max())
+    assert factor.codes is not None
+    size = len(factor.levels) + 1
+    counts = [np.bincount(codes + 1, minlength=size) / len(codes) for codes in (factor.codes[top], factor.codes)]
+    return float(np.abs(counts[0] - counts[1]).sum() / 2)
+
+
+def _cumulative(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    return np.asarray(np.searchsorted(np.sort(values), at, side="right") / len(values))
+
+
+def _values(factor: Factor, sample: Sample) -> np.ndarray:
+    """Return the values of a range, and nothing but gaps for categories."""
+    if factor.values is None:
+        return np.full(len(sample.rows), np.nan)
+    return np.where(factor.exists, pd.to_numeric(sample.rows[factor.name]).to_numpy(dtype=float), np.nan)
 
 
 def _places(factor: Factor) -> dict[str, object]:
@@ -48,7 +80,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     wide = data.pivot(index="trial", columns="factor", values="place")[factors]
     top = data.groupby("trial")["top"].first()
     shift = np.random.default_rng(0).uniform(-0.02, 0.02, wide.shape)
-    shown = np.clip(wide.to_numpy() + shift, -0.02, 1.02)
+    shown = wide.to_numpy() + shift
     with styled():
         figure, (axes,) = new_figure(4.2, width=max(7.2, 1.25 * len(factors)))
         rest = np.flatnonzero(~top)[:600]
@@ -60,7 +92,8 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         for place, factor in enumerate(factors):
             _mark(axes, place, data[data["factor"] == factor])
         axes.set_xlabel("factor (levels from bottom to top as written)")
-        axes.set_ylabel("place in the factor's range (fraction)")
+        axes.set_ylabel("place in the factor's range")
+        axes.set_yticks([])
         handles = [
             Line2D([], [], color=PALETTE[1], label=f"best tenth ({_trials(int(top.sum()))})"),
             Line2D([], [], color="#B5B5B5", label="the rest"),
@@ -89,17 +122,23 @@ def _mark(axes: Axes, place: int, part: pd.DataFrame) -> None:
 
 
 def describe(data: pd.DataFrame, given: FigureInput) -> str:
-    """Say the commonest level of each categorical factor among the best tenth."""
-    best = data[data["top"] & data["place"].notna()]
-    said = [
-        f"{factor}: {part['label'].mode().iloc[0]}"
-        for factor, part in best.groupby("factor", sort=False)
-        if part["label"].nunique() > 1 or part["place"].nunique() == 1
-    ]
+    """Say where the best tenth lies: each category's commonest level, the middle half of each range."""
+    best = data[data["top"]]
+    said = []
+    for factor, part in best.groupby("factor", sort=False):
+        values = part["value"].dropna()
+        if len(values):
+            low, high = values.quantile([0.25, 0.75])
+            said.append(f"{factor}: half of them {low:.3g} to {high:.3g}")
+        elif part["place"].notna().any():
+            said.append(f"{factor}: mostly {part.loc[part['place'].notna(), 'label'].mode().iloc[0]}")
+    total = len(given.attribution.sample.factors)
+    shown = data["factor"].nunique()
+    chosen = f" Of {total} factors those {shown} are shown in which it differs most from all." if shown < total else ""
     return (
-        f"Parallel coordinates of the best tenth ({_trials(best['trial'].nunique())}); commonest levels: "
-        + ", ".join(said)
-        + "."
+        f"Parallel coordinates of the best tenth ({_trials(best['trial'].nunique())}). "
+        + "; ".join(said)
+        + f".{chosen}"
     )
 
 

@@ -56,22 +56,21 @@ def draw_shares(data: pd.DataFrame, axes: Axes) -> None:
 
 def _draw_map(given: FigureInput, axes: Axes) -> None:
     draws = given.attribution.draws
-    line = np.linspace(0, 1, 101)
+    line = np.linspace(0, 100, 101)
+    delta = 100 * DELTA
     axes.set_facecolor("#E8F4EF")
     axes.fill_between(line, line / RHO, color="#D6E6F2", linewidth=0, zorder=0.6)
     axes.fill_betweenx(line, line / RHO, color="#F9E2D2", linewidth=0, zorder=0.6)
-    axes.fill_between([0, DELTA], [DELTA, DELTA], color="#CFCFCF", linewidth=0, zorder=0.7)
+    axes.fill_between([0, delta], [delta, delta], color="#CFCFCF", linewidth=0, zorder=0.7)
     if {SYNCHRONISATION, SHAPE} <= set(draws.columns):
         shown = draws.iloc[:: max(1, len(draws) // MOST_POINTS)] * 100
-        sns.scatterplot(
-            x=shown[SYNCHRONISATION] / 100, y=shown[SHAPE] / 100, ax=axes, s=7, color="#1A1A1A", alpha=0.3, linewidth=0
-        )
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("share of synchronisation (fraction)")
-    axes.set_ylabel("share of shape (fraction)")
+        sns.scatterplot(x=shown[SYNCHRONISATION], y=shown[SHAPE], ax=axes, s=7, color="#1A1A1A", alpha=0.3, linewidth=0)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("share of synchronisation (%)")
+    axes.set_ylabel("share of shape (%)")
     axes.set_aspect("equal")
-    axes.set_title("Draws among the regions")
+    axes.set_title("Where the two shares may lie")
     fills = dict(zip(REGIONS, ("#D6E6F2", "#F9E2D2", "#E8F4EF", "#CFCFCF"), strict=True))
     handles = [Patch(facecolor=fill, edgecolor="#4D4D4D", linewidth=0.6, label=name) for name, fill in fills.items()]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, fontsize=8.5, handlelength=1.2)
@@ -85,7 +84,7 @@ def _caption(given: FigureInput) -> str:
     seeds = f", at least {n['replicates']} seeds a cell" if n["cells"] else ""
     return (
         f"Verdict: {found.verdict}. {n['used']} runs{cells}{seeds}. {found.level:.0%} intervals.\n"
-        f"Draws in each region: {chances or 'none'}. A verdict needs {found.level:.0%} in one."
+        f"Probability of each region: {chances or 'not known'}. A verdict needs {found.level:.0%} in one."
     )
 
 
