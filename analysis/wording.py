@@ -130,7 +130,8 @@ def method_text(found: Attribution) -> str:
     return (
         f"{how} Neither: both shares below {DELTA:.0%}. One group: its share is more than {RHO:.2f} times the other's."
         f" Both: otherwise. A verdict is the region that holds the two shares with a probability of at least"
-        f" {found.level:.0%}. Counting lost trials at chance instead of dropping them gives: {found.sensitivity['failed_chance']}."
+        f" {found.level:.0%}. Counting lost trials at chance instead of dropping them gives:"
+        f" {found.sensitivity['failed_chance']}."
     )
 
 

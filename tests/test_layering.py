@@ -26,7 +26,6 @@ LAYERS = [
     ["ana_search.confirm", "ana_search.rerun"],
     ["ana_search.export"],
     ["analysis"],
-    ["ana_search.plots"],
     ["ana_search.dashboard"],
     ["ana_search.cli"],
     ["ana_search.__main__"],

@@ -39,7 +39,7 @@ def run(
         write_plans(spec, plans)
     summary = estimate(spec, timed=timing, workers=workers)
     if plot is not None:
-        from ana_search.plots import draw_plan
+        from analysis.plans import draw_plan
 
         for path in draw_plan(spec, plot):
             typer.echo(f"drawn: {path}", err=True)

@@ -1,22 +1,30 @@
-"""The figures on the dashboard's pages, as Plotly graphs: shares of the variance, and a plan's schedules."""
+"""The figures on the dashboard's pages, as Plotly graphs, from the numbers and in the colours of the report's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from matplotlib.colors import to_hex
 from plotly.subplots import make_subplots
 
 from ana_search.plan import TrainingPlan
-from ana_search.plots import schedule_frame
 from ana_search.shares import shares_by_name
+from analysis.figures.schedules import distinct_curves, layers_name, schedule_frame
+from analysis.style import PALETTE, colour_of, layer_palette
+from analysis.verdict import DELTA
 
-__all__ = ["attribution_figure", "schedule_figure"]
+__all__ = ["Curve", "attribution_figure", "curves_figure", "schedule_figure"]
 
-_DELTA = 0.10
+Curve = dict[int, float]
+"""The validation accuracy of a trial (a fraction) by epoch."""
+
 _HEIGHT = 440  # pixels that the dashboard's page gives a graph
 _INK = "#333333"
+_GREY = "#8C8C8C"
 _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": _INK}
-_VIRIDIS = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#d8c420")
+_BEST = 8  # learning curves that are drawn one by one: the palette has so many colours
+_MOST_POINTS = 100  # of one curve; a graph is kept in the storage
 
 
 def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
@@ -24,43 +32,30 @@ def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
 
     ``attribution`` is verdict.json. The dotted line is the share below which a group does not matter.
     """
-    known = list(shares_by_name(attribution).items())
-    names = [name for name, _ in known]
-    shares = [100 * row["share"] for _, row in known]
-    ends = {
-        end: [
-            abs(100 * row[end] - share) if row.get(end) is not None else 0.0
-            for (_, row), share in zip(known, shares, strict=True)
-        ]
-        for end in ("ci_low", "ci_high")
-    }
+    known = shares_by_name(attribution)
     level = f"{attribution.get('level', 0.95):.0%}"
-    figure = go.Figure(
-        go.Scatter(
-            x=shares,
-            y=names,
-            mode="markers",
-            marker={"size": 12, "color": "#0072b2"},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": ends["ci_high"],
-                "arrayminus": ends["ci_low"],
-            },
-            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+    figure = go.Figure()
+    for name, row in known.items():
+        share = 100 * row["share"]
+        low, high = (abs(100 * row[end] - share) if row.get(end) is not None else 0.0 for end in ("ci_low", "ci_high"))
+        colour = colour_of({"seed alone": "seed"}.get(name, name), list(known))
+        figure.add_trace(
+            go.Scatter(
+                x=[share],
+                y=[name],
+                mode="markers",
+                marker={"size": 12, "color": colour},
+                error_x={"type": "data", "symmetric": False, "array": [high], "arrayminus": [low], "color": colour},
+                hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+            )
         )
-    )
-    delta = 100 * (attribution.get("thresholds") or {}).get("delta", _DELTA)
+    delta = 100 * (attribution.get("thresholds") or {}).get("delta", DELTA)
     figure.add_vline(x=delta, line={"dash": "dot", "color": "#888888"})
     figure.update_layout(
         template="none",
         font=_FONT,
         title={"text": f"Shares of the variance: {attribution['verdict']}"},
-        xaxis={
-            "title": {"text": f"share [%], with {level} interval"},
-            "range": [-2, 102],
-            "gridcolor": "#eeeeee",
-        },
+        xaxis={"title": {"text": f"share (%), with {level} interval"}, "range": [-2, 102], "gridcolor": "#eeeeee"},
         yaxis={"autorange": "reversed", "automargin": True},
         margin={"l": 130, "r": 20, "t": 60, "b": 50},
         height=_HEIGHT,
@@ -70,40 +65,95 @@ def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
 
 
 def schedule_figure(plan: TrainingPlan, title: str) -> go.Figure:
-    """Return each layer's forward spread and mean over training, one line a layer, first layer darkest."""
+    """Return each layer's forward spread and mean over training; layers that agree share one line."""
     frame = schedule_frame(plan, points=101)
     frame = frame[(frame["part"] == "weights") & (frame["direction"] == "forward")]
     quantities = [name for name in ("spread", "mean") if frame[name].abs().max() > 0] or ["spread"]
     figure = make_subplots(rows=len(quantities), cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    layers = len(plan.layers)
+    colours = layer_palette(len(plan.layers))
     for row, quantity in enumerate(quantities, start=1):
-        for layer in range(layers):
-            lines = frame[frame["layer"] == layer]
+        for curve in distinct_curves(frame, quantity):
             # Numbers as short texts would not draw; three decimals keep the graph small in the storage.
             figure.add_trace(
                 go.Scatter(
-                    x=[round(x, 3) for x in lines["epoch"]],
-                    y=[round(y, 4) for y in lines[quantity]],
-                    name=f"layer {layer}",
-                    legendgroup=f"layer {layer}",
+                    x=[round(x, 3) for x in curve.epochs],
+                    y=[round(y, 4) for y in curve.values],
+                    name=layers_name(curve.layers),
+                    legendgroup=layers_name(curve.layers),
                     showlegend=row == 1,
-                    line={"color": _colour(layer, layers), "width": 2},
+                    line={"color": to_hex(colours[curve.layers[0]]), "width": 2},
                 ),
                 row=row,
                 col=1,
             )
-        figure.update_yaxes(title={"text": f"{quantity} [steps]"}, gridcolor="#eeeeee", row=row, col=1)
+        figure.update_yaxes(title={"text": f"{quantity} (steps)"}, gridcolor="#eeeeee", row=row, col=1)
     figure.update_xaxes(title={"text": "epoch"}, gridcolor="#eeeeee", row=len(quantities), col=1)
-    figure.update_layout(
+    return figure.update_layout(
         template="none",
         font=_FONT,
         title={"text": title},
         margin={"l": 70, "r": 20, "t": 60, "b": 50},
         height=_HEIGHT,
+        showlegend=True,
     )
-    return figure
 
 
-def _colour(layer: int, layers: int) -> str:
-    """Return a colour between dark blue (first layer) and yellow (last)."""
-    return _VIRIDIS[round(layer * (len(_VIRIDIS) - 1) / max(1, layers - 1))]
+def curves_figure(curves: Mapping[int, Curve], best: Sequence[int]) -> go.Figure | None:
+    """Return the learning curves: validation accuracy over the epochs of the best trials, and the middle of all.
+
+    ``curves`` are those of trials by number, ``best`` the numbers of complete trials, best first. None where no trial
+    has more than one epoch.
+    """
+    curves = {number: curve for number, curve in curves.items() if len(curve) > 1}
+    if not curves:
+        return None
+    figure = go.Figure()
+    if len(curves) > 2:
+        _add_middle(figure, curves)
+    for place, number in enumerate([number for number in best if number in curves][:_BEST]):
+        curve = _thinned(curves[number])
+        figure.add_trace(
+            go.Scatter(
+                x=list(curve),
+                y=[round(100 * value, 2) for value in curve.values()],
+                name=f"trial {number}",
+                line={"color": PALETTE[place % len(PALETTE)], "width": 2},
+                hovertemplate="epoch %{x}: %{y:.1f} %",
+            )
+        )
+    return figure.update_layout(
+        template="none",
+        font=_FONT,
+        title={"text": "Learning curves: the best trials, and the middle of all"},
+        xaxis={"title": {"text": "epoch"}, "gridcolor": "#eeeeee"},
+        yaxis={"title": {"text": "validation accuracy (%)"}, "gridcolor": "#eeeeee"},
+        margin={"l": 70, "r": 20, "t": 60, "b": 50},
+        height=_HEIGHT,
+        showlegend=True,
+    )
+
+
+def _add_middle(figure: go.Figure, curves: Mapping[int, Curve]) -> None:
+    """Add the median of all curves, and the band that holds their middle half."""
+    epochs = list(_thinned({epoch: 0.0 for curve in curves.values() for epoch in sorted(curve)}))
+    quartiles = np.array(
+        [100 * np.quantile([c[e] for c in curves.values() if e in c], [0.25, 0.5, 0.75]) for e in sorted(epochs)]
+    ).round(2)
+    x = sorted(epochs)
+    plain = {"mode": "lines", "hoverinfo": "skip", "legendgroup": "all"}
+    low, middle, high = quartiles.T.tolist()
+    figure.add_trace(go.Scatter(x=x, y=low, line={"width": 0}, showlegend=False, **plain))
+    figure.add_trace(
+        go.Scatter(
+            x=x, y=high, line={"width": 0}, fill="tonexty", fillcolor="rgba(140,140,140,0.25)",
+            name=f"middle half of {len(curves)} trials", **plain,
+        )
+    )  # fmt: skip
+    figure.add_trace(go.Scatter(x=x, y=middle, line={"color": _GREY, "dash": "dot"}, name="median", **plain))
+
+
+def _thinned(curve: Curve) -> Curve:
+    """Return at most so many points of a curve that the storage can keep, the last among them."""
+    epochs = sorted(curve)
+    step = max(1, -(-len(epochs) // _MOST_POINTS))
+    return {epoch: curve[epoch] for epoch in sorted({*epochs[::-step]})}

@@ -8,8 +8,9 @@ from typing import Any
 import optuna
 import pandas as pd
 
+from ana_search.dashboard.figures import Curve
 from ana_search.dashboard.notes import StudyFacts
-from ana_search.errors import AnaSearchError
+from ana_search.errors import AnaSearchError, DamagedFileError
 from ana_search.plan import TrainingPlan
 from ana_search.results import load_results
 from ana_search.space import describe_space, requested_trials
@@ -45,21 +46,31 @@ def gather(stored: StoredStudy) -> Shown:
     return Shown(frame, facts, _best_plan(stored, facts))
 
 
-def write_learning_curves(stored: StoredStudy, path: Path) -> bool:
-    """Write the learning curves of the study's trials as one CSV file; return whether there was any.
+def write_learning_curves(stored: StoredStudy, path: Path) -> dict[int, Curve]:
+    """Write the learning curves of the study's trials as one CSV file; return the accuracies of each by epoch.
 
-    One line an epoch: ``trial``, then whatever the trials' ``history.json`` recorded.
+    One line an epoch: ``trial``, then whatever the trials' ``history.json`` recorded. Nothing is written where there
+    is none; a damaged history is noted in ``stored`` and left out. One history is in memory at a time.
     """
-    rows: list[dict[str, Any]] = []
-    for number, history in stored.histories().items():
-        rows += [{"trial": number} | epoch for epoch in history]
-    if not rows:
-        return False
+    curves: dict[int, Curve] = {}
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
-        writer.writeheader()
-        writer.writerows(rows)
-    return True
+        writer: csv.DictWriter[str] | None = None
+        for trial in stored.trials:
+            try:
+                history = stored.history(trial.number)
+            except DamagedFileError as error:
+                stored.notes.append(f"{error}; it is left out")
+                continue
+            if not history:
+                continue
+            if writer is None:
+                writer = csv.DictWriter(stream, ["trial", *history[0]], extrasaction="ignore")
+                writer.writeheader()
+            writer.writerows({"trial": trial.number} | epoch for epoch in history)
+            curves[trial.number] = {int(e["epoch"]): float(e["accuracy"]) for e in history if "accuracy" in e}
+    if not curves:
+        path.unlink()
+    return curves
 
 
 def _attribution(frame: pd.DataFrame, spec: StudySpec) -> tuple[dict[str, Any] | None, str | None]:

@@ -11,7 +11,7 @@ from optuna_dashboard import save_plotly_graph_object
 
 from ana_search.dashboard import notes
 from ana_search.dashboard.artifacts import attach
-from ana_search.dashboard.figures import attribution_figure, schedule_figure
+from ana_search.dashboard.figures import Curve, attribution_figure, curves_figure, schedule_figure
 from ana_search.plan import TrainingPlan
 
 __all__ = ["publish"]
@@ -23,6 +23,7 @@ def publish(
     facts: notes.StudyFacts,
     *,
     plans: Mapping[str, TrainingPlan] | None = None,
+    curves: Mapping[int, Curve] | None = None,
     files: Iterable[Path] = (),
     artifacts: Path | None = None,
 ) -> None:
@@ -36,6 +37,7 @@ def publish(
         frame: one row a trial (`ana_search.results.load_results`).
         facts: what the note says.
         plans: title to plan, each drawn as its layers' schedules.
+        curves: the accuracies of trials by epoch, drawn for the best of them.
         files: files to offer for download; they are copied.
         artifacts: the folder that keeps the copies; without it no file is offered.
     """
@@ -55,6 +57,10 @@ def publish(
     for title, plan in (plans or {}).items():
         name = "schedules-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in title.split(":")[0])
         figures[name] = schedule_figure(plan, title)
+    complete = frame[frame["state"] == "COMPLETE"].sort_values("value", ascending=not facts.maximise[0], kind="stable")
+    drawn = curves_figure(curves or {}, [int(number) for number in complete["number"]])
+    if drawn is not None:
+        figures["learning-curves"] = drawn
     known = study._storage.get_study_system_attrs(study._study_id)
     for name, figure in figures.items():
         if _stored(known, name) != figure.to_json():

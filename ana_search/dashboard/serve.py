@@ -57,7 +57,7 @@ def serve(
     ):
         print("writing the study's note and figures ...", file=sys.stderr, flush=True)
         stop, written = threading.Event(), threading.Event()
-        threading.Thread(target=_keep_fresh, args=(place, stored, folder, written, stop), daemon=True).start()
+        threading.Thread(target=_keep_fresh, args=(place, stored, folder, shown, written, stop), daemon=True).start()
         written.wait(_FIRST)
         if server.is_open:
             print(
@@ -83,23 +83,29 @@ def offer(
     return attach(stored.study, files, stored.place.folder.artifacts)
 
 
-def refresh(place: StudyPlace, study: optuna.Study, artifacts: Path | None = None) -> int:
+def refresh(
+    place: StudyPlace, study: optuna.Study, artifacts: Path | None = None, view: ShownStorage | None = None
+) -> int:
     """Write what the dashboard shows, as it is now; return the number of trials that have ended.
 
-    ``artifacts`` is the folder of the files that it offers (default: the run directory's).
+    ``artifacts`` is the folder of the files that it offers (default: the run directory's), ``view`` the storage as the
+    pages see it: the learning curves appear there and not in the storage, where a pruner would read them.
     """
     stored = StoredStudy(place, study)
     shown = gather(stored)
     ended = shown.frame[shown.frame["state"].isin(["COMPLETE", "PRUNED", "FAIL"])]
     with tempfile.TemporaryDirectory() as folder:
-        curves = Path(folder) / "learning_curves.csv"
-        written = write_learning_curves(stored, curves)
+        file = Path(folder) / "learning_curves.csv"
+        curves = write_learning_curves(stored, file)
+        if view is not None:
+            view.show_curves(curves, [trial.number for trial in stored.complete()])
         publish(
             study,
             shown.frame,
             shown.facts,
             plans=shown.plans,
-            files=[curves] if written else [],
+            curves=curves,
+            files=[file] if curves else [],
             artifacts=artifacts or place.folder.artifacts,
         )
     for note in dict.fromkeys(stored.notes):
@@ -123,7 +129,12 @@ def _folder_for_files(place: StudyPlace) -> Iterator[Path]:
 
 
 def _keep_fresh(
-    place: StudyPlace, study: optuna.Study, artifacts: Path, written: threading.Event, stop: threading.Event
+    place: StudyPlace,
+    study: optuna.Study,
+    artifacts: Path,
+    view: ShownStorage,
+    written: threading.Event,
+    stop: threading.Event,
 ) -> None:
     """Refresh at once and whenever trials have ended; a storage that is away for a moment is tried again later."""
     finished, told = -1, ""
@@ -131,7 +142,7 @@ def _keep_fresh(
         try:
             ended = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
             if ended != finished:
-                finished = refresh(place, study, artifacts)
+                finished = refresh(place, study, artifacts, view)
         except Exception as error:  # the pages that are served stay useful without the newest note
             text = f"the note and the figures are not renewed: {hide_password(str(error))}"
             if text != told:

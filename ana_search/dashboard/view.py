@@ -1,7 +1,7 @@
 """A storage as the dashboard sees it: without what is long or secret."""
 
 import copy
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from optuna.storages import BaseStorage
@@ -12,22 +12,35 @@ from optuna.trial import FrozenTrial, TrialState
 from ana_search.storage import hide_password
 from ana_search.storage.attributes import LEFT_OUT
 from ana_search.storage.belonging import SearchedSpace, left_out_reason
+from ana_search.storage.lease import LEASE_ATTRIBUTE
 from ana_search.storage.locate import SPEC_ATTRIBUTE
 
 __all__ = ["ShownStorage", "UnwrittenStorage"]
 
-# Kilobytes of JSON on one line (a trial's plan is a file of the run directory too), and the driver's own notes.
-_HIDDEN = frozenset({"plan", "spec", "lease"})
+_HIDDEN = frozenset({SPEC_ATTRIBUTE, LEASE_ATTRIBUTE})  # kilobytes of JSON on one line; the driver's own note
+_MOST_CURVES = 1_000  # trials with a curve: the pages ask for all trials at once, and draw every curve
 
 
 class ShownStorage:
     """Everything that ``storage`` does, but that trials and studies are shown without long attributes.
 
-    Where a text attribute holds an address with a password, the password is masked.
+    Where a text attribute holds an address with a password, the password is masked. A trial's intermediate values are
+    its accuracies by epoch, where these are known (see `show_curves`).
     """
 
     def __init__(self, storage: BaseStorage) -> None:
         self._storage = storage
+        self._curves: Mapping[int, Mapping[int, float]] = {}
+
+    def show_curves(self, curves: Mapping[int, Mapping[int, float]], best: Sequence[int]) -> None:
+        """Show these accuracies by epoch as the trials' intermediate values; of very many trials those of the best.
+
+        The storage holds one value a rung, which is what pruners compare: the curve of a network that is still
+        annealed says little, and would mislead them.
+        """
+        if len(curves) > _MOST_CURVES:
+            curves = {number: curves[number] for number in best[:_MOST_CURVES] if number in curves}
+        self._curves = curves
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
@@ -44,7 +57,7 @@ class ShownStorage:
     ) -> list[FrozenTrial]:
         """Return the trials of a study."""
         space = self._space(study_id)
-        seen = [_trial(trial, space) for trial in self._storage.get_all_trials(study_id, deepcopy)]
+        seen = [self._trial(trial, space) for trial in self._storage.get_all_trials(study_id, deepcopy)]
         return [trial for trial in seen if states is None or trial.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -53,7 +66,7 @@ class ShownStorage:
         for study in self._storage.get_all_studies():
             known = self._storage.get_all_trials(study._study_id, deepcopy=False)
             if any(one._trial_id == trial_id for one in known):
-                return _trial(trial, self._space(study._study_id))
+                return self._trial(trial, self._space(study._study_id))
         return trial
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
@@ -63,6 +76,18 @@ class ShownStorage:
         if not complete:
             raise ValueError("no trial is complete")
         return min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+
+    def _trial(self, trial: FrozenTrial, space: SearchedSpace | None) -> FrozenTrial:
+        """Return a trial as it is shown; one that is none of the study's has failed, without values and parameters."""
+        seen = copy.copy(trial)
+        seen.user_attrs = shown(trial.user_attrs)
+        reason = None if space is None else left_out_reason(trial, space)
+        if reason is not None:
+            seen.state, seen._values, seen._params, seen._distributions = TrialState.FAIL, None, {}, {}
+            seen.user_attrs = {**seen.user_attrs, LEFT_OUT: reason}
+        elif trial.state == TrialState.COMPLETE and trial.number in self._curves:
+            seen.intermediate_values = dict(self._curves[trial.number])
+        return seen
 
     def _space(self, study_id: int) -> SearchedSpace | None:
         """Return what the study searches; ``None`` for a study that is not one of ana-search."""
@@ -104,14 +129,3 @@ def shown(attributes: dict[str, Any]) -> dict[str, Any]:
         for key, value in attributes.items()
         if key not in _HIDDEN
     }
-
-
-def _trial(trial: FrozenTrial, space: SearchedSpace | None) -> FrozenTrial:
-    """Return a trial as it is shown; one that is none of the study's has failed, without values and parameters."""
-    seen = copy.copy(trial)
-    seen.user_attrs = shown(trial.user_attrs)
-    reason = None if space is None else left_out_reason(trial, space)
-    if reason is not None:
-        seen.state, seen._values, seen._params, seen._distributions = TrialState.FAIL, None, {}, {}
-        seen.user_attrs = {**seen.user_attrs, LEFT_OUT: reason}
-    return seen

@@ -4,6 +4,7 @@ from ana_search.space.cells import cell_count, grid
 from ana_search.space.describe import SpaceDescription, describe_space
 from ana_search.space.distributions import distributions
 from ana_search.space.draw import TrialParams, suggest
+from ana_search.space.example import example_params
 from ana_search.space.fidelity import make_pruner, rungs
 from ana_search.space.layers import layer_count
 from ana_search.space.pick_freeze import PICK_FREEZE, REDRAWN, pick_freeze_point, redrawn_in
@@ -23,6 +24,7 @@ __all__ = [
     "derive_seed",
     "describe_space",
     "distributions",
+    "example_params",
     "grid",
     "has_new_seeds",
     "is_conditional",

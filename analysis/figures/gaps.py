@@ -32,7 +32,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
                 data[data["plan"] == plan], x="epoch", y="gap", hue="layer", palette=colours, ax=axes, legend=False
             )
             axes.set_xlabel("epoch (count)")
-            axes.set_ylabel("mean |noisy - exact| output")
+            axes.set_ylabel("mean |noisy - exact| (output's unit)")
             axes.set_title(plan)
         layer_legend(figure, colours)
     return figure

@@ -92,7 +92,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         for place, factor in enumerate(factors):
             _mark(axes, place, data[data["factor"] == factor])
         axes.set_xlabel("factor (levels from bottom to top as written)")
-        axes.set_ylabel("place in the factor's range")
+        axes.set_ylabel("place in the factor's range (upwards)")
         axes.set_yticks([])
         handles = [
             Line2D([], [], color=PALETTE[1], label=f"best tenth ({_trials(int(top.sum()))})"),

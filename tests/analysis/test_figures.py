@@ -20,8 +20,8 @@ from tests.analysis.samples import figure_input, quickstart, search
 EMPTY = {
     ("grid", 100): {"offsets"},
     ("grid", 10): {"shares", "comparison", "offsets"},
-    ("search", 100): {"comparison", "heatmap", "pairs"},
-    ("search", 10): {"shares", "comparison", "heatmap", "pairs"},
+    ("search", 100): {"comparison", "pairs"},
+    ("search", 10): {"shares", "comparison", "pairs"},
 }
 """What there is nothing to show of: no estimate from ten trials, no crossing in a search of ranges."""
 

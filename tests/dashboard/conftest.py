@@ -31,11 +31,11 @@ def make_study(url: str) -> optuna.Study:
     """Return a study with three finished trials, one that failed, its retry, and one that runs."""
     storage = optuna.storages.get_storage(url)
     study = optuna.create_study(storage=storage, study_name="digits", direction="maximize")
+    study.set_user_attr("lease", "x" * 5000)
     for number, value in enumerate([0.5, 0.9, 0.7, None, 0.6, None]):
         trial = study.ask()
         trial.suggest_categorical("noise", ("uniform", "normal"))
         trial.suggest_float("alpha", 0.5, 2.0)
-        trial.set_user_attr("plan", "x" * 5000)
         trial.set_user_attr("address", "postgresql://ana:secret@db/studies")
         if number == 3:
             trial.set_user_attr("reason", "worker lost")

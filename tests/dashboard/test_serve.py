@@ -8,11 +8,15 @@ import pytest
 from optuna_dashboard import get_note
 
 from ana_search.dashboard import DashboardServer, offer, serve
+from ana_search.dashboard.figures import attribution_figure, curves_figure
 from ana_search.dashboard.serve import refresh
+from ana_search.dashboard.view import ShownStorage
 from ana_search.errors import StudyNotFoundError
 from ana_search.shipped import find_study_file
 from ana_search.storage import RunFolder, locate
 from ana_search.study_file import StudySpec, load_study_file
+from analysis.style import COLOURS, PALETTE
+from tests.dashboard.conftest import ATTRIBUTION
 from tests.dashboard.stored import stored_study
 
 
@@ -34,7 +38,7 @@ def test_a_whole_study_is_answered(spec, tmp_path: Path):
     assert "Answer so far: synchronisation" in note
     assert "64 finished of 64" in note
     names = {key.split(":")[2] for key in attributes(study) if key.startswith("dashboard:plot_data:")}
-    assert names == {"attribution", "schedules-best-plan"}
+    assert names == {"attribution", "learning-curves", "schedules-best-plan"}
     assert "learning_curves.csv" in str([text for key, text in attributes(study).items() if "artifacts:" in key])
     before = dict(attributes(study))
     refresh(place, study)
@@ -117,3 +121,44 @@ def test_listening_for_others_is_said(spec, tmp_path: Path, monkeypatch, capsys)
     monkeypatch.setattr(DashboardServer, "serve_forever", interrupted)
     serve("quickstart", runs=tmp_path, host="0.0.0.0", announce=lambda _: None)
     assert "without a password: whoever reaches this machine can read" in capsys.readouterr().err
+
+
+def test_learning_curves_are_shown_and_not_stored(spec, tmp_path: Path):
+    """The pages see every epoch; the storage keeps one value a rung, which is what a pruner compares."""
+    study = stored_study(spec, tmp_path, trials=5)
+    place = locate("quickstart", runs=tmp_path)
+    view = ShownStorage(study._storage)
+    refresh(place, study, view=view)
+    trials = view.get_all_trials(study._study_id)
+    assert [sorted(trial.intermediate_values) for trial in trials] == [list(range(1, 21))] * 5
+    assert trials[2].intermediate_values[20] == pytest.approx(trials[2].value * (1 - 0.7**20))
+    assert view.get_trial(trials[1]._trial_id).intermediate_values == trials[1].intermediate_values
+    assert [trial.intermediate_values for trial in study.get_trials()] == [{}] * 5
+
+
+def test_of_very_many_trials_the_best_have_curves():
+    view = ShownStorage(optuna.storages.InMemoryStorage())
+    view.show_curves({number: {1: 0.5} for number in range(3000)}, list(range(2999, -1, -1)))
+    assert sorted(view._curves) == list(range(2000, 3000))
+
+
+def test_the_curves_of_a_long_training_stay_small():
+    curves = {number: {epoch: epoch / 1000 for epoch in range(1, 501)} for number in range(20)}
+    figure = curves_figure(curves, [3, 1])
+    assert figure is not None
+    assert [trace.name for trace in figure.data[-2:]] == ["trial 3", "trial 1"]
+    assert [len(trace.x) for trace in figure.data] == [100] * 5
+    assert [trace.x[-1] for trace in figure.data] == [500] * 5
+    assert [trace.line.color for trace in figure.data[-2:]] == list(PALETTE[:2])
+    assert curves_figure({1: {1: 0.5}}, [1]) is None
+
+
+def test_groups_have_the_colours_of_the_report():
+    figure = attribution_figure(ATTRIBUTION)
+    colours = {trace.y[0]: trace.marker.color for trace in figure.data}
+    assert colours == {
+        "synchronisation": COLOURS["synchronisation"],
+        "shape": COLOURS["shape"],
+        "interaction": COLOURS["interaction"],
+        "seed alone": COLOURS["seed"],
+    }

@@ -9,10 +9,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ana_search.ana import NOISE_FAMILIES, StairFunction
 from ana_search.planner import make_plan
-from ana_search.plots import draw_plan, example_params, schedule_frame, stair_frame
-from ana_search.plots.draw import draw_schedules, draw_stairs
+from ana_search.space import example_params
 from ana_search.study_file import load_study_file
 from ana_search.wording import describe_params
+from analysis.figures.schedules import distinct_curves, draw_schedules, schedule_frame
+from analysis.figures.stairs import draw_stairs, stair_frame
+from analysis.plans import draw_plan
 
 STUDY = """
 [study]
@@ -104,11 +106,26 @@ def test_a_long_title_stays_inside_the_figure(spec):
     plan = make_plan(spec, example_params(spec), 1)
     figure = draw_schedules(plan, f"drawn, the plan: {describe_params(params)}")
     FigureCanvasAgg(figure).draw()
-    title, legend = figure._suptitle, figure.legends[0]
+    title, legend = figure._suptitle, figure.axes[1].get_legend()
     inside, named = title.get_window_extent(), legend.get_window_extent()
     assert inside.x1 <= figure.bbox.x1
     assert not inside.overlaps(named)
     assert [text.get_text() for text in legend.get_texts()][-1] == "backward"
+
+
+def test_overlapped_layers_are_all_seen(tmp_path: Path):
+    """Layers whose noise takes one course share a line that has a dash in the colour of each, and is labelled."""
+    path = tmp_path / "overlapped.toml"
+    path.write_text(STUDY.replace('["partition", "overlapped"]', '"overlapped"').replace("activation_offset = 0.1", ""))
+    spec = load_study_file(path)
+    plan = make_plan(spec, example_params(spec), 1)
+    forward = schedule_frame(plan).query("part == 'weights' and direction == 'forward'")
+    (curve,) = distinct_curves(forward, "spread")
+    assert curve.layers == tuple(range(len(plan.layers)))
+    axes = draw_schedules(plan, "overlapped").axes[0]
+    colours = {line.get_color() for line in axes.lines if line.get_linestyle() == "--" and line.get_linewidth() > 1}
+    assert len(colours) == len(plan.layers)
+    assert f"layers 0 to {len(plan.layers) - 1}" in [text.get_text() for text in axes.texts]
 
 
 def test_stairs_have_a_column_for_each_family():

@@ -2,7 +2,8 @@
 
 import math
 
-from ana_search.space import TrialParams, grid, suggest
+from ana_search.space.cells import grid
+from ana_search.space.draw import TrialParams, suggest
 from ana_search.study_file import StudySpec
 
 __all__ = ["example_params"]
