@@ -9,6 +9,7 @@ from ana_search.errors import RequestError
 from ana_search.plan import LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
 from ana_search.space import layer_count, layer_values, searched
 from ana_search.study_file import KEYS, StudySpec
+from ana_search.study_file.keys import RENAMED
 from ana_search.study_file.sections import data_plan
 
 __all__ = ["DYNAMIC_MEAN", "make_plan"]
@@ -47,6 +48,9 @@ def _check_params(spec: StudySpec, params: Mapping[str, Any], layers: int) -> No
             allowed[full] = name
     for full, value in params.items():
         if full not in allowed:
+            name = full.partition(".")[0]
+            if name in RENAMED:
+                raise RequestError(f"parameter {full!r} is called {RENAMED[name]!r} now")
             raise RequestError(f"parameter {full!r} is not searched; allowed: {', '.join(allowed) or 'none'}")
         problem = KEYS[allowed[full]].problem(value)
         if problem:
@@ -85,10 +89,10 @@ def _schedule(
         spread=float(value["spread"]),
         start=start,
         end=end,
-        shape=value["shape"],
+        decay=value["decay"],
         mean_alpha=0.0 if value["mean"] == "static" else alpha,
         spread_alpha=0.0 if value["variance"] == "static" else 2 * alpha,
-        width=value["width"],
+        spread_measure=value["spread_measure"],
         method=value["method"],
         backward=value["backward"],
         backward_noise=value["backward_noise"],

@@ -41,7 +41,7 @@ learning_rate = { low = 1e-4, high = 1e-2, log = true }
 weight_decay = { low = 1e-6, high = 1e-2, log = true }
 batch_size = { low = 32, high = 256, step = 32 }
 """
-CONDITIONAL = 'shape = ["power", "cosine"]\n'
+CONDITIONAL = 'decay = ["power", "cosine"]\n'
 PARAMETERS = 60
 RUNNING = 64
 REPEATS = 5

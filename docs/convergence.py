@@ -45,7 +45,7 @@ def composition(x: Array, schedules: Sequence[LayerSchedule], t: float) -> Array
     # Each argument is kept as `whole - exp(rest)`: after the first layer, as 0 less the tail that is missing to 1.
     whole, rest = x, np.full_like(x, -np.inf)
     for schedule in schedules:
-        start, end, shape = schedule.start, schedule.end, SCHEDULES[schedule.shape]
+        start, end, shape = schedule.start, schedule.end, SCHEDULES[schedule.decay]
         mean = schedule.mean * shape(t, start, end, schedule.mean_alpha)
         spread = schedule.spread * shape(t, start, end, schedule.spread_alpha)
         if spread == 0.0:

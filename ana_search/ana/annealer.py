@@ -27,11 +27,11 @@ class LayerSchedule:
     """How the noise of one quantiser is annealed.
 
     Times are fractions of the annealing budget: 0 is the first optimiser step, 1 the end of the anneal.
-    At time ``t`` the forward noise has mean ``mean * shape(t, start, end, mean_alpha)`` and spread
-    ``spread * shape(t, start, end, spread_alpha)``, both in steps of the stair (see `StairFunction.step`).
+    At time ``t`` the forward noise has mean ``mean * decay(t, start, end, mean_alpha)`` and spread
+    ``spread * decay(t, start, end, spread_alpha)``, both in steps of the stair (see `StairFunction.step`).
     From ``end`` on there is no forward noise, unless a power is 0: what is static keeps its value for ever.
 
-    With ``method = "freezing"`` the spread stays, and a random fraction ``1 - shape(t, start, end,
+    With ``method = "freezing"`` the spread stays, and a random fraction ``1 - decay(t, start, end,
     spread_alpha)`` of the elements is replaced by the hard stair: in expectation, noise that is zero with that
     probability. Elements that are frozen have no gradient, but for the one that ``backward`` gives them when
     it is not ``"same"``.
@@ -47,10 +47,10 @@ class LayerSchedule:
     spread: float = 0.5
     start: float = 0.0
     end: float = 1.0
-    shape: str = "power"
+    decay: str = "power"
     mean_alpha: float = 1.0
     spread_alpha: float = 2.0
-    width: Width = "interval"
+    spread_measure: Width = "interval"
     method: Method = "noise"
     backward: Backward = "same"
     backward_noise: str = "uniform"
@@ -74,9 +74,9 @@ class NoiseState:
 
 def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
     """Return the noise that ``schedule`` prescribes at time ``t``, a fraction of the annealing budget."""
-    shape = SCHEDULES[schedule.shape]
-    mean = schedule.mean * shape(t, schedule.start, schedule.end, schedule.mean_alpha)
-    spread = shape(t, schedule.start, schedule.end, schedule.spread_alpha)
+    decay = SCHEDULES[schedule.decay]
+    mean = schedule.mean * decay(t, schedule.start, schedule.end, schedule.mean_alpha)
+    spread = decay(t, schedule.start, schedule.end, schedule.spread_alpha)
     frozen = 0.0
     if schedule.method == "freezing":
         frozen, spread = 1.0 - spread, 1.0 if spread > 0.0 else 0.0
@@ -85,7 +85,7 @@ def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
         return NoiseState(mean, spread, mean, spread, frozen)
     backward = schedule.backward_spread
     if schedule.backward == "annealed":
-        backward *= shape(t, schedule.backward_start, schedule.backward_end, schedule.backward_alpha)
+        backward *= decay(t, schedule.backward_start, schedule.backward_end, schedule.backward_alpha)
     return NoiseState(mean, spread, 0.0, _spread(backward), frozen)
 
 
@@ -129,7 +129,7 @@ class Annealer:
             quantiser.strategy = schedule.strategy
             quantiser.family = schedule.noise
             quantiser.backward_family = None if schedule.backward == "same" else schedule.backward_noise
-            quantiser.width = schedule.width
+            quantiser.width = schedule.spread_measure
             quantiser.most_spread = max(schedule.spread, schedule.backward_spread)
             quantiser.freezing = schedule.method == "freezing"
             quantiser.seed = seed * 65_536 + number

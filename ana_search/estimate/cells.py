@@ -16,7 +16,8 @@ from ana_search.study_file import StudySpec
 __all__ = ["plan_lines", "write_plans"]
 
 _SCHEDULE = (
-    "noise", "strategy", "mean", "spread", "start", "end", "mean_alpha", "spread_alpha", "shape", "width", "method",
+    "noise", "strategy", "mean", "spread", "start", "end", "mean_alpha", "spread_alpha", "decay",
+    "spread_measure", "method",
 )  # fmt: skip
 _BACKWARD = ("backward_noise", "backward_spread", "backward_start", "backward_end", "backward_alpha")
 

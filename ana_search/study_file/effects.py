@@ -13,8 +13,8 @@ _ANY = object()
 """Stands for the numbers of a range."""
 
 _STATIC = {"static"}
-_DECAY = ("shape", "interval", "power_law", "alpha", "offset", "activation_offset")
-_FORWARD = ("noise", "strategy", "variance", "shape", "interval", "power_law", "alpha", "offset", "activation_offset",
+_DECAY = ("decay", "interval", "power_law", "alpha", "offset", "activation_offset")
+_FORWARD = ("noise", "strategy", "variance", "decay", "interval", "power_law", "alpha", "offset", "activation_offset",
             "method")  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def _idle(name: str, parameters: Mapping[str, Parameter]) -> str | None:
     if name in _FORWARD and silent and _is_searched(parameters[name]):
         return "a spread above 0: without any there is no forward noise to search"
     families = _values("noise", parameters) | _values("backward_noise", parameters)
-    if name == "width" and families <= {"uniform"} and _is_searched(parameters[name]):
+    if name == "spread_measure" and families <= {"uniform"} and _is_searched(parameters[name]):
         return "a family that is not uniform, whose interval and deviation go together"
     return None
 

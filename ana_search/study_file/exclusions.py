@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ana_search.study_file.keys import KEYS, shorten
+from ana_search.study_file.keys import KEYS, RENAMED, shorten
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Value
 
@@ -80,6 +80,9 @@ def _read_pattern(
         if name not in searched:
             if name in named and name not in space:
                 continue  # the key itself is wrong, which has its own message
+            if name in RENAMED:
+                mistakes.append(f"{where}.{name}: is called {RENAMED[name]!r} now; allowed: the new name")
+                continue
             mistakes.append(unknown_key(f"{where}.{name}", name, searched))
             continue
         parameter = space[name]

@@ -14,7 +14,7 @@ from ana_search.ana import NOISE_FAMILIES, SCHEDULES
 from ana_search.ana.synchronise import INTERVALS, POWER_LAWS
 from ana_search.study_file.parameters import Value
 
-__all__ = ["GROUPS", "KEYS", "Condition", "Group", "Key", "Section", "groups_of", "shorten"]
+__all__ = ["GROUPS", "KEYS", "RENAMED", "Condition", "Group", "Key", "Section", "groups_of", "shorten"]
 
 Group = Literal["synchronisation", "shape", "schedule", "strategy", "quantiser", "training"]
 Section = Literal["space", "quantiser", "training"]
@@ -134,9 +134,9 @@ def groups_of(names: list[str]) -> dict[str, list[str]]:
 
 
 @cache
-def _has_power(shape: str) -> bool:
-    """Return whether the schedule shape has a power at all: a straight line has none."""
-    values = {SCHEDULES[shape](0.37, 0.0, 1.0, alpha=alpha) for alpha in (0.5, 1.0, 2.0)}
+def _has_power(decay: str) -> bool:
+    """Return whether the decay has a power at all: a straight line has none."""
+    values = {SCHEDULES[decay](0.37, 0.0, 1.0, alpha=alpha) for alpha in (0.5, 1.0, 2.0)}
     return len(values) > 1
 
 
@@ -146,9 +146,9 @@ def _one_of(*values: str) -> Callable[[Any], bool]:
 
 _FAMILIES = tuple(NOISE_FAMILIES)
 _INTERVALS = tuple(INTERVALS)
-_POWER = Condition("shape", _one_of("power"), "shape 'power'")
+_POWER = Condition("decay", _one_of("power"), "decay 'power'")
 _ANY_POWER = Condition(
-    "shape", _has_power, "shape " + ", ".join(repr(shape) for shape in SCHEDULES if _has_power(shape))
+    "decay", _has_power, "decay " + ", ".join(repr(decay) for decay in SCHEDULES if _has_power(decay))
 )
 _UNTIED = Condition("backward", _one_of("static", "annealed"), "backward 'static' or 'annealed'")
 _ANNEALED = Condition("backward", _one_of("annealed"), "backward 'annealed'")
@@ -176,9 +176,9 @@ KEYS: dict[str, Key] = {
         "the spread at first: half of the width that holds the noise (95 % of it for normal and logistic)",
         ("spread",), 0.5, low=0.0, high=10.0, per_layer=True,
     ),
-    "shape": Key(
+    "decay": Key(
         "schedule", "how mean and spread decay over the layer's interval",
-        ("shape",), "power", words=tuple(SCHEDULES), per_layer=True,
+        ("decay",), "power", words=tuple(SCHEDULES), per_layer=True,
     ),
     "interval": Key(
         "synchronisation", "when each layer's noise decays (the paper's figure 3)",
@@ -189,7 +189,7 @@ KEYS: dict[str, Key] = {
         ("mean_alpha", "spread_alpha"), "homogeneous", words=tuple(POWER_LAWS), exists=_ANY_POWER,
     ),
     "alpha": Key(
-        "schedule", "factor of the powers, with `shape = \"power\"`; the spread's power is twice the mean's",
+        "schedule", "factor of the powers, with `decay = \"power\"`; the spread's power is twice the mean's",
         ("mean_alpha", "spread_alpha"), 1.0, low=0.0, high=100.0, open_low=True, per_layer=True, exists=_POWER,
     ),
     "offset": Key(
@@ -205,11 +205,11 @@ KEYS: dict[str, Key] = {
         "additive noise, or progressive freezing: a growing random part of the elements is hard (StoMPP)",
         ("method",), "noise", words=("noise", "freezing"),
     ),
-    "width": Key(
+    "spread_measure": Key(
         "schedule",
         "what spreads of different families have in common: the interval, or the standard deviation "
         "(`spread / sqrt(3)`)",
-        ("width",), "interval", words=("interval", "deviation"),
+        ("spread_measure",), "interval", words=("interval", "deviation"),
     ),
     "backward": Key(
         "strategy",
@@ -266,3 +266,6 @@ KEYS: dict[str, Key] = {
         "training", "Nesterov's momentum is 0.9", ("optimiser",), words=("adam", "adamw", "sgd"), section="training"
     ),
 }  # fmt: skip
+
+RENAMED: dict[str, str] = {"shape": "decay", "width": "spread_measure"}
+"""Old names of keys, and what they are called now."""

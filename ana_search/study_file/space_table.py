@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from ana_search.study_file.keys import KEYS, Key, is_number, shorten
+from ana_search.study_file.keys import KEYS, RENAMED, Key, is_number, shorten
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, Value, is_multiple
 
@@ -27,6 +27,9 @@ def read_space(table: dict[str, Any]) -> tuple[dict[str, Parameter], list[str]]:
     parameters: dict[str, Parameter] = {}
     mistakes: list[str] = []
     for name, raw in table.items():
+        if name in RENAMED:
+            mistakes.append(f"space.{name}: is called {RENAMED[name]!r} now; allowed: the new name")
+            continue
         if name not in KEYS:
             mistakes.append(unknown_key(f"space.{name}", name, [*KEYS, "exclude"]))
             continue

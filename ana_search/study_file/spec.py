@@ -1,8 +1,9 @@
 """The study as its file describes it: frozen, complete with defaults, and serialisable to JSON."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ana_search.study_file.exclusions import Exclusion
+from ana_search.study_file.keys import KEYS, RENAMED
 from ana_search.study_file.parameters import Parameter
 from ana_search.study_file.sections import Data, Folds, Network, Quantiser, Resources, Study, Training
 
@@ -16,6 +17,17 @@ class Space(BaseModel):
 
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     exclude: tuple[Exclusion, ...] = ()
+
+    @field_validator("parameters")
+    @classmethod
+    def _known(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+        """Refuse what another version called a parameter: left alone, it would have no effect on any plan."""
+        for name in parameters:
+            if name in RENAMED:
+                raise ValueError(f"{name!r} is called {RENAMED[name]!r} now")
+            if name not in KEYS:
+                raise ValueError(f"unknown parameter {name!r}")
+        return parameters
 
 
 class StudySpec(BaseModel):

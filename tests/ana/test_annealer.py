@@ -52,7 +52,7 @@ def test_the_reference_schedule_is_the_papers() -> None:
 @CHECKS
 @given(st.floats(0.0, 0.6), st.floats(0.0, 8.0), st.floats(-1.0, 1.0))
 def test_noise_only_ever_shrinks_and_is_gone_at_the_end(shape: str, start: float, alpha: float, mean: float) -> None:
-    schedule = LayerSchedule(shape=shape, mean=mean, start=start, end=start + 0.4, mean_alpha=alpha, spread_alpha=alpha)
+    schedule = LayerSchedule(decay=shape, mean=mean, start=start, end=start + 0.4, mean_alpha=alpha, spread_alpha=alpha)
     gone = NoiseState(0.0, 0.0, 0.0, 0.0)
     states = [noise_state(schedule, step / 40) for step in range(41)]
     assert states[0].forward_spread == pytest.approx(0.5)
@@ -65,15 +65,15 @@ def test_noise_only_ever_shrinks_and_is_gone_at_the_end(shape: str, start: float
 @pytest.mark.parametrize("shape", SCHEDULES)
 def test_what_is_static_stays_for_ever(shape: str) -> None:
     times = (0.0, 0.4, 0.79, 0.8, 1.0, 1.4)
-    still = LayerSchedule(shape=shape, mean=-0.5, end=0.8, mean_alpha=0.0, spread_alpha=2.0)
+    still = LayerSchedule(decay=shape, mean=-0.5, end=0.8, mean_alpha=0.0, spread_alpha=2.0)
     assert [noise_state(still, t).forward_mean for t in times] == [-0.5] * 6
     assert [noise_state(still, t).forward_spread for t in times[3:]] == [0.0] * 3
-    noisy = LayerSchedule(shape=shape, mean=-0.5, end=0.8, mean_alpha=1.0, spread_alpha=0.0)
+    noisy = LayerSchedule(decay=shape, mean=-0.5, end=0.8, mean_alpha=1.0, spread_alpha=0.0)
     assert [noise_state(noisy, t).forward_spread for t in times] == [0.5] * 6
     assert [noise_state(noisy, t).backward_spread for t in times] == [0.5] * 6
-    backward = LayerSchedule(shape=shape, backward="annealed", backward_end=0.8, backward_alpha=0.0)
+    backward = LayerSchedule(decay=shape, backward="annealed", backward_end=0.8, backward_alpha=0.0)
     assert [noise_state(backward, t).backward_spread for t in times] == [0.5] * 6
-    soft = LayerSchedule(shape=shape, method="freezing", end=0.8, spread_alpha=0.0)
+    soft = LayerSchedule(decay=shape, method="freezing", end=0.8, spread_alpha=0.0)
     assert [noise_state(soft, t).frozen for t in times] == [0.0] * 6
 
 
@@ -141,7 +141,7 @@ def test_the_quantisers_get_the_noise_of_their_layer(policy: str, law: str) -> N
 
 def test_a_new_annealer_sets_the_first_moment_and_the_kind_of_noise() -> None:
     module = network(1)
-    weights = LayerSchedule(noise="logistic", strategy="random", spread=0.7, width="deviation")
+    weights = LayerSchedule(noise="logistic", strategy="random", spread=0.7, spread_measure="deviation")
     activations = LayerSchedule(noise="triangular", backward="static", backward_noise="normal", method="freezing")
     Annealer(module, [weights], [activations])
     first, second = quantisers(module)

@@ -6,6 +6,7 @@ import pytest
 from ana_search.errors import RequestError
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
+from ana_search.study_file import StudySpec
 from tests.conftest import MakeStudy
 
 LAYERS = 5  # of the digits network
@@ -19,11 +20,11 @@ def test_the_defaults_are_plain_annealing(make_study: MakeStudy) -> None:
         schedule = layer.weights
         assert (layer.weight_bits, layer.activation_bits) == ("ternary", "ternary")
         assert layer.activations == schedule
-        assert (schedule.noise, schedule.strategy, schedule.shape) == ("normal", "expectation", "power")
+        assert (schedule.noise, schedule.strategy, schedule.decay) == ("normal", "expectation", "power")
         assert (schedule.mean, schedule.mean_alpha) == (0.0, 0.0)
         assert (schedule.spread, schedule.spread_alpha) == (0.5, 2.0)
         assert (schedule.start, schedule.end) == (0.0, 1.0)
-        assert (schedule.backward, schedule.width, schedule.method) == ("same", "interval", "noise")
+        assert (schedule.backward, schedule.spread_measure, schedule.method) == ("same", "interval", "noise")
     assert TrainingPlan.from_json(plan.to_json()) == plan
 
 
@@ -123,3 +124,13 @@ def test_planning_loads_neither_optuna_nor_ray() -> None:
     code = "import sys, ana_search; ana_search.make_plan; print({'optuna', 'ray'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "set()"
+
+
+def test_old_names_are_refused_with_the_new_ones(make_study: MakeStudy) -> None:
+    spec = make_study('decay = ["power", "cosine"]')
+    with pytest.raises(RequestError, match="'shape' is called 'decay' now"):
+        make_plan(spec, {"shape": "cosine"}, 0)
+    with pytest.raises(ValueError, match="'shape' is called 'decay' now"):
+        StudySpec.from_json(spec.to_json().replace('"decay"', '"shape"'))
+    with pytest.raises(ValueError, match="unknown parameter 'colour'"):
+        StudySpec.from_json(spec.to_json().replace('"decay"', '"colour"'))

@@ -47,10 +47,10 @@ def test_the_order_depends_on_the_study_alone(make_study: MakeStudy) -> None:
 
 
 def test_conditional_parameters_make_fewer_cells(make_study: MakeStudy) -> None:
-    spec = make_study('shape = ["power", "cosine"]\nalpha = [0.5, 1.0, 2.0]', GRID)
+    spec = make_study('decay = ["power", "cosine"]\nalpha = [0.5, 1.0, 2.0]', GRID)
     cells = grid(spec)
     assert len(cells) == 3 + 1
-    assert [cell for cell in cells if cell["shape"] == "cosine"] == [{"shape": "cosine"}]
+    assert [cell for cell in cells if cell["decay"] == "cosine"] == [{"decay": "cosine"}]
 
 
 def test_layer_scope(make_study: MakeStudy) -> None:

@@ -16,7 +16,7 @@ offset = { low = -0.2, high = 0.2, scope = "layer" }
 learning_rate = { low = 1e-4, high = 1e-2, log = true }
 batch_size = { low = 32, high = 128, step = 32 }
 """
-CONDITIONAL = 'shape = ["power", "cosine", "linear"]\nalpha = { low = 0.5, high = 4.0 }\n' + MIXED
+CONDITIONAL = 'decay = ["power", "cosine", "linear"]\nalpha = { low = 0.5, high = 4.0 }\n' + MIXED
 
 
 def _run(spec: StudySpec, trials: int, study: optuna.Study | None = None) -> optuna.Study:
@@ -48,7 +48,7 @@ def test_a_resumed_study_repeats_no_draw_and_a_repeated_study_all(
     assert len(set(params)) == 15
     assert [tuple(trial.params.items()) for trial in _run(spec, 15).trials] == params
     for trial in study.trials:
-        assert "alpha" not in trial.params or trial.params["shape"] == "power"
+        assert "alpha" not in trial.params or trial.params["decay"] == "power"
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])

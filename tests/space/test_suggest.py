@@ -45,21 +45,21 @@ def test_conditions_between_layers(make_study: MakeStudy) -> None:
 
 
 def test_a_fixed_parameter_acts_where_a_searched_one_would_exist(make_study: MakeStudy) -> None:
-    spec = make_study('shape = ["power", "cosine"]\nalpha = 3.0\npower_law = "progressive"')
+    spec = make_study('decay = ["power", "cosine"]\nalpha = 3.0\npower_law = "progressive"')
     powers = {
-        shape: [layer.weights.spread_alpha for layer in make_plan(spec, {"shape": shape}, 0).layers]
+        shape: [layer.weights.spread_alpha for layer in make_plan(spec, {"decay": shape}, 0).layers]
         for shape in ("power", "cosine")
     }
     assert powers == {"power": [30.0, 24.0, 18.0, 12.0, 6.0], "cosine": [10.0, 8.0, 6.0, 4.0, 2.0]}
-    searched = make_study('shape = ["power", "cosine"]\nalpha = [2.0, 3.0]\npower_law = "progressive"')
+    searched = make_study('decay = ["power", "cosine"]\nalpha = [2.0, 3.0]\npower_law = "progressive"')
     for shape, params in (("power", {"alpha": 3.0}), ("cosine", {})):
-        plan = make_plan(searched, {"shape": shape} | params, 0)
+        plan = make_plan(searched, {"decay": shape} | params, 0)
         assert [layer.weights.spread_alpha for layer in plan.layers] == powers[shape]
 
 
-def test_a_fixed_shape_decides_whether_alpha_exists(make_study: MakeStudy) -> None:
+def test_a_fixed_decay_decides_whether_alpha_exists(make_study: MakeStudy) -> None:
     spec = make_study(
-        f"shape = {{ layers = {['power', 'cosine'] * 2 + ['power']} }}\n".replace("'", '"')
+        f"decay = {{ layers = {['power', 'cosine'] * 2 + ['power']} }}\n".replace("'", '"')
         + 'alpha = { low = 1.0, high = 2.0, scope = "layer" }'
     )
     params = suggest(FixedTrial({f"alpha.{layer}": 1.5 for layer in range(5)}), spec)

@@ -92,7 +92,7 @@ def test_every_layer_of_every_cell(spec: StudySpec) -> None:
                 assert schedule.mean_alpha == (power if dynamic_mean else 0.0)
                 assert schedule.spread == 0.5
                 assert schedule.spread_alpha == (2 * power if dynamic_spread else 0.0)
-                assert (schedule.shape, schedule.backward, schedule.width) == ("power", "same", "interval")
+                assert (schedule.decay, schedule.backward, schedule.spread_measure) == ("power", "same", "interval")
             assert (layer.weight_bits, layer.activation_bits) == ("ternary", "ternary")
             checked += 1
     assert checked == 264 * 7

@@ -228,6 +228,8 @@ WRONG = [
     _replaced("negative_gpus", "workers = 1", "gpus_per_trial = -1", "resources.gpus_per_trial"),
     _replaced("gpus_and_a_half", "workers = 1", "gpus_per_trial = 1.5", "resources.gpus_per_trial"),
     # [space]
+    _space("old_decay", 'shape = ["power", "cosine"]', "space.shape: is called 'decay' now"),
+    _space("old_measure", 'width = "interval"', "space.width: is called 'spread_measure' now"),
     _space("unknown_noise", 'noise = "gaussian"', "space.noise", "logistic"),
     _space("one_unknown_noise", 'noise = ["uniform", "cauchy"]', "space.noise[1]"),
     _space("no_choices", "noise = []", "space.noise", "at least one value"),
@@ -267,17 +269,17 @@ WRONG = [
     _space("smallest_step", "alpha = { low = 1.0, high = 2.0, step = 5e-324 }", "space.alpha.step", "100,000 steps"),
     _space("step_of_400_digits", f"alpha = {{ low = 1.0, high = 2.0, step = {'9' * 400} }}", "space.alpha.step"),
     _space("infinite_step", "alpha = { low = 1.0, high = 2.0, step = inf }", "space.alpha.step"),
-    _space("idle_law", 'shape = "linear"\npower_law = "progressive"', "space.power_law", "no effect", "'power'"),
-    _space("idle_searched_law", 'shape = "linear"\npower_law = ["progressive", "regressive"]', "space.power_law"),
+    _space("idle_law", 'decay = "linear"\npower_law = "progressive"', "space.power_law", "no effect", "'power'"),
+    _space("idle_searched_law", 'decay = "linear"\npower_law = ["progressive", "regressive"]', "space.power_law"),
     _space(
         "idle_law_of_layers",
-        'shape = { choices = ["linear"], scope = "layer" }\npower_law = "progressive"',
+        'decay = { choices = ["linear"], scope = "layer" }\npower_law = "progressive"',
         "space.power_law",
     ),
     *(
         _space(f"static_{key}", f'variance = "static"\n{key} = {value}', f"space.{key}", "no effect")
         for key, value in (
-            ("shape", '"cosine"'),
+            ("decay", '"cosine"'),
             ("interval", '["overlapped", "partition"]'),
             ("power_law", '"progressive"'),
             ("alpha", "2.0"),
@@ -288,8 +290,8 @@ WRONG = [
     ),
     _space("silent_noise", 'spread = 0.0\nnoise = ["uniform", "normal"]', "space.noise", "spread above 0"),
     _space("silent_strategy", 'spread = 0.0\nstrategy = ["mode", "random"]', "space.strategy", "spread above 0"),
-    _space("idle_width", 'width = ["interval", "deviation"]', "space.width", "no effect"),
-    _space("idle_alpha", 'shape = "cosine"\nalpha = [1.0, 2.0]', "space.alpha", "no effect"),
+    _space("idle_width", 'spread_measure = ["interval", "deviation"]', "space.spread_measure", "no effect"),
+    _space("idle_alpha", 'decay = "cosine"\nalpha = [1.0, 2.0]', "space.alpha", "no effect"),
     _space("idle_backward", 'backward_noise = ["normal", "uniform"]', "space.backward_noise", "no effect"),
     _space("idle_schedule", 'backward = "static"\nbackward_alpha = 2.0', "space.backward_alpha", "annealed"),
     Wrong("space_as_value", b"space = 1\n" + GOOD.replace("[space]", "[other]").encode(), ("space: got 1",)),
@@ -311,8 +313,13 @@ WRONG = [
     _grid("exclude_no_table", _NOISE + "exclude = [3]\n", "space.exclude[0]"),
     _grid(
         "exclude_unknown",
+        _NOISE + "exclude = [{ when = { decay = 'power' } }]\n",
+        "space.exclude[0].when.decay",
+    ),
+    _grid(
+        "exclude_old_name",
         _NOISE + "exclude = [{ when = { shape = 'power' } }]\n",
-        "space.exclude[0].when.shape",
+        "space.exclude[0].when.shape: is called 'decay' now",
     ),
     _grid(
         "exclude_value",

@@ -21,7 +21,7 @@ def test_every_interval_and_power_law_exists() -> None:
 
 def test_defaults_are_those_of_a_layer_schedule() -> None:
     schedule = LayerSchedule()
-    for name in ("noise", "strategy", "spread", "shape", "method", "width", "backward", "backward_noise"):
+    for name in ("noise", "strategy", "spread", "decay", "method", "spread_measure", "backward", "backward_noise"):
         assert KEYS[name].default == getattr(schedule, name)
     assert KEYS["backward_spread"].default == schedule.backward_spread
     assert KEYS["backward_alpha"].default == schedule.backward_alpha
@@ -69,7 +69,7 @@ power_law = "progressive"
 interval = "partition"
 """
 OTHER = {
-    "mean": "static", "shape": "cosine", "interval": "same_end", "power_law": "regressive", "backward": "static",
+    "mean": "static", "decay": "cosine", "interval": "same_end", "power_law": "regressive", "backward": "static",
     "backward_interval": "partition", "offset": 0.25, "activation_offset": 0.1, "optimiser": "sgd", "weight_bits": 4,
     "activation_bits": 3, "batch_size": 7, "epochs": 3,
 }  # fmt: skip
