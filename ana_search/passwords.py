@@ -59,6 +59,7 @@ def _secrets(url: str) -> set[str]:
     """Return the pieces of a URL that its shown form does not have."""
     match = _ANYTHING.match(url)
     found = set() if match is None else {match["secret"]}
+    found |= {match[0].removeprefix(f"{match['head']}:") for match in _NO_HOST.finditer(url)}
     found |= set(re.findall(rf"{_SECRET_KEY}\s*=\s*([^&;]+)", url, re.IGNORECASE))
     # An @ or a colon in the password may have split it: the database then speaks of the last piece alone.
     found |= {piece for one in found for piece in re.split(r"[@:/\s]", one)}

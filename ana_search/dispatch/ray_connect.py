@@ -14,6 +14,7 @@ from ray._private import ray_constants
 
 from ana_search.dispatch.resources import local_resources
 from ana_search.errors import ResourceError
+from ana_search.passwords import without_passwords
 
 __all__ = ["connect"]
 
@@ -55,7 +56,7 @@ def connect(address: str | None) -> None:
 def _start_local() -> None:
     """Start a Ray of this machine alone. On a machine that is very busy it may be too slow for itself."""
     have = local_resources()
-    with _loopback_only():
+    with _loopback_only(), without_passwords():
         ray.init(
             address="local",
             num_cpus=int(have["CPU"]),

@@ -165,7 +165,7 @@ def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
             "allowed: another name or another storage"
         )
     if stored is not None:
-        changes = spec_changes(read_spec(study), spec)
+        changes = spec_changes(read_spec(study, url), spec)
         if changes:
             raise StudyChangedError(
                 f"study {spec.study.name!r} was started with another study file:\n  "

@@ -63,10 +63,10 @@ class StudyPlace:
 
     def spec(self, study: Study) -> "StudySpec":
         """Return the study's specification as it was last launched. Raises as `read_spec`."""
-        return read_spec(study)
+        return read_spec(study, self.url)
 
 
-def read_spec(study: Study) -> "StudySpec":
+def read_spec(study: Study, url: str) -> "StudySpec":
     """Return the specification that a stored study was last launched with.
 
     Raises:
@@ -79,7 +79,9 @@ def read_spec(study: Study) -> "StudySpec":
 
     text = study.user_attrs.get(SPEC_ATTRIBUTE)
     if not isinstance(text, str):
-        raise StudyNotFoundError(f"study {study.study_name!r} is not one of ana-search: it has no specification")
+        raise StudyNotFoundError(
+            f"study {study.study_name!r} in {hide_in_url(url)} is not one of ana-search: it has no specification"
+        )
     try:
         return StudySpec.from_json(text)
     except ValidationError as error:
@@ -87,7 +89,8 @@ def read_spec(study: Study) -> "StudySpec":
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         more = f", and {count - 1} more" if count > 1 else ""
         raise StudyVersionError(
-            f"study {study.study_name!r} was written by ana-search {version_of(study)}, and this is {__version__}: "
+            f"study {study.study_name!r} in {hide_in_url(url)} was written by ana-search {version_of(study)}, and this "
+            f"is {__version__}: "
             f"its specification cannot be read ({where}: {first['msg']}{more}); allowed: the version that wrote it; "
             "`status` and `best` read such a study too"
         ) from None

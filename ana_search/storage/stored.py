@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from ana_search import __version__
 from ana_search.errors import DamagedFileError, StorageError, StudyNotFoundError
 from ana_search.reading import is_number, parse_state, read_file, read_json
 from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH
 from ana_search.storage.belonging import SearchedSpace, own_trials
 from ana_search.storage.lease import Holder, holder_of
-from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, StudyPlace, locate
+from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, StudyPlace, locate, version_of
 from ana_search.storage.opening import unreadable
 
 if TYPE_CHECKING:
@@ -113,8 +114,15 @@ class StoredStudy:
 
     @property
     def holder(self) -> Holder | None:
-        """Who drives the study now."""
-        return holder_of(self.study)
+        """Who drives the study now; ``None``, and a note, where the lease cannot be read."""
+        try:
+            return holder_of(self.study)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            self.notes.append(
+                f"the lease of study {self.name!r} cannot be read: it is damaged, or another version of ana-search "
+                f"wrote it (the study: {version_of(self.study)}, this is {__version__})"
+            )
+            return None
 
     def complete(self) -> list[FrozenTrial]:
         """Return the complete trials, the best first objective first."""

@@ -59,12 +59,16 @@ def load_checkpoint(
         return None
     if not isinstance(state, dict) or state.get("version") != _VERSION or state.get("plan") != plan.hash:
         return None
-    if _shapes(state["network"]) != _shapes(network.state_dict()):
-        return None
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
-    return history, state["random_states"]
+    try:
+        if _shapes(state["network"]) != _shapes(network.state_dict()):
+            return None
+        history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
+        random_states = dict(state["random_states"])
+        optimiser.load_state_dict(state["optimiser"])  # refuses another optimiser's before it changes anything
+        network.load_state_dict(state["network"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
+        return None  # it is a checkpoint by its version and its plan, and something in it is missing or damaged
+    return history, random_states
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

@@ -1,0 +1,243 @@
+"""Whatever a file of a study holds: one line that names it, no traceback, no code run, nothing counted that is not."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ana_search.cli.main import build_app
+from ana_search.confirm import confirmed
+from ana_search.dispatch.local import LocalDispatcher
+from ana_search.errors import AnaSearchError
+from ana_search.results import load_history
+from ana_search.runner import launch
+from ana_search.storage import open_study
+from ana_search.training import build
+from ana_search.training.checkpoint import load_checkpoint
+from tests.hostile.malformed import malformed
+from tests.runner.commands import run
+from tests.runner.studies import make_spec
+
+NAME = "hostile"
+EXPECTED = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of runs with a study of two trials, their files as a launch leaves them."""
+    folder = tmp_path_factory.mktemp("whole")
+    spec = make_spec(
+        folder, NAME, training="epochs = 1", data="train_size = 100", space='noise = ["uniform", "normal"]'
+    )
+    launch(spec, runs=folder / "runs", workers=1, dispatcher=LocalDispatcher())
+    return folder / "runs"
+
+
+@pytest.fixture
+def runs(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "runs"))
+
+
+def command(*words: str) -> tuple[int, str]:
+    """Return exit code and output of a command in this process."""
+    result = CliRunner().invoke(build_app(), list(words))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def check_told(code: int, output: str, name: str, expected: tuple[int, ...]) -> None:
+    assert code in expected, output
+    assert "Traceback" not in output
+    assert "fault of ana-search" not in output, output
+    assert name in output
+
+
+def told(action: Callable[[], object]) -> str | None:
+    """Return what an action says is wrong, in an error for the user; ``None`` where nothing is."""
+    try:
+        action()
+    except AnaSearchError as error:
+        return str(error)
+    return None
+
+
+def each(file: Path, tmp_path: Path, look: Callable[[str], None]) -> None:
+    """Put a hundred malformed contents into ``file`` and look at each; no code may have run."""
+    content, trace = file.read_bytes(), tmp_path / "code-ran"
+    seen = 0
+    for name, wrong in malformed(content, trace):
+        if wrong == content:
+            continue
+        file.write_bytes(wrong)
+        look(name)
+        assert not trace.exists(), name
+        seen += 1
+    assert seen >= 95
+    file.write_bytes(content)
+
+
+def forget_hashes(runs: Path) -> None:
+    """Make the trials those of an older version, which recorded no hash: every file is then read to its end."""
+    with sqlite3.connect(runs / NAME / "study.db") as database:
+        database.execute("DELETE FROM trial_user_attributes WHERE key LIKE '%sha256'")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with a hash", "without"])
+def test_weights(runs: Path, tmp_path: Path, known: bool) -> None:
+    if not known:
+        forget_hashes(runs)
+    stored = open_study(NAME, runs=runs)
+    best = stored.complete()[0].number
+    path = stored.place.folder.network(best)
+
+    def look(name: str) -> None:
+        error = told(lambda: open_study(NAME, runs=runs).network(best))
+        assert error is None or str(path) in error, name
+        assert error is not None or not known, name  # a changed number in the weights is found by its hash alone
+
+    each(path, tmp_path, look)
+    path.write_bytes(path.read_bytes()[:1000])
+    words = ("export", NAME, "--runs", str(runs), "--out", str(tmp_path / "models"))
+    check_told(*command(*words), "network.pt", EXPECTED)
+    assert not list((tmp_path / "models").glob("*"))
+    finished = run(tmp_path, *words)
+    check_told(finished.returncode, finished.stdout + finished.stderr, "network.pt", EXPECTED)
+
+
+def test_histories(runs: Path, tmp_path: Path) -> None:
+    forget_hashes(runs)
+    path = runs / NAME / "trials" / "0" / "history.json"
+
+    def look(name: str) -> None:
+        error = told(lambda: load_history(NAME, 0, runs=runs))
+        assert error is None or str(path) in error, name
+        stored = open_study(NAME, runs=runs)
+        assert 1 in stored.histories(), name
+        assert all(str(path) in note for note in stored.notes), name
+
+    each(path, tmp_path, look)
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 10_000])
+def test_a_damaged_history_costs_the_report_no_more_than_its_curve(runs: Path, tmp_path: Path, content: bytes) -> None:
+    (runs / NAME / "trials" / "0" / "history.json").write_bytes(content)
+    out = tmp_path / "report"
+    code, output = command("analyse", NAME, "--runs", str(runs), "--out", str(out))
+    check_told(code, output, "history.json", (0,))
+    assert (out / "report.html").is_file()
+
+
+def test_notes_of_an_export(runs: Path, tmp_path: Path) -> None:
+    path = runs / NAME / "trials" / "0" / "frozen.json"
+    path.write_text('{"accuracy": 0.5}')
+
+    def look(name: str) -> None:
+        code, output = command("best", NAME, "--runs", str(runs))
+        assert code == 0, output
+        assert "frozen.json" in output, name
+
+    each(path, tmp_path, look)
+
+
+def test_confirmations(runs: Path, tmp_path: Path) -> None:
+    path = runs / NAME / "confirm.json"
+    entry = '{"seed": 1, "plan_hash": "a", "validation": 0.5, "test": 0.5, "params": {"noise": "uniform"}}'
+    path.write_text(f'{{"runs": [{entry}, {entry.replace("0.5", "0.6")}]}}')
+
+    def look(name: str) -> None:
+        found = confirmed(path.parent, {"noise": "uniform"})
+        assert found is None or all(0 <= value <= 1 for value in found["accuracies"]), name
+
+    each(path, tmp_path, look)
+    path.write_bytes(b'{"runs": [{"seed"')
+    code, output = command("confirm", NAME, "--runs", str(runs), "--seeds", "2")
+    check_told(code, output, "confirm.json", (0,))
+    assert (path.parent / "confirm.json.damaged").read_bytes() == b'{"runs": [{"seed"'
+
+
+def test_a_database(runs: Path, tmp_path: Path) -> None:
+    """A changed byte may leave a database that SQLite reads: then the command tells what it reads."""
+    path = runs / NAME / "study.db"
+    codes = []
+
+    def look(name: str) -> None:
+        for words in (("status", NAME), ("best", NAME)):
+            code, output = command(*words, "--runs", str(runs))
+            assert "fault of ana-search" not in output, (name, output)
+            assert code == 0 or ("study.db" in output and code in EXPECTED), (name, output)
+            codes.append(code)
+
+    each(path, tmp_path, look)
+    assert codes.count(2) > len(codes) / 2
+
+
+def test_a_journal(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "study.journal"
+    spec = make_spec(tmp_path, NAME, training="epochs = 1", data="train_size = 100", space='noise = ["uniform"]')
+    url = f"journal:///{path}"
+    launch(spec, runs=tmp_path / "runs", storage=url, workers=1, dispatcher=LocalDispatcher())
+
+    def look(name: str) -> None:
+        code, output = command("status", NAME, "--runs", str(tmp_path / "runs"), "--storage", url)
+        assert "fault of ana-search" not in output, (name, output)
+        assert code == 0 or ("study.journal" in output and code in EXPECTED), (name, output)
+
+    each(path, tmp_path, look)
+
+
+@pytest.mark.parametrize("table", ["study_user_attributes", "trial_user_attributes", "trial_params"])
+def test_what_a_database_holds(runs: Path, tmp_path: Path, table: str) -> None:
+    """The rows are damaged, not the file: another program, or a newer version, has written something else."""
+    path = runs / NAME / "study.db"
+    content = path.read_bytes()
+    column = "distribution_json" if table == "trial_params" else "value_json"
+    for wrong in ("", "{", "[" * 10_000, '"text"', "[1, 2]", "null", "1e999", '{"space": 1}', "9" * 5_000, "true"):
+        path.write_bytes(content)
+        with sqlite3.connect(path) as database:
+            database.execute(f"UPDATE {table} SET {column} = ?", (wrong,))
+        for words in (("status", NAME), ("best", NAME), ("export", NAME, "--out", str(tmp_path / "models"))):
+            code, output = command(*words, "--runs", str(runs))
+            assert "fault of ana-search" not in output, (words, wrong[:20], output[-2000:])
+            assert code in (0, *EXPECTED)
+
+
+def test_checkpoints(runs: Path, tmp_path: Path) -> None:
+    """A run that cannot go on starts anew: it loses time and no result."""
+    import torch
+
+    from ana_search.training.checkpoint import save_checkpoint
+
+    plan = open_study(NAME, runs=runs).plan(0)
+    network, _ = build(plan, (1, 8, 8), 10)
+    optimiser = torch.optim.Adam(network.parameters())
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, plan, network, optimiser, [], {"torch": torch.get_rng_state()})
+    assert load_checkpoint(path, plan, network, optimiser) is not None
+    started_anew = []
+
+    def look(name: str) -> None:
+        started_anew.append(load_checkpoint(path, plan, network, optimiser) is None)
+
+    each(path, tmp_path, look)
+    assert sum(started_anew) > 80
+    for wrong in ({"version": 2}, {"version": 2, "plan": plan.hash}, {"version": 2, "plan": plan.hash, "network": 1}):
+        torch.save(wrong, path)
+        assert load_checkpoint(path, plan, network, optimiser) is None
+
+
+def test_a_pipe_in_the_place_of_a_file_hangs_nobody(runs: Path) -> None:
+    import os
+
+    stored = open_study(NAME, runs=runs)
+    best = stored.complete()[0].number
+    for path in (stored.place.folder.network(best), stored.place.folder.trial(best) / "history.json"):
+        path.unlink()
+        os.mkfifo(path)
+    with pytest.raises(AnaSearchError, match="not a regular file"):
+        stored.network(best)
+    assert best not in stored.histories()
+    assert any("not a regular file" in note for note in stored.notes)
