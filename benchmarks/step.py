@@ -2,28 +2,37 @@
 
     OMP_NUM_THREADS=1 python benchmarks/step.py [--runs 9] [--widths 16 64] [--batch 128] [--parts] [--json FILE]
     python benchmarks/step.py --device cuda --widths 128 --batch 256 [--precision bfloat16] [--compile] [--only WORD]
+    OMP_NUM_THREADS=1 python benchmarks/step.py --ablation [--network digits_cnn] [--widths 16] [--compile]
 
 One thread, CPU time, random images of CIFAR-10's size. A step is what `ana_search.train` does in one: the annealer
 sets the noise, forward, loss, backward, optimiser (Adam). All networks take one step a round, so that a disturbance
 of the machine meets them all; the ratio is that of the medians. `--parts` prints where the time of a step goes.
 On a GPU a round takes ten steps of each network, by wall clock: what the host needs to start the kernels counts too.
+
+`--ablation` takes out what makes the kernels of `ana_search.ana` fast, one trick at a time, and takes a step with it
+and one without it in turn. A trick that costs less than 5 % of a step everywhere does not earn its place.
 """
 
 import argparse
+import contextlib
 import copy
 import json
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ana_search.ana import Annealer, LayerSchedule, quantise, quantised_layers
+from ana_search.ana.kernels import autograd, blocks, logistic, mode, normal, sampling, stair, uniform
+from ana_search.ana.kernels.family import FamilyKernel
+from ana_search.ana.strategies import Strategy
 from ana_search.networks import NETWORKS
 from ana_search.plan import TrainingSettings
 from ana_search.training.optimiser import make_optimiser
@@ -43,6 +52,64 @@ SCHEDULES = {
     "annealed, static STE": LayerSchedule(backward="static"),
     "static STE": LayerSchedule(spread=0.0, backward="static"),
 }
+
+
+def plainly_at_least(x: Tensor, threshold: float | Tensor) -> Tensor:
+    return (x >= threshold).to(x.dtype)
+
+
+def torchs_uniform(like: Tensor, _source: Any, _start: int = 0) -> Tensor:
+    return torch.empty_like(like).uniform_(-1.0, 1.0)
+
+
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True)
+class Trick:
+    """What stands for a trick when it is taken out, and the networks that use it (family/strategy)."""
+
+    patches: tuple[Patch, ...]
+    used_by: tuple[str, ...]
+
+
+COMPARING = (blocks, mode, stair, uniform)
+TRICKS = {
+    "tables of noise": Trick(((sampling, "HALVES", {}),), ("triangular/random", "normal/random", "logistic/random")),
+    "blocks": Trick(
+        ((blocks, "BLOCK", 1 << 50),),
+        ("uniform/expectation", "triangular/expectation", "normal/expectation", "logistic/random"),
+    ),
+    "half the block": Trick(((blocks, "BLOCK", blocks.BLOCK // 2),), ("uniform/expectation", "normal/expectation")),
+    "twice the block": Trick(((blocks, "BLOCK", blocks.BLOCK * 2),), ("uniform/expectation", "normal/expectation")),
+    "gelu for the error function": Trick(((normal, "erf_is_cheap", lambda _z: True),), ("normal/expectation",)),
+    "few error functions": Trick(((normal, "_are_few", lambda _t: False),), ("normal/expectation", "normal/random")),
+    "kept slopes": Trick(
+        ((autograd, "keeps_slope", lambda *_: False),),
+        ("triangular/expectation", "normal/expectation", "logistic/expectation"),
+    ),
+    "own random numbers": Trick(((sampling, "random_uniform", torchs_uniform),), ("uniform/random",)),
+    "slope of two sigmoids": Trick(
+        ((logistic.LogisticKernel, "slope_times", FamilyKernel.slope_times),), ("logistic/random",)
+    ),
+    "ramps": Trick(((uniform, "_ramps", lambda _t: None),), ("uniform/expectation", "uniform/random")),
+    "comparisons into floats": Trick(
+        tuple((module, "at_least", plainly_at_least) for module in COMPARING), ("logistic/mode", "uniform/mode")
+    ),
+}
+
+
+@contextlib.contextmanager
+def without(patches: tuple[Patch, ...]) -> Iterator[None]:
+    """Take out a trick."""
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in patches]
+    try:
+        for owner, name, value in patches:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in kept:
+            setattr(owner, name, value)
 
 
 @dataclass(frozen=True)
@@ -125,6 +192,44 @@ def measure(width: int, options: argparse.Namespace) -> list[Row]:
     ]
 
 
+def ablation(width: int, options: argparse.Namespace) -> Iterator[tuple[str, str, list[float], list[float]]]:
+    """Yield, for each trick and network that uses it, the times of the steps with it and without it."""
+    shape = (1, 8, 8) if options.network == "digits_cnn" else (3, 32, 32)
+    images = torch.randn(options.batch, *shape).contiguous(memory_format=torch.channels_last).to(options.device)
+    labels = torch.randint(10, (options.batch,)).to(options.device)
+    network = NETWORKS[options.network](shape, 10, width=width)
+    for trick, name in ((trick, name) for trick, given in TRICKS.items() for name in given.used_by):
+        if options.only not in f"{trick} {name}":
+            continue
+        torch.compiler.reset()
+        noise, strategy = name.split("/")
+        ways: tuple[tuple[Patch, ...], ...] = ((), TRICKS[trick].patches)
+        steps: list[Step] = []
+        times: tuple[list[float], list[float]] = ([], [])
+        for patches in ways:
+            with without(patches):
+                steps.append(Step(copy.deepcopy(network), LayerSchedule(noise, cast(Strategy, strategy)), options))
+                once(steps[-1], images, labels)
+        for run in range(options.runs):
+            for way in (0, 1) if run % 2 else (1, 0):
+                with without(ways[way]):
+                    times[way].append(once(steps[way], images, labels))
+        yield trick, name, *times
+
+
+def print_ablation(options: argparse.Namespace) -> None:
+    print(f"{options.network}, {'compiled' if options.compile else 'eager'}; ratio: without the trick over with it")
+    print(f"{'width':>5} {'trick':28} {'noise':24} {'ms':>7} {'without':>8} {'fastest':>8} {'median':>7}")
+    for width in options.widths:
+        for trick, name, kept, out in ablation(width, options):
+            fastest = min(out) / min(kept)
+            median = statistics.median(b / a for a, b in zip(kept, out, strict=True))
+            print(
+                f"{width:5} {trick:28} {name:24} {min(kept):7.1f} {min(out):8.1f} {fastest:8.3f} {median:7.3f}",
+                flush=True,
+            )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=9)
@@ -135,9 +240,15 @@ def main() -> int:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--only", default="", metavar="WORD", help="leave out networks whose name does not hold it")
     parser.add_argument("--parts", action="store_true")
+    parser.add_argument("--ablation", action="store_true")
+    parser.add_argument("--network", default="vgg8", choices=("vgg8", "digits_cnn"), help="of the ablation")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if options.ablation:
+        print_ablation(options)
+        return 0
     rows = [row for width in options.widths for row in measure(width, options)]
     print(f"{'width':>5} {'network':22} {'ms':>8} {'fastest':>8} {'ratio':>6}  bound")
     for row in rows:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ana_search.ana.counter import hashed_uniform
-from ana_search.ana.elementwise import moved
+from ana_search.ana.kernels.hashing import hashed_uniform
+from ana_search.ana.kernels.numbers import on_device, place_of_numbers
 
 __all__ = ["REFRESHES", "frozen_mask"]
 
@@ -28,9 +28,8 @@ def frozen_mask(like: Tensor, fraction: Tensor, time: Tensor, seed: int) -> Tens
         seed: integer that sets this mask apart from others.
     """
     shape = torch.empty_like(like, dtype=torch.float32, requires_grad=False)
-    # A GPU takes single numbers from the CPU with each kernel; compiled code has them on the device.
-    place = like.device if torch.compiler.is_compiling() else time.device
-    fraction, time = moved(fraction, place), moved(time, place)
+    place = place_of_numbers(like, time)
+    fraction, time = on_device(fraction, place), on_device(time, place)
     first, second = _key(seed, place)
     phase = hashed_uniform(shape, (first, second)) * 0.5 + 0.5
     draw = torch.floor(time * REFRESHES + phase).to(torch.int32)

@@ -4,20 +4,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
-from ana_search.ana.elementwise import blockwise, reached, working
+from ana_search.ana.kernels.stair import Grid, exact, make_grid
 
-__all__ = ["Grid", "StairFunction", "cut"]
-
-# Above this many thresholds, comparing with each in turn costs more than a search.
-_FEW = 8
-
-# Compiled code compares with up to this many faster than it takes a floor.
-_FEW_COMPILED = 3
+__all__ = ["StairFunction"]
 
 
 @dataclass(frozen=True, init=False)
@@ -55,7 +49,7 @@ class StairFunction:
     """The levels in units of the argument."""
     scaled_thresholds: tuple[float, ...] = field(init=False, compare=False, repr=False)
     """The thresholds in units of the argument."""
-    grid: "Grid | None" = field(init=False, compare=False, repr=False)
+    grid: Grid | None = field(init=False, compare=False, repr=False)
     """How to evaluate the stair with a floor instead of a search; ``None`` if that would not be exact."""
 
     def __init__(self, levels: Sequence[float], thresholds: Sequence[float], quantum: float = 1.0) -> None:
@@ -76,7 +70,7 @@ class StairFunction:
             "spacing": spacing,
             "scaled_levels": tuple(level * quantum for level in levels),
             "scaled_thresholds": tuple(threshold * quantum for threshold in thresholds),
-            "grid": _grid(spacing, thresholds[0], levels[0], quantum),
+            "grid": make_grid(spacing, thresholds[0], levels[0], quantum),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -144,87 +138,13 @@ class StairFunction:
         NaN stays NaN.
         """
         with torch.no_grad():
-            return blockwise(lambda part, _other, _place: self.of(part), x)
-
-    def of(self, x: Tensor) -> Tensor:
-        """Return the stair of one block, in the precision of ``x`` or in float32 if that is lower."""
-        x = working(x)
-        few = torch.compiler.is_compiling() and len(self.thresholds) <= _FEW_COMPILED
-        if few or self.grid is None:
-            return cut(x, self.scaled_thresholds, self.scaled_levels)
-        return self.grid.level(self.grid.passed(x).clamp_(0.0, float(len(self.thresholds))))
-
-
-class Grid(NamedTuple):
-    """A uniform stair in a form that a floor evaluates exactly, NaN staying NaN."""
-
-    quantum: float
-    origin: float
-    """What the floor of ``x / quantum`` (plus 1/2, for half-integers) is below the first threshold."""
-    halves: bool
-    jump: float
-    lowest: float
-
-    def passed(self, x: Tensor) -> Tensor:
-        """Return how many thresholds ``x`` has reached, were there any number of them on both sides."""
-        scaled = x if self.quantum == 1.0 else x * (1.0 / self.quantum)
-        floor = torch.floor(scaled)
-        if self.halves:
-            # The difference is exact. Adding 1/2 before taking the floor would not be: 0.49999997 + 0.5 is 1.
-            floor.add_(reached(scaled - floor, 0.5))
-        return floor if self.origin == 0.0 else floor.sub_(self.origin)
-
-    def nearest(self, x: Tensor, thresholds: int) -> Tensor:
-        """Return the level of ``x``, in its memory, for an ``x`` that chance does not put on a threshold.
-
-        Between half-integers rounding is cheaper than `passed`; a number on one of them goes to the even side.
-        """
-        if not self.halves:
-            return self.level(self.passed(x).clamp_(0.0, float(thresholds)))
-        if self.quantum != 1.0:
-            x.mul_(1.0 / self.quantum)
-        rounded = x.round_().clamp_(self.origin, self.origin + thresholds)
-        if self.jump != 1.0:
-            rounded.mul_(self.jump)
-        above = self.lowest - self.origin * self.jump
-        return rounded.add_(above) if above else rounded
-
-    def level(self, count: Tensor) -> Tensor:
-        """Return the level above ``count`` thresholds, in its memory."""
-        if self.jump != 1.0:
-            count.mul_(self.jump)
-        return count.add_(self.lowest) if self.lowest else count
-
-
-def cut(x: Tensor, thresholds: Sequence[float] | Tensor, levels: Sequence[float]) -> Tensor:
-    """Return ``levels[k]`` where ``x`` has reached ``k`` of the (non-decreasing) thresholds; NaN stays NaN."""
-    if len(thresholds) > _FEW:
-        edges = thresholds.to(x.dtype) if isinstance(thresholds, Tensor) else x.new_tensor(thresholds)
-        y = x.new_tensor(levels)[torch.bucketize(x, edges, right=True)]
-        return torch.where(torch.isnan(x), x, y)
-    # Eager code keeps NaN by the former in less time, compiled code by the latter.
-    eager = not torch.compiler.is_compiling()
-    y = x.clamp(levels[0], levels[0]) if eager else torch.where(x < thresholds[0], levels[0], x)
-    for k, threshold in enumerate(thresholds):
-        y = torch.where(x >= threshold, levels[k + 1], y)
-    return y
+            return exact(x, self)
 
 
 def _spacing(levels: tuple[float, ...], thresholds: tuple[float, ...]) -> tuple[float, float] | None:
     jumps = {b - a for a, b in itertools.pairwise(levels)}
     widths = {b - a for a, b in itertools.pairwise(thresholds)} or {1.0}
     return (widths.pop(), jumps.pop()) if len(jumps) == 1 and len(widths) == 1 else None
-
-
-def _grid(spacing: tuple[float, float] | None, first: float, lowest: float, quantum: float) -> "Grid | None":
-    """Return the grid of a uniform stair if the quantum is a power of two and the thresholds are one apart,
-    all at half-integers or all at integers."""
-    if spacing is None or spacing[0] != 1.0 or math.frexp(quantum)[0] != 0.5 or not 2.0**-30 <= quantum <= 2.0**30:
-        return None
-    if first % 0.5 != 0.0 or any(v * 256.0 % 1.0 != 0.0 or abs(v) > 1024.0 for v in (first, lowest, spacing[1])):
-        return None
-    halves = first % 1.0 == 0.5
-    return Grid(quantum, first - (0.5 if halves else 1.0), halves, spacing[1] * quantum, lowest * quantum)
 
 
 def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:

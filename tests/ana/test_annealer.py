@@ -22,7 +22,7 @@ from ana_search.ana import (
 from ana_search.ana.annealer import Backward, noise_state
 from ana_search.ana.quantiser import Quantiser
 from ana_search.errors import NetworkError
-from tests.ana.reference import CHECKS
+from tests.ana.cases import CHECKS
 from tests.ana.tensors import tensors_of
 
 

@@ -11,7 +11,7 @@ from torch._inductor.compile_fx import compile_fx
 
 from ana_search.ana import NOISE_FAMILIES, Annealer, LayerSchedule, Noise, StairFunction, quantise, regularise
 from ana_search.ana.annealer import Method
-from ana_search.ana.counter import TABLE
+from ana_search.ana.kernels.hashing import TABLE
 from ana_search.ana.strategies import STRATEGIES, Strategy
 
 

@@ -12,8 +12,7 @@ from scipy import integrate, stats
 from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, regularise
 from ana_search.ana.noise import Width
 from ana_search.ana.strategies import Strategy
-from tests.ana import reference
-from tests.ana.reference import STAIRS, Array
+from tests.ana.cases import STAIRS, Array, distribution, stair_values
 
 FEW_LEVELS = st.sampled_from([STAIRS[name] for name in ("ternary", "binary", "unbalanced", "any", "shifted")])
 families = pytest.mark.parametrize("family", NOISE_FAMILIES)
@@ -28,7 +27,7 @@ def noise_of(family: str, width: Width, mean: float, spread: float) -> Noise:
 
 def integrated(x: float, stair: StairFunction, noise: Noise) -> Array:
     """Return the probability of each level of ``stair(x - noise)``: the integral of the density over its cell."""
-    law = reference.distribution(noise)
+    law = distribution(noise)
     low, high = law.ppf([1e-13, 1.0 - 1e-13]) if noise.family in ("normal", "logistic") else law.support()
     edges = np.clip([high, *(x - t for t in stair.scaled_thresholds), low], low, high)
     centre = float(noise.mean)
@@ -82,8 +81,8 @@ def test_every_strategy_agrees_with_samples_of_the_noise(
     family: str, width: Width, stair: StairFunction, mean: float, spread: float, x: float, seed: int
 ) -> None:
     noise = noise_of(family, width, mean, spread)
-    samples = reference.distribution(noise).rvs(DRAWS, random_state=seed)
-    sampled = reference.stair_values(x - samples, stair)
+    samples = distribution(noise).rvs(DRAWS, random_state=seed)
+    sampled = stair_values(x - samples, stair)
     levels = np.array(stair.scaled_levels)
     counts = (np.abs(sampled[:, None] - levels) < 1e-9).sum(0).astype(np.float64)
     argument = torch.tensor([x], dtype=torch.float64)

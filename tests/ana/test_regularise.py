@@ -1,4 +1,4 @@
-"""The autograd function against the slow reference, SciPy's integrals and samples."""
+"""The autograd function against the formula written out, SciPy's integrals and samples."""
 
 import itertools
 import math
@@ -11,11 +11,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, regularise
-from ana_search.ana.noise import normal
+from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, reference, regularise
+from ana_search.ana.kernels import blocks, normal
 from ana_search.ana.strategies import STRATEGIES, Strategy
-from tests.ana import reference
-from tests.ana.reference import CHECKS, STAIRS, arguments, noises, scaled, stairs
+from tests.ana.cases import CHECKS, STAIRS, arguments, distribution, noises, scaled, stair_values, stairs
 
 families = pytest.mark.parametrize("family", NOISE_FAMILIES)
 strategies = pytest.mark.parametrize("strategy", STRATEGIES)
@@ -41,13 +40,13 @@ def test_expectation_and_gradient_agree_with_the_reference(stair: StairFunction,
     noise = scaled(noise, stair)
     x = arguments(stair, seed=seed)
     value, gradient = value_and_gradient(x, stair, noise)
-    assert np.allclose(value, reference.expectation(x.numpy(), stair, noise), atol=1e-6, rtol=1e-9)
+    assert np.allclose(value, reference.expectation(x, stair, noise), atol=1e-6, rtol=1e-9)
     edges = np.array(stair.thresholds)[:, None] * stair.quantum + float(noise.mean)
     away = x.numpy()[None] - edges
     # Uniform noise has a density with two jumps; on them the derivative is a matter of convention.
     kept = (np.abs(np.abs(away) - float(noise.spread)) > 1e-9).all(0)
-    slope = reference.gradient(x.numpy(), stair, noise)
-    assert np.allclose(gradient[kept], slope[kept], atol=1e-6 * max(1.0, np.abs(slope).max()), rtol=1e-9)
+    slope = reference.slope(x, stair, noise)
+    assert np.allclose(gradient[kept], slope[kept], atol=1e-6 * max(1.0, float(slope.abs().max())), rtol=1e-9)
 
 
 @CHECKS
@@ -87,15 +86,15 @@ def test_single_precision_agrees_to_a_millionth(name: str, family: str) -> None:
         noise = Noise(family, 0.125 * stair.quantum, spread * stair.quantum)
         x = arguments(stair, 2000).float()
         value, gradient = value_and_gradient(x, stair, noise)
-        exact = x.double().numpy()
+        exact = x.double()
         largest = max(map(abs, stair.scaled_levels))
         # The argument's own rounding, magnified by the slope, is part of the question and not of the answer.
-        slope = reference.gradient(exact, stair, noise)
-        rounding = 2.0**-24 * np.abs(slope).max() * max(map(abs, stair.scaled_thresholds))
-        error = np.abs(value.double().numpy() - reference.expectation(exact, stair, noise)).max()
+        slope = reference.slope(exact, stair, noise)
+        rounding = 2.0**-24 * float(slope.abs().max()) * max(map(abs, stair.scaled_thresholds))
+        error = float((value.double() - reference.expectation(exact, stair, noise)).abs().max())
         assert error <= 1e-6 * max(largest, 1.0) + rounding
         if family != "uniform":
-            assert np.allclose(gradient, slope, atol=1e-5 * np.abs(slope).max())
+            assert np.allclose(gradient, slope, atol=1e-5 * float(slope.abs().max()))
 
 
 @families
@@ -117,12 +116,12 @@ def test_gradcheck(name: str, family: str) -> None:
 @pytest.mark.parametrize("name", ["ternary", "any"])
 def test_expectation_is_the_integral_over_the_noise(name: str, family: str) -> None:
     stair, noise = STAIRS[name], Noise(family, -0.2, 0.9)
-    density = reference.distribution(noise).pdf
+    density = distribution(noise).pdf
     for x in (-1.1, -0.3, 0.0, 0.6, 1.2):
         jumps = [x - t for t in stair.scaled_thresholds]
         corners = [float(noise.mean) + k * float(noise.spread) for k in (-1.0, 0.0, 1.0)]
         integral = integrate.quad(
-            lambda v, x=x: reference.stair_values(np.array([x - v]), stair)[0] * density(v),
+            lambda v, x=x: stair_values(np.array([x - v]), stair)[0] * density(v),
             -12.0,
             12.0,
             points=sorted([*jumps, *corners]),
@@ -146,7 +145,7 @@ def test_random_levels_have_the_probabilities_of_the_noise(name: str, family: st
         index = torch.searchsorted(levels, drawn)
         assert torch.equal(levels[index], drawn)
         seen = torch.bincount(index, minlength=len(levels)).numpy()
-        expected = n * reference.probabilities(x[:1].double().numpy(), stair, noise)[:, 0]
+        expected = n * reference.probabilities(x[:1].double(), stair, noise)[:, 0].numpy()
         likely = expected > 5.0
         assert seen[~likely].sum() < 50
         if likely.sum() == 1:  # bounded noise that crosses no threshold
@@ -175,7 +174,7 @@ def test_the_mode_is_the_most_probable_level(stair: StairFunction, noise: Noise)
     noise = scaled(noise, stair)
     x = arguments(stair)
     value = regularise(x, stair, noise, strategy="mode")
-    probability = reference.probabilities(x.numpy(), stair, noise)
+    probability = reference.probabilities(x, stair, noise).numpy()
     index = np.searchsorted(np.array(stair.levels) * stair.quantum, value.numpy() - 1e-12)
     chosen = probability[index, np.arange(x.numel())]
     assert (chosen >= probability.max(0) - 1e-9).all()
@@ -266,7 +265,7 @@ def test_blocks_are_invisible(strategy: Strategy, monkeypatch: pytest.MonkeyPatc
         return y.detach(), leaf.grad
 
     whole = run()
-    monkeypatch.setattr("ana_search.ana.elementwise.BLOCK", 1000)
+    monkeypatch.setattr(blocks, "BLOCK", 1000)
     parts = run()
     assert parts[0].is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(whole[1], parts[1])
@@ -315,7 +314,7 @@ def test_numbers_that_are_none_are_passed_on() -> None:
 
 @pytest.mark.parametrize("erf_is_cheap", [False, True])
 def test_infinite_and_huge_numbers_end_at_the_outer_levels(erf_is_cheap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(normal, "_erf_is_cheap", lambda _z: erf_is_cheap)
+    monkeypatch.setattr(normal, "erf_is_cheap", lambda _z: erf_is_cheap)
     for stair, family, strategy in itertools.product(STAIRS.values(), NOISE_FAMILIES, STRATEGIES):
         for spread in (0.0, 1e-13, 1e-3, 0.5, 2.0):
             x = torch.tensor([-math.inf, -3e38, -1e30, 1e30, 3e38, math.inf], requires_grad=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ana_search.ana import SCHEDULES
-from tests.ana.reference import CHECKS
+from tests.ana.cases import CHECKS
 
 shapes = pytest.mark.parametrize("name", SCHEDULES)
 times = st.floats(0.0, 1.0)

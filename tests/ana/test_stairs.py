@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ana_search.ana import StairFunction
-from tests.ana.reference import CHECKS, STAIRS, stair_values, stairs
+from tests.ana.cases import CHECKS, STAIRS, stair_values, stairs
 
 
 def test_the_reference_quantiser_is_ternary() -> None:

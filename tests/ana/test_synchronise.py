@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from ana_search.ana import INTERVALS, POWER_LAWS, decay_intervals, decay_powers
 from ana_search.ana.synchronise import SHORTEST, shift
-from tests.ana.reference import CHECKS
+from tests.ana.cases import CHECKS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ from torch import Tensor
 from ana_search.ana.noise.base import NoiseFamily, Width
 from ana_search.ana.noise.families import NOISE_FAMILIES
 
-__all__ = ["Noise"]
+__all__ = ["LEAST_SCALE", "Noise"]
+
+LEAST_SCALE = 1e-20
+"""Noise of no larger scale than this is none: no floating-point argument is as close to a threshold."""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from ana_search.ana.kernels.blocks import in_memory_order
+
 __all__ = [
     "TABLE",
     "Key",
     "Source",
     "draw_key",
-    "flat",
     "hashed_uniform",
-    "in_memory_order",
     "random_source",
     "random_uniform",
     "rows",
@@ -117,25 +117,6 @@ def _hash(h: Tensor, key: Tensor | int) -> Tensor:
 
 def _low_bits_mixed(h: Tensor) -> Tensor:
     return h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF))
-
-
-def in_memory_order(flat: Tensor, like: Tensor) -> Tensor:
-    """Return the elements of ``flat`` in the shape of ``like`` and, where that is dense, in its memory format."""
-    if like.is_contiguous():
-        return flat.view(like.shape)
-    outward = _outward(like)
-    inverse = sorted(range(like.dim()), key=outward.__getitem__)
-    return flat.view([like.shape[dimension] for dimension in outward]).permute(inverse)
-
-
-def flat(x: Tensor) -> Tensor:
-    """Return the elements of ``x`` in memory order: what `in_memory_order` puts back."""
-    return x.reshape(-1) if x.is_contiguous() else x.permute(_outward(x)).reshape(-1)
-
-
-def _outward(x: Tensor) -> list[int]:
-    """Return the dimensions, those with the largest steps in memory first."""
-    return sorted(range(x.dim()), key=lambda dimension: x.stride(dimension), reverse=True)
 
 
 def _indices(n: int, device: torch.device) -> Tensor:

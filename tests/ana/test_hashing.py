@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from ana_search.ana.counter import Key, draw_key, hashed_uniform, random_uniform
+from ana_search.ana.kernels.hashing import Key, draw_key, hashed_uniform, random_uniform
 
 CPU = torch.device("cpu")
 TABLE = 1 << 18

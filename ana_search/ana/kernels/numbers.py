@@ -1,18 +1,20 @@
-"""A noise as `regularise` computes with it: its family and its numbers, each where it is cheapest."""
+"""A noise as the kernels compute with it: its numbers, each where it is cheapest."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ana_search.ana.elementwise import ahead, moved
 from ana_search.ana.noise import Noise, NoiseFamily
-from ana_search.ana.noise.base import TINY, Scalar
+from ana_search.ana.noise.noise import LEAST_SCALE
 
-__all__ = ["ResolvedNoise"]
+__all__ = ["NoiseNumbers", "Scalar", "on_device", "place_of_numbers"]
+
+Scalar = float | Tensor
+"""A Python number or a 0-d tensor."""
 
 
-class ResolvedNoise(NamedTuple):
+class NoiseNumbers(NamedTuple):
     """A noise with its numbers ready: Python numbers where that costs nothing, else 0-d tensors."""
 
     family: NoiseFamily
@@ -20,7 +22,7 @@ class ResolvedNoise(NamedTuple):
     scale: Scalar
     """Native scale of the family, in units of the argument."""
     inverse: Scalar
-    """Inverse of the scale, or of `TINY` if that is larger."""
+    """Inverse of the scale, or of `LEAST_SCALE` if that is larger."""
     steepness: Scalar
     """The inverse again, or 0 for a tensor that says there is no noise: what a density is multiplied with."""
     most: float | None
@@ -29,22 +31,24 @@ class ResolvedNoise(NamedTuple):
     """The scale on the device that it was given on: the host looks at it without waiting for a GPU."""
 
     @classmethod
-    def of(cls, noise: Noise, device: torch.device) -> "ResolvedNoise":
-        """Return the noise for arguments on ``device``."""
+    def of(cls, noise: Noise, device: torch.device) -> "NoiseNumbers":
+        """Return the numbers of a noise for arguments on ``device``."""
         family, mean, spread = noise.distribution, _number(noise.mean, device), _number(noise.spread, device)
         scale = family.scale(spread, noise.width)
+        if not isinstance(scale, Tensor) and torch.compiler.is_compiling() and scale > LEAST_SCALE:
+            scale = torch.tensor(scale, dtype=torch.float64, device=device)
         if not isinstance(scale, Tensor):
-            number = 1.0 / max(scale, TINY)
+            number = 1.0 / max(scale, LEAST_SCALE)
             return cls(family, mean, scale, inverse=number, steepness=number, most=scale, given=scale)
         most = None if noise.most is None else noise.most * family.factor(noise.width)
-        inverse = ahead(1.0 / scale.clamp_min(TINY))
-        steepness = ahead(torch.where(scale > TINY, inverse, 0.0))
+        inverse = 1.0 / scale.clamp_min(LEAST_SCALE)
+        steepness = torch.where(scale > LEAST_SCALE, inverse, 0.0)
         return cls(family, mean, scale, inverse, steepness, most, given=noise.scale)
 
     @property
     def none(self) -> bool:
         """Whether there is known to be no noise."""
-        return not isinstance(self.scale, Tensor) and self.scale <= TINY
+        return not isinstance(self.scale, Tensor) and self.scale <= LEAST_SCALE
 
 
 def _number(value: Scalar, device: torch.device) -> Scalar:
@@ -52,5 +56,18 @@ def _number(value: Scalar, device: torch.device) -> Scalar:
     if not isinstance(value, Tensor):
         return value
     if torch.compiler.is_compiling():
-        return moved(value, device)
+        return on_device(value, device)
     return value if value.device == device and device.type != "cpu" else float(value)
+
+
+def on_device(value: Tensor, device: torch.device) -> Tensor:
+    """Return ``value`` on ``device``: on a GPU without waiting for what that has still to do."""
+    return value.to(device, non_blocking=device.type != "cpu")
+
+
+def place_of_numbers(x: Tensor, number: Tensor) -> torch.device:
+    """Return the device on which 0-d tensors like ``number`` are computed with, for elements where ``x`` is.
+
+    A GPU takes single numbers from the CPU with each kernel; compiled code has them on the device.
+    """
+    return x.device if torch.compiler.is_compiling() else number.device

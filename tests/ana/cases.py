@@ -1,4 +1,4 @@
-"""The slow way: every level against every element, with SciPy's distributions, in double precision."""
+"""Stairs, noises and arguments to try, and SciPy's distributions of the noises."""
 
 from typing import Any
 
@@ -36,22 +36,6 @@ def stair_values(x: Array, stair: StairFunction) -> Array:
     """Return the level of each element by counting thresholds."""
     count = (x[None] >= np.array(stair.thresholds)[:, None] * stair.quantum).sum(0)
     return np.array(stair.levels)[count] * stair.quantum
-
-
-def probabilities(x: Array, stair: StairFunction, noise: Noise) -> Array:
-    """Return the probability of each level (first axis) for each element (second axis)."""
-    reached = distribution(noise).cdf(x[None] - np.array(stair.thresholds)[:, None] * stair.quantum)
-    padded = np.concatenate([np.ones((1, x.size)), reached, np.zeros((1, x.size))])
-    return padded[:-1] - padded[1:]
-
-
-def expectation(x: Array, stair: StairFunction, noise: Noise) -> Array:
-    return np.array(stair.levels) * stair.quantum @ probabilities(x, stair, noise)
-
-
-def gradient(x: Array, stair: StairFunction, noise: Noise) -> Array:
-    density = distribution(noise).pdf(x[None] - np.array(stair.thresholds)[:, None] * stair.quantum)
-    return np.diff(np.array(stair.levels) * stair.quantum) @ density
 
 
 def arguments(stair: StairFunction, n: int = 500, seed: int = 0) -> torch.Tensor:

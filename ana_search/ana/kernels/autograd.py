@@ -1,0 +1,122 @@
+"""The autograd function of the noisy stair: a value under one noise, a gradient under another."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ana_search.ana.kernels.blocks import Block, blockwise, in_working_precision
+from ana_search.ana.kernels.expectation import expectation, keeps_slope, slope_times, value_and_slope
+from ana_search.ana.kernels.hashing import Source, random_source
+from ana_search.ana.kernels.mode import most_probable
+from ana_search.ana.kernels.numbers import NoiseNumbers
+from ana_search.ana.kernels.sampling import sampled
+from ana_search.ana.kernels.stair import exact_block
+from ana_search.ana.noise import Noise
+from ana_search.ana.noise.noise import LEAST_SCALE
+from ana_search.ana.strategies import Strategy
+
+if TYPE_CHECKING:
+    from ana_search.ana.stairs import StairFunction
+
+__all__ = ["regularised"]
+
+
+def regularised(
+    x: Tensor,
+    stair: "StairFunction",
+    forward: Noise,
+    backward: Noise | None,
+    strategy: Strategy,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Return what `ana_search.ana.regularise` returns for the same arguments, which are known to be sound.
+
+    For the gradient either ``x`` is kept or, where computing it beside the value saves more than that costs, the
+    derivative itself.
+    """
+    source = random_source(x.device, generator) if strategy == "random" else None
+    of_value = NoiseNumbers.of(forward, x.device)
+    if not (x.requires_grad and torch.is_grad_enabled()):
+        return _value(x, stair, of_value, strategy, source)
+    of_gradient = of_value if backward is None else NoiseNumbers.of(backward, x.device)
+    result: Tensor = _Regularised.apply(x, stair, of_value, of_gradient, strategy, source)
+    return result
+
+
+class _Regularised(torch.autograd.Function):
+    """Value under one noise, gradient under another."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        stair: "StairFunction",
+        of_value: NoiseNumbers,
+        of_gradient: NoiseNumbers,
+        strategy: Strategy,
+        source: Source | None,
+    ) -> Tensor:
+        ctx.has_slope = strategy == "expectation" and of_gradient is of_value and keeps_slope(x, stair, of_value)
+        if ctx.has_slope:
+            value, slope = value_and_slope(x, stair, of_value)
+            ctx.save_for_backward(slope)
+            return value
+        value = _value(x, stair, of_value, strategy, source)
+        ctx.save_for_backward(x)
+        ctx.stair, ctx.noise = stair, of_gradient
+        # The compiler takes a result that was made in place for one without a gradient; it removes the copy again.
+        return value.clone() if torch.compiler.is_compiling() else value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # `create_graph=True`
+            with torch.no_grad():
+                result = _Regularised._gradient(ctx, gradient)
+            result = _Once.apply(result, torch.zeros((), requires_grad=True))
+        else:
+            result = _Regularised._gradient(ctx, gradient)
+        return result, None, None, None, None, None
+
+    @staticmethod
+    def _gradient(ctx: Any, gradient: Tensor) -> Tensor:
+        (kept,) = ctx.saved_tensors
+        return gradient * kept if ctx.has_slope else slope_times(gradient, kept, ctx.stair, ctx.noise)
+
+
+class _Once(torch.autograd.Function):
+    """A gradient that cannot be differentiated again: an error then, instead of a zero that is wrong."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, _anything_with_a_gradient: Tensor) -> Tensor:
+        return gradient.clone()
+
+    @staticmethod
+    def backward(ctx: Any, _gradient: Tensor) -> tuple[Tensor | None, ...]:
+        raise RuntimeError("the gradient of `regularise` cannot be differentiated again")
+
+
+def _value(x: Tensor, stair: "StairFunction", noise: NoiseNumbers, strategy: Strategy, source: Source | None) -> Tensor:
+    """Return the value of the stair under the forward noise."""
+
+    def block(part: Tensor, _other: Tensor | None, place: Block) -> Tensor:
+        if noise.none:
+            return _without_noise(part, stair, noise)
+        part = in_working_precision(part)
+        if strategy == "random":
+            assert source is not None
+            return sampled(part, stair, noise, source, place)
+        if strategy == "mode":
+            return most_probable(part, stair, noise, place.out)
+        smooth = expectation(part, stair, noise, place.out)
+        if isinstance(noise.scale, Tensor):  # which may say that there is no noise
+            return torch.where(noise.scale > LEAST_SCALE, smooth, _without_noise(part, stair, noise))
+        return smooth
+
+    return blockwise(block, x)
+
+
+def _without_noise(x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> Tensor:
+    """Return the exact stair of ``x`` less the mean."""
+    shifted = isinstance(noise.mean, Tensor) or noise.mean
+    return exact_block(in_working_precision(x) - noise.mean if shifted else x, stair)
