@@ -85,54 +85,36 @@ class QuantLinear(QuantMap, nn.Linear):
         return _with_bias(functional.linear(input, self.weight_quantiser(self.weight)), self.bias, 0)
 
 
-def _arguments(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> dict[str, Any]:
-    """Return what a convolution was made with."""
-    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-    return {
-        **{name: getattr(module, name) for name in (*names, "padding_mode")},
-        "bias": module.bias is not None,
-        "device": module.weight.device,
-        "dtype": module.weight.dtype,
-    }
+class _QuantConv(QuantMap):
+    """What the convolutions of all dimensions have in common."""
+
+    bias: Tensor | None
+    _conv_forward: Any  # of PyTorch's convolutions
+
+    @classmethod
+    def from_float(cls, module: nn.Conv1d | nn.Conv2d | nn.Conv3d, stair: StairFunction) -> Self:
+        """Return a quantised copy of ``module``, sharing nothing with it."""
+        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+        arguments = {name: getattr(module, name) for name in (*names, "padding_mode")}
+        weight, bias = module.weight, module.bias is not None
+        return cls(**arguments, bias=bias, device=weight.device, dtype=weight.dtype)._adopt(module, stair)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the convolution of ``input`` with the quantised weight."""
+        total: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), None)
+        return _with_bias(total, self.bias, self.weight.dim() - 2)
 
 
-class QuantConv1d(QuantMap, nn.Conv1d):
+class QuantConv1d(_QuantConv, nn.Conv1d):
     """`torch.nn.Conv1d` with quantised weights."""
 
-    @classmethod
-    def from_float(cls, module: nn.Conv1d, stair: StairFunction) -> Self:
-        """Return a quantised copy of ``module``, sharing nothing with it."""
-        return cls(**_arguments(module))._adopt(module, stair)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the convolution of ``input`` with the quantised weight."""
-        return _with_bias(self._conv_forward(input, self.weight_quantiser(self.weight), None), self.bias, 1)
-
-
-class QuantConv2d(QuantMap, nn.Conv2d):
+class QuantConv2d(_QuantConv, nn.Conv2d):
     """`torch.nn.Conv2d` with quantised weights."""
 
-    @classmethod
-    def from_float(cls, module: nn.Conv2d, stair: StairFunction) -> Self:
-        """Return a quantised copy of ``module``, sharing nothing with it."""
-        return cls(**_arguments(module))._adopt(module, stair)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the convolution of ``input`` with the quantised weight."""
-        return _with_bias(self._conv_forward(input, self.weight_quantiser(self.weight), None), self.bias, 2)
-
-
-class QuantConv3d(QuantMap, nn.Conv3d):
+class QuantConv3d(_QuantConv, nn.Conv3d):
     """`torch.nn.Conv3d` with quantised weights."""
-
-    @classmethod
-    def from_float(cls, module: nn.Conv3d, stair: StairFunction) -> Self:
-        """Return a quantised copy of ``module``, sharing nothing with it."""
-        return cls(**_arguments(module))._adopt(module, stair)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the convolution of ``input`` with the quantised weight."""
-        return _with_bias(self._conv_forward(input, self.weight_quantiser(self.weight), None), self.bias, 3)
 
 
 class QuantActivation(nn.Module):
