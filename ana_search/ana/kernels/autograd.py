@@ -6,14 +6,18 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.kernels.blocks import Block, blockwise, in_working_precision
-from ana_search.ana.kernels.expectation import expectation, keeps_slope, slope_times, value_and_slope
+from ana_search.ana.kernels.expectation import (
+    expectation,
+    keeps_slope,
+    slope_times,
+    value_and_slope,
+    without_noise,
+)
 from ana_search.ana.kernels.hashing import Source, random_source
 from ana_search.ana.kernels.mode import most_probable
 from ana_search.ana.kernels.numbers import NoiseNumbers
 from ana_search.ana.kernels.sampling import sampled
-from ana_search.ana.kernels.stair import exact_block
 from ana_search.ana.noise import Noise
-from ana_search.ana.noise.noise import LEAST_SCALE
 from ana_search.ana.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -60,11 +64,13 @@ class _Regularised(torch.autograd.Function):
         ctx.has_slope = strategy == "expectation" and of_gradient is of_value and keeps_slope(x, stair, of_value)
         if ctx.has_slope:
             value, slope = value_and_slope(x, stair, of_value)
-            ctx.save_for_backward(slope)
-            return value
-        value = _value(x, stair, of_value, strategy, source)
-        ctx.save_for_backward(x)
-        ctx.stair, ctx.noise = stair, of_gradient
+            # The compiler computes anew in the backward pass what the forward pass keeps for it, however long that
+            # takes, unless its last operation is one that it never repeats: here the reversal of no dimensions.
+            ctx.save_for_backward(torch.flip(slope, ()) if torch.compiler.is_compiling() else slope)
+        else:
+            value = _value(x, stair, of_value, strategy, source)
+            ctx.save_for_backward(x)
+            ctx.stair, ctx.noise = stair, of_gradient
         # The compiler takes a result that was made in place for one without a gradient; it removes the copy again.
         return value.clone() if torch.compiler.is_compiling() else value
 
@@ -101,22 +107,13 @@ def _value(x: Tensor, stair: "StairFunction", noise: NoiseNumbers, strategy: Str
 
     def block(part: Tensor, _other: Tensor | None, place: Block) -> Tensor:
         if noise.none:
-            return _without_noise(part, stair, noise)
+            return without_noise(part, stair, noise)
         part = in_working_precision(part)
         if strategy == "random":
             assert source is not None
             return sampled(part, stair, noise, source, place)
         if strategy == "mode":
             return most_probable(part, stair, noise, place.out)
-        smooth = expectation(part, stair, noise, place.out)
-        if isinstance(noise.scale, Tensor):  # which may say that there is no noise
-            return torch.where(noise.scale > LEAST_SCALE, smooth, _without_noise(part, stair, noise))
-        return smooth
+        return expectation(part, stair, noise, place.out)
 
     return blockwise(block, x)
-
-
-def _without_noise(x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> Tensor:
-    """Return the exact stair of ``x`` less the mean."""
-    shifted = isinstance(noise.mean, Tensor) or noise.mean
-    return exact_block(in_working_precision(x) - noise.mean if shifted else x, stair)

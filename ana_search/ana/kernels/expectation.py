@@ -11,15 +11,17 @@ from ana_search.ana.kernels.family import FamilyKernel
 from ana_search.ana.kernels.logistic import LogisticKernel
 from ana_search.ana.kernels.normal import NormalKernel
 from ana_search.ana.kernels.numbers import NoiseNumbers, Scalar
+from ana_search.ana.kernels.stair import exact_block
 from ana_search.ana.kernels.thresholds import noisy_thresholds
 from ana_search.ana.kernels.triangular import TriangularKernel
 from ana_search.ana.kernels.uniform import UniformKernel
 from ana_search.ana.noise import NoiseFamily
+from ana_search.ana.noise.noise import LEAST_SCALE
 
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-__all__ = ["expectation", "keeps_slope", "slope_times", "value_and_slope"]
+__all__ = ["expectation", "keeps_slope", "slope_times", "value_and_slope", "without_noise"]
 
 KERNELS: dict[str, type[FamilyKernel]] = {
     "uniform": UniformKernel,
@@ -38,9 +40,24 @@ def expectation(x: Tensor, stair: "StairFunction", noise: NoiseNumbers, out: Ten
     """Return the expectation for one block of arguments, perhaps in ``out``."""
     kernel = _kernel(noise.family)
     if stair.spacing is None:
-        return _weighted(kernel.cdf_, noise.inverse, x, stair, noise.mean).add_(stair.scaled_levels[0])
-    unit, thresholds = noisy_thresholds(stair, noise)
-    return kernel.expected_level(x if unit == 1.0 else x * unit, thresholds, out)
+        smooth = _weighted(kernel.cdf_, noise.inverse, x, stair, noise.mean).add_(stair.scaled_levels[0])
+    else:
+        unit, thresholds = noisy_thresholds(stair, noise)
+        smooth = kernel.expected_level(x if unit == 1.0 else x * unit, thresholds, out)
+    return _unless_none(smooth, x, stair, noise)
+
+
+def without_noise(x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> Tensor:
+    """Return the exact stair of ``x`` less the mean, for one block of arguments."""
+    shifted = isinstance(noise.mean, Tensor) or noise.mean
+    return exact_block(in_working_precision(x) - noise.mean if shifted else x, stair)
+
+
+def _unless_none(smooth: Tensor, x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> Tensor:
+    """Return ``smooth``, or the exact stair where a tensor says that there is no noise."""
+    if not isinstance(noise.scale, Tensor):
+        return smooth
+    return torch.where(noise.scale > LEAST_SCALE, smooth, without_noise(x, stair, noise))
 
 
 def value_and_slope(x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> tuple[Tensor, Tensor]:
@@ -50,7 +67,8 @@ def value_and_slope(x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> t
 
     def block(part: Tensor, slope_of_part: Tensor | None, place: Block) -> Tensor:
         assert slope_of_part is not None
-        return kernel.level_and_slope(part if unit == 1.0 else part * unit, thresholds, slope_of_part, place.out)
+        y = part if unit == 1.0 else part * unit
+        return _unless_none(kernel.level_and_slope(y, thresholds, slope_of_part, place.out), part, stair, noise)
 
     return blockwise(block, x, slope), slope
 
@@ -58,12 +76,14 @@ def value_and_slope(x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> t
 def keeps_slope(x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> bool:
     """Whether the derivative is computed with the value and kept, instead of ``x``, for the backward pass.
 
-    Not where computing it costs less than reading it, as with uniform noise; nor in compiled code, which computes it
-    together with what else the backward pass does to the same elements.
+    Not where computing it costs less than reading it: that of uniform noise, in compiled code for a CPU that of
+    triangular noise too, on a GPU any.
     """
-    if stair.spacing is None or noise.none or isinstance(noise.scale, Tensor) or in_working_precision(x) is not x:
+    if stair.spacing is None or noise.none or in_working_precision(x) is not x:
         return False
-    return not _kernel(noise.family).cheap_density
+    if torch.compiler.is_compiling():
+        return x.device.type == "cpu" and _kernel(noise.family).takes_powers
+    return not isinstance(noise.scale, Tensor) and noise.family.name != "uniform"
 
 
 def slope_times(gradient: Tensor, x: Tensor, stair: "StairFunction", noise: NoiseNumbers) -> Tensor:

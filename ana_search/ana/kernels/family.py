@@ -20,8 +20,8 @@ class FamilyKernel:
     peak: ClassVar[float] = 1.0
     bell_unit: ClassVar[float] = 1.0
     """The density is ``peak * bell(bell_unit * z)``: constants that a sum of densities needs only once."""
-    cheap_density: ClassVar[bool] = False
-    """Whether computing the density anew takes less time than reading one that was kept."""
+    takes_powers: ClassVar[bool] = False
+    """Whether the density takes powers, and not just a few products."""
 
     def __init__(self, family: NoiseFamily) -> None:
         self.family = family

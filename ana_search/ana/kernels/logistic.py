@@ -18,6 +18,8 @@ _LEAST_SCALE = 1.0 / 80.0
 class LogisticKernel(FamilyKernel):
     """Logistic noise."""
 
+    takes_powers = True
+
     def cdf_(self, z: Tensor) -> Tensor:
         """Return the sigmoid."""
         return z.sigmoid_()

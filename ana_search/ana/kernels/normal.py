@@ -45,6 +45,7 @@ class NormalKernel(FamilyKernel):
     """Normal noise."""
 
     peak = 1.0 / math.sqrt(2.0 * math.pi)
+    takes_powers = True
     bell_unit = math.sqrt(0.5 / math.log(2.0))
 
     def cdf_(self, z: Tensor) -> Tensor:

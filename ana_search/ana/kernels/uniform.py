@@ -26,7 +26,6 @@ class UniformKernel(FamilyKernel):
     """Uniform noise."""
 
     peak = 0.5
-    cheap_density = True
 
     def cdf_(self, z: Tensor) -> Tensor:
         """Return ``clip((z + 1) / 2, 0, 1)``."""
