@@ -42,7 +42,7 @@ class DataPlan:
     augment: bool = False
     padding: Literal["reflect", "zeros"] = "reflect"
     normalise: Literal["channels", "pooled"] = "channels"
-    input_bits: int | Literal["float"] = 8
+    input_bits: Literal[8, "float"] = 8
     input_coding: Literal["normalised", "pixels"] = "normalised"
 
 

@@ -1,7 +1,6 @@
 """From a study and one trial's parameters to the plan of a training run."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from ana_search.ana.annealer import LayerSchedule
 from ana_search.ana.synchronise import decay_intervals, decay_powers, shift
@@ -10,14 +9,18 @@ from ana_search.plan import LayerPlan, NetworkPlan, TrainingPlan, TrainingSettin
 from ana_search.space import layer_count, layer_values, searched
 from ana_search.study_file import KEYS, StudySpec
 from ana_search.study_file.keys import RENAMED
+from ana_search.study_file.parameters import Value
 from ana_search.study_file.sections import data_plan
 
 __all__ = ["DYNAMIC_MEAN", "make_plan"]
 
+_COPIED = [name for name, key in KEYS.items() if key.section == "space" and key.sets == (name,)]
+"""The keys whose value a layer's schedule has as it is."""
+
 DYNAMIC_MEAN = -0.5  # where a dynamic mean starts, in steps of the stair (the paper's experiments)
 
 
-def make_plan(spec: StudySpec, params: Mapping[str, Any], seed: int) -> TrainingPlan:
+def make_plan(spec: StudySpec, params: Mapping[str, Value], seed: int) -> TrainingPlan:
     """Return the training plan of the study with the parameters ``params`` and the seed ``seed``.
 
     ``params`` are those of a trial (see `ana_search.space.suggest`); what they leave out has the value that
@@ -29,18 +32,17 @@ def make_plan(spec: StudySpec, params: Mapping[str, Any], seed: int) -> Training
     _check_params(spec, params, layers)
     values = {name: layer_values(spec, name, params, layers) for name in KEYS}
     plans = _layer_plans(values, layers)
-    settings = spec.training.model_dump()
-    settings |= {name: values[name][0] for name in settings if name in values}
+    settings = {name: values[name][0] for name, key in KEYS.items() if key.section == "training"}
     return TrainingPlan(
         data=data_plan(spec.data, spec.quantiser, seed),
         network=NetworkPlan(**spec.network.model_dump()),
         layers=plans,
-        training=TrainingSettings(**settings),
+        training=TrainingSettings(**spec.training.model_dump() | settings),
         seed=seed,
     )
 
 
-def _check_params(spec: StudySpec, params: Mapping[str, Any], layers: int) -> None:
+def _check_params(spec: StudySpec, params: Mapping[str, Value], layers: int) -> None:
     """Raise `RequestError` for the first parameter that is not one of the study's."""
     allowed: dict[str, str] = {}
     for name, parameter in searched(spec).items():
@@ -57,47 +59,37 @@ def _check_params(spec: StudySpec, params: Mapping[str, Any], layers: int) -> No
             raise RequestError(f"parameter {full}: {problem}")
 
 
-def _layer_plans(values: Mapping[str, list[Any]], layers: int) -> tuple[LayerPlan, ...]:
-    intervals = decay_intervals(values["interval"][0], layers=layers)
-    powers = decay_powers(values["power_law"][0], layers=layers)
-    backward = decay_intervals(values["backward_interval"][0], layers=layers)
+def _layer_plans(values: Mapping[str, list[Value]], layers: int) -> tuple[LayerPlan, ...]:
+    intervals = decay_intervals(str(values["interval"][0]), layers=layers)
+    powers = decay_powers(str(values["power_law"][0]), layers=layers)
+    backward = decay_intervals(str(values["backward_interval"][0]), layers=layers)
     plans = []
     for layer in range(layers):
         value = {name: column[layer] for name, column in values.items()}
-        weights = _schedule(value, intervals[layer], powers[layer], backward[layer], value["offset"])
-        shifted = value["offset"] + value["activation_offset"]
-        activations = _schedule(value, intervals[layer], powers[layer], backward[layer], shifted)
-        plans.append(LayerPlan(value["weight_bits"], value["activation_bits"], weights, activations))
+        offset, further = float(value["offset"]), float(value["activation_offset"])
+        schedules = [
+            _schedule(value, shift(intervals[layer], by), powers[layer], backward[layer])
+            for by in (offset, offset + further)
+        ]
+        bits = {name: value[name] for name, key in KEYS.items() if key.section == "quantiser"}
+        plans.append(LayerPlan(**bits, weights=schedules[0], activations=schedules[1]))  # type: ignore[arg-type]  # table
     return tuple(plans)
 
 
 def _schedule(
-    value: Mapping[str, Any],
-    interval: tuple[float, float],
-    power: float,
-    backward: tuple[float, float],
-    offset: float,
+    value: Mapping[str, Value], interval: tuple[float, float], power: float, backward: tuple[float, float]
 ) -> LayerSchedule:
     """Return one layer's schedule; a static quantity has alpha 0, a dynamic spread twice the mean's alpha."""
-    start, end = shift(interval, offset)
-    alpha = float(value["alpha"] * power)
-    mean = {"static": 0.0, "dynamic": DYNAMIC_MEAN}.get(value["mean"], value["mean"])
+    alpha = float(value["alpha"]) * power
+    mean = {"static": 0.0, "dynamic": DYNAMIC_MEAN}.get(str(value["mean"]))
+    copied = {name: KEYS[name].normal(value[name]) for name in _COPIED}
     return LayerSchedule(
-        noise=value["noise"],
-        strategy=value["strategy"],
-        mean=float(mean),
-        spread=float(value["spread"]),
-        start=start,
-        end=end,
-        decay=value["decay"],
+        mean=float(value["mean"]) if mean is None else mean,
+        start=interval[0],
+        end=interval[1],
         mean_alpha=0.0 if value["mean"] == "static" else alpha,
         spread_alpha=0.0 if value["variance"] == "static" else 2 * alpha,
-        spread_measure=value["spread_measure"],
-        method=value["method"],
-        backward=value["backward"],
-        backward_noise=value["backward_noise"],
-        backward_spread=float(value["backward_spread"]),
         backward_start=backward[0],
         backward_end=backward[1],
-        backward_alpha=float(value["backward_alpha"]),
+        **copied,  # type: ignore[arg-type]  # the table of parameters holds names and types to the schedule's fields
     )

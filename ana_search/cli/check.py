@@ -43,4 +43,4 @@ def run(
 
         for path in draw_plan(spec, plot):
             typer.echo(f"drawn: {path}", err=True)
-    tables.print_check(summary, output)
+    tables.print_check(summary.to_dict(), output)

@@ -19,6 +19,7 @@ from ana_search.plan import DataPlan
 __all__ = ["DEFAULT_ROOT", "load_parts"]
 
 DEFAULT_ROOT = "data"
+Arguments = dict[str, str | bool]
 
 _KINDS = {"cifar10": "CIFAR10", "svhn": "SVHN", "fashion_mnist": "FashionMNIST"}
 _BROKEN = (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error)
@@ -26,7 +27,7 @@ _BROKEN = (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zli
 
 def load_parts(
     plan: DataPlan,
-    parts: tuple[dict[str, Any], dict[str, Any]],
+    parts: tuple[Arguments, Arguments],
     classes: tuple[str, ...],
     statistics: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> Images:
@@ -46,7 +47,7 @@ def load_parts(
     return Images(images, labels, test_images, test_labels, classes, *statistics)
 
 
-def _read(name: str, root: Path, part: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _read(name: str, root: Path, part: Arguments) -> tuple[Tensor, Tensor]:
     try:
         raw = _open(name, root, part)
     except _BROKEN as error:
@@ -63,7 +64,7 @@ def _read(name: str, root: Path, part: dict[str, Any]) -> tuple[Tensor, Tensor]:
     return images.to(torch.uint8).contiguous(), labels.to(torch.int64)
 
 
-def _open(name: str, root: Path, part: dict[str, Any]) -> Any:
+def _open(name: str, root: Path, part: Arguments) -> Any:
     """Return torchvision's data set from ``root``; one process at a time downloads what is missing."""
     import torchvision  # takes seconds that reading a study file need not wait for
 

@@ -1,6 +1,6 @@
 """What a study asks for and what it would cost on this machine."""
 
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from ana_search.estimate.timing import Timing, time_training
 from ana_search.plan import TrainingPlan
@@ -15,64 +15,105 @@ from ana_search.space import (
     rungs,
     searched,
 )
-from ana_search.study_file import Choice, Range, StudySpec
+from ana_search.study_file import KEYS, Choice, Range, StudySpec
 
-__all__ = ["estimate"]
+__all__ = ["Cost", "SearchedParameter", "StudyEstimate", "estimate"]
 
 
-def estimate(spec: StudySpec, timed: bool = True, workers: int | None = None) -> dict[str, Any]:
-    """Return what the study asks for, as plain data for `ana-search check`.
+@dataclass(frozen=True)
+class SearchedParameter:
+    """A searched key as people read it: its values, whether every layer has its own, and the analysis's group."""
+
+    parameter: str
+    values: str
+    scope: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the trials take on this machine: all together, with so many workers, and one of them in the mean."""
+
+    device: str
+    epoch_seconds: float
+    trial_seconds: float
+    device_hours: float
+    workers: int
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class StudyEstimate:
+    """What a study asks for.
+
+    ``cells`` is ``None`` unless it is a grid, ``rungs`` unless it prunes, ``cost`` where nothing was timed.
+    """
+
+    study: str
+    parameters: tuple[SearchedParameter, ...]
+    sampler: str
+    pruner: str
+    layers: int
+    cells: int | None
+    replicates: int
+    trials: int
+    epochs: int
+    rungs: tuple[int, ...] | None = None
+    cost: Cost | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the estimate for a table or JSON, the cost's fields beside the others, without what is missing."""
+        fields = asdict(self)
+        fields |= fields.pop("cost") or {}
+        return {name: value for name, value in fields.items() if value is not None or name == "cells"}
+
+
+def estimate(spec: StudySpec, timed: bool = True, workers: int | None = None) -> StudyEstimate:
+    """Return what the study asks for.
 
     ``timed``: also train a few steps of the real network on this machine, with the threads or the GPU that one
-    trial would have, and say what the study would cost on it: ``device_hours`` in all, ``wall_seconds`` with
-    ``workers`` trials at a time (default: the study's). Reading or downloading images is not needed.
+    trial would have, and say what the study would cost on it with ``workers`` trials at a time (default: the
+    study's). Reading or downloading images is not needed.
 
     Raises `NetworkError` or `DataError` where network or data cannot be used as asked.
     """
     trials, epochs = requested_trials(spec), epochs_asked_for(spec)
-    gridded = spec.study.sampler == "grid"
-    summary: dict[str, Any] = {
-        "study": spec.study.name,
-        "parameters": parameter_rows(spec),
-        "sampler": spec.study.sampler,
-        "pruner": spec.study.pruner,
-        "layers": layer_count(spec),
-        "cells": cell_count(spec) if gridded else None,
-        "replicates": spec.replicates,
-        "trials": trials,
-        "epochs": round(epochs),
-    }
-    if len(rungs(spec)) > 1:
-        summary["rungs"] = rungs(spec)
+    steps = rungs(spec)
+    cost = None
     if timed:
-        workers = workers or spec.resources.workers
-        timing = time_training(example_plan(spec), spec.resources.cpus_per_trial, spec.resources.gpus_per_trial)
-        summary |= _cost(timing, trials, epochs, workers)
-    return summary
+        timing = time_training(example_plan(spec), spec.resources.threads, spec.resources.gpus_per_trial)
+        cost = _cost(timing, trials, epochs, workers or spec.resources.workers)
+    return StudyEstimate(
+        study=spec.study.name,
+        parameters=tuple(parameter_rows(spec)),
+        sampler=spec.study.sampler,
+        pruner=spec.study.pruner,
+        layers=layer_count(spec),
+        cells=cell_count(spec) if spec.study.sampler == "grid" else None,
+        replicates=spec.replicates,
+        trials=trials,
+        epochs=round(epochs),
+        rungs=tuple(steps) if len(steps) > 1 else None,
+        cost=cost,
+    )
 
 
-def _cost(timing: Timing, trials: int, epochs: float, workers: int) -> dict[str, Any]:
+def _cost(timing: Timing, trials: int, epochs: float, workers: int) -> Cost:
     seconds = epochs * timing.epoch_seconds
     mean = seconds / trials
-    return {
-        "device": timing.device,
-        "epoch_seconds": timing.epoch_seconds,
-        "trial_seconds": mean,
-        "device_hours": seconds / 3600,
-        "workers": workers,
-        "wall_seconds": max(mean, seconds / min(workers, trials)),
-    }
+    wall = max(mean, seconds / min(workers, trials))
+    return Cost(timing.device, timing.epoch_seconds, mean, seconds / 3600, workers, wall)
 
 
-def parameter_rows(spec: StudySpec) -> list[dict[str, str]]:
-    """Return a row for each searched key: its values, and whether every layer has its own."""
+def parameter_rows(spec: StudySpec) -> list[SearchedParameter]:
+    """Return a row for each searched key."""
     rows = []
     for name, parameter in searched(spec).items():
         if isinstance(parameter, Choice):
             values = ", ".join(map(str, parameter.choices))
         else:
             values = f"{parameter.low:g} to {parameter.high:g}" + _manner(parameter)
-        rows.append({"parameter": name, "values": values, "scope": parameter.scope})
+        rows.append(SearchedParameter(name, values, parameter.scope, KEYS[name].group))
     return rows
 
 

@@ -27,8 +27,8 @@ class Timing:
     device: str
 
 
-def time_training(plan: TrainingPlan, cpus: float, gpus: float) -> Timing:
-    """Return how long one epoch of ``plan`` takes with so many CPUs and GPUs for a trial.
+def time_training(plan: TrainingPlan, threads: int, gpus: float) -> Timing:
+    """Return how long one epoch of ``plan`` takes with so many CPU threads and GPUs for a trial.
 
     The plan is trained on random images: one step of few images to warm up, then about a second's worth of
     steps, or a whole epoch where that is shorter. Where a single batch takes longer, one step of some more images
@@ -39,7 +39,7 @@ def time_training(plan: TrainingPlan, cpus: float, gpus: float) -> Timing:
     batch = min(plan.training.batch_size, train_images)
     steps = steps_per_epoch(plan.training, train_images)
     share = validation_images / train_images
-    with computing_with(max(1, int(cpus))):
+    with computing_with(threads):
         few = min(batch, _FEW)
         first = _epoch_seconds(plan, 1, few, 0.0, device)
         images = int(_SECONDS / first * few)
@@ -51,7 +51,6 @@ def time_training(plan: TrainingPlan, cpus: float, gpus: float) -> Timing:
             rate = max(0.0, _epoch_seconds(plan, 1, more, share, device) - first) / (more - few)
             seconds = max(0.0, first - few * rate) + batch * rate
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    threads = max(1, int(cpus))
     if device.type == "cpu":
         name = f"CPU, {threads} thread{'s' if threads > 1 else ''}" + (", no GPU here" if gpus > 0 else "")
     return Timing(seconds * steps, name)

@@ -5,7 +5,6 @@ conditions before the keys that hang on them.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ana_search.space.layers import layer_count
 from ana_search.study_file import KEYS, Choice, Fixed, PerLayer, Range, StudySpec
@@ -51,7 +50,7 @@ def walk(spec: StudySpec, draw: Draw) -> dict[str, Value]:
     return params
 
 
-def layer_values(spec: StudySpec, name: str, params: Mapping[str, Any], layers: int) -> list[Any]:
+def layer_values(spec: StudySpec, name: str, params: Mapping[str, Value], layers: int) -> list[Value]:
     """Return the value of ``name`` for each layer: drawn, fixed, or the default.
 
     In a layer where the key does not exist (a power under a schedule that has none) it has its default, however its
@@ -67,7 +66,7 @@ def layer_values(spec: StudySpec, name: str, params: Mapping[str, Any], layers: 
     return [value if exists else _default(spec, name) for value, exists in zip(values, held, strict=True)]
 
 
-def _given(spec: StudySpec, name: str, params: Mapping[str, Any], layers: int) -> list[Any]:
+def _given(spec: StudySpec, name: str, params: Mapping[str, Value], layers: int) -> list[Value]:
     parameter = spec.space.parameters.get(name)
     if isinstance(parameter, PerLayer):
         return list(parameter.values)
@@ -78,12 +77,15 @@ def _given(spec: StudySpec, name: str, params: Mapping[str, Any], layers: int) -
     return [params.get(name, _default(spec, name))] * layers
 
 
-def _default(spec: StudySpec, name: str) -> Any:
+def _default(spec: StudySpec, name: str) -> Value:
     key = KEYS[name]
-    return key.default if key.section == "space" else getattr(getattr(spec, key.section), name)
+    if key.default is not None:
+        return key.default
+    value: Value = getattr(getattr(spec, key.section), name)
+    return value
 
 
-def _exists(spec: StudySpec, name: str, params: Mapping[str, Any], layer: int | None) -> bool:
+def _exists(spec: StudySpec, name: str, params: Mapping[str, Value], layer: int | None) -> bool:
     """Return whether a trial with these parameters, drawn so far, has the parameter (in that layer)."""
     condition = KEYS[name].exists
     if condition is None:

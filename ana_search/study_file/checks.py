@@ -2,20 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
-from typing import Any
 
 from ana_search.data import DATASETS
 from ana_search.networks import NETWORKS
 from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Choice, Parameter, PerLayer, Range
-from ana_search.study_file.sections import Data, Network, Study
+from ana_search.study_file.sections import Data, Network, Section, Study
 
 __all__ = ["MOST_CELLS", "check_sections", "check_space"]
 
 MOST_CELLS = 100_000
 
 
-def check_sections(sections: Mapping[str, Any]) -> list[str]:
+def check_sections(sections: Mapping[str, Section]) -> list[str]:
     """Return the mistakes between and beyond the sections' keys; sections that are wrong are missing here."""
     mistakes: list[str] = []
     study, data, network = sections.get("study"), sections.get("data"), sections.get("network")
@@ -58,20 +57,19 @@ def _check_study(study: Study) -> list[str]:
 
 
 def check_space(
-    parameters: Mapping[str, Parameter], excludes: bool, sections: Mapping[str, Any], layers: int | None
+    parameters: Mapping[str, Parameter], excludes: bool, sections: Mapping[str, Section], layers: int | None
 ) -> list[str]:
     """Return the mistakes of ``[space]`` as a whole.
 
     ``layers`` is the number of quantised layers, ``None`` where the network is not known.
     """
     mistakes: list[str] = []
-    study = sections.get("study")
+    study, network = sections.get("study"), sections.get("network")
     for name, parameter in parameters.items():
         if isinstance(parameter, PerLayer) and layers is not None and len(parameter.values) != layers:
-            network = sections["network"].name
             mistakes.append(
                 f"space.{name}.layers: got {len(parameter.values)} values; allowed: {layers}, one for each"
-                f" quantised layer of {network}"
+                f" quantised layer of {network.name if isinstance(network, Network) else 'the network'}"
             )
     searched = {n: p for n, p in parameters.items() if isinstance(p, (Choice, Range))}
     if isinstance(study, Study):

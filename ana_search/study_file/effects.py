@@ -13,9 +13,6 @@ _ANY = object()
 """Stands for the numbers of a range."""
 
 _STATIC = {"static"}
-_DECAY = ("decay", "interval", "power_law", "alpha", "offset", "activation_offset")
-_FORWARD = ("noise", "strategy", "variance", "decay", "interval", "power_law", "alpha", "offset", "activation_offset",
-            "method")  # fmt: skip
 
 
 def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> list[str]:
@@ -58,7 +55,8 @@ def _idle(name: str, parameters: Mapping[str, Parameter]) -> str | None:
         return condition.words
     mean, variance, spread = (_values(key, parameters) for key in ("mean", "variance", "spread"))
     constant = mean <= _STATIC and variance <= _STATIC
-    if name in _DECAY and constant:
+    acts = KEYS[name].acts
+    if acts == "annealed" and constant:
         return "a mean or a variance that is not 'static'"
     if name == "method" and "freezing" in _values("method", parameters) and variance <= _STATIC:
         return "variance 'dynamic', since what freezes the elements is the decay of the spread"
@@ -69,8 +67,8 @@ def _idle(name: str, parameters: Mapping[str, Parameter]) -> str | None:
         and "annealed" not in _values("backward", parameters)
     ):
         return "noise that is annealed: a mean or a variance that is not 'static', or backward 'annealed'"
-    silent = spread <= {0.0} and (mean <= _STATIC or name in ("noise", "strategy", "variance", "method"))
-    if name in _FORWARD and silent and _is_searched(parameters[name]):
+    silent = acts != "always" and spread <= {0.0} and (acts == "noisy" or mean <= _STATIC)
+    if silent and _is_searched(parameters[name]):
         return "a spread above 0: without any there is no forward noise to search"
     families = _values("noise", parameters) | _values("backward_noise", parameters)
     if name == "spread_measure" and families <= {"uniform"} and _is_searched(parameters[name]):

@@ -23,12 +23,12 @@ class Exclusion:
     when: Pattern
     unless: tuple[Pattern, ...] = ()
 
-    def excludes(self, cell: Mapping[str, Any]) -> bool:
+    def excludes(self, cell: Mapping[str, Value]) -> bool:
         """Return whether the rule leaves ``cell`` (parameter names and values) out."""
         return _agrees(cell, self.when) and not any(_agrees(cell, pattern) for pattern in self.unless)
 
 
-def _agrees(cell: Mapping[str, Any], pattern: Pattern) -> bool:
+def _agrees(cell: Mapping[str, Value], pattern: Pattern) -> bool:
     return all(name in cell and cell[name] in values for name, values in pattern.items())
 
 

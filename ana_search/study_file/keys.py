@@ -42,7 +42,8 @@ class Key:
     infinite bound is none; ``open_low`` excludes ``low`` itself). ``per_layer`` says whether the key may have layer
     scope. ``default`` is used where a file does not name the key; ``None`` stands for the value of the section
     ``section``, which the key overrides. ``exists`` says in which trials and layers there is such a parameter at all;
-    where there is none, the default stands.
+    where there is none, the default stands. ``acts`` says what the forward noise must be like for the key to have an
+    effect: there at all (``"noisy"``), or such that its mean or spread decays (``"annealed"``).
     """
 
     group: Group
@@ -57,6 +58,7 @@ class Key:
     per_layer: bool = False
     section: Section = "space"
     exists: Condition | None = None
+    acts: Literal["always", "noisy", "annealed"] = "always"
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:
@@ -156,12 +158,12 @@ _ANNEALED = Condition("backward", _one_of("annealed"), "backward 'annealed'")
 # In the order in which a trial's parameters are drawn: a key comes after the one that it hangs on.
 KEYS: dict[str, Key] = {
     "noise": Key(
-        "shape", "family of the forward noise", ("noise",), "uniform", words=_FAMILIES, per_layer=True
+        "shape", "family of the forward noise", ("noise",), "uniform", words=_FAMILIES, per_layer=True, acts="noisy",
     ),
     "strategy": Key(
         "strategy",
         "what the forward pass computes: the mean of the noisy stair, its most probable level, or one sample",
-        ("strategy",), "expectation", words=("expectation", "mode", "random"), per_layer=True,
+        ("strategy",), "expectation", words=("expectation", "mode", "random"), per_layer=True, acts="noisy",
     ),
     "mean": Key(
         "schedule", "mean of the noise: 0 throughout, or decaying from -1/2 or from the number",
@@ -169,7 +171,7 @@ KEYS: dict[str, Key] = {
     ),
     "variance": Key(
         "schedule", "whether the spread decays over the layer's interval, or stays as it is to the end of training",
-        ("spread_alpha",), "dynamic", words=("static", "dynamic"), per_layer=True,
+        ("spread_alpha",), "dynamic", words=("static", "dynamic"), per_layer=True, acts="noisy",
     ),
     "spread": Key(
         "schedule",
@@ -178,32 +180,33 @@ KEYS: dict[str, Key] = {
     ),
     "decay": Key(
         "schedule", "how mean and spread decay over the layer's interval",
-        ("decay",), "power", words=tuple(SCHEDULES), per_layer=True,
+        ("decay",), "power", words=tuple(SCHEDULES), per_layer=True, acts="annealed",
     ),
     "interval": Key(
         "synchronisation", "when each layer's noise decays (the paper's figure 3)",
-        ("start", "end"), "overlapped", words=_INTERVALS,
+        ("start", "end"), "overlapped", words=_INTERVALS, acts="annealed",
     ),
     "power_law": Key(
         "synchronisation", "the power of each layer: the same, steeper towards the input, or towards the output",
-        ("mean_alpha", "spread_alpha"), "homogeneous", words=tuple(POWER_LAWS), exists=_ANY_POWER,
+        ("mean_alpha", "spread_alpha"), "homogeneous", words=tuple(POWER_LAWS), exists=_ANY_POWER, acts="annealed",
     ),
     "alpha": Key(
         "schedule", "factor of the powers, with `decay = \"power\"`; the spread's power is twice the mean's",
-        ("mean_alpha", "spread_alpha"), 1.0, low=0.0, high=100.0, open_low=True, per_layer=True, exists=_POWER,
+        ("mean_alpha", "spread_alpha"), 1.0, low=0.0, high=100.0, open_low=True, per_layer=True,
+        exists=_POWER, acts="annealed",
     ),
     "offset": Key(
         "synchronisation", "shifts the layer's interval, to later if positive, within the anneal",
-        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True,
+        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True, acts="annealed",
     ),
     "activation_offset": Key(
         "synchronisation", "shifts the activations' interval against the weights'",
-        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True,
+        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True, acts="annealed",
     ),
     "method": Key(
         "schedule",
         "additive noise, or progressive freezing: a growing random part of the elements is hard (StoMPP)",
-        ("method",), "noise", words=("noise", "freezing"),
+        ("method",), "noise", words=("noise", "freezing"), acts="noisy",
     ),
     "spread_measure": Key(
         "schedule",

@@ -17,6 +17,7 @@ from ana_search.study_file.effects import check_effects, check_unused
 from ana_search.study_file.exclusions import read_exclusions
 from ana_search.study_file.keys import shorten
 from ana_search.study_file.messages import describe, shorten_text, unknown_key
+from ana_search.study_file.parameters import Toml
 from ana_search.study_file.sections import (
     Data,
     Network,
@@ -87,7 +88,7 @@ def _message(path: str | Path, mistakes: list[str]) -> str:
     return "\n".join([f"{path}: {count}", *listed])
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> Toml:
     """Return a study file's tables. Raises `StudyFileError` for anything that is not a small TOML file."""
     try:
         if not path.is_file():
@@ -113,7 +114,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise StudyFileError(f"{shorten_text(str(path))}: cannot be read: {shorten_text(str(error))}") from None
 
 
-def _check_sizes(table: dict[str, Any]) -> list[str]:
+def _check_sizes(table: Toml) -> list[str]:
     """Return a message for the first table or array that nobody would write, and for a file of too many values."""
     waiting: list[tuple[str, Any]] = [("", table)]
     values = 0
@@ -135,7 +136,7 @@ def _check_sizes(table: dict[str, Any]) -> list[str]:
     return []
 
 
-def _read_sections(table: Mapping[str, Any]) -> tuple[dict[str, Section], list[str]]:
+def _read_sections(table: Toml) -> tuple[dict[str, Section], list[str]]:
     """Return the sections that are right, and a message for each mistake of the others."""
     sections: dict[str, Section] = {}
     mistakes: list[str] = []
@@ -158,7 +159,7 @@ def _read_sections(table: Mapping[str, Any]) -> tuple[dict[str, Section], list[s
     return sections, mistakes
 
 
-def _healthy_part(name: str, model: type[Section], raw: dict[str, Any], error: ValidationError) -> dict[str, Section]:
+def _healthy_part(name: str, model: type[Section], raw: Toml, error: ValidationError) -> dict[str, Section]:
     """Return the section without its wrong keys, so that its other keys can still be checked; or nothing."""
     wrong = {str(one["loc"][0]) for one in error.errors(include_url=False) if one["loc"]}
     try:

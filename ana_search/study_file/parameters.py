@@ -1,14 +1,16 @@
 """The four ways in which a study file gives a value: fixed, fixed for each layer, a choice, or a range."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, StrictFloat, StrictInt, StrictStr
 
-__all__ = ["Choice", "Fixed", "Parameter", "PerLayer", "Range", "Scope", "Value"]
+__all__ = ["Choice", "Fixed", "Parameter", "PerLayer", "Range", "Scope", "Toml", "Value"]
 
 Value = StrictInt | StrictFloat | StrictStr
 Scope = Literal["network", "layer"]
+Toml = dict[str, Any]
+"""A table as the TOML reader gives it: the edge beyond which everything has a type."""
 
 
 @dataclass(frozen=True)

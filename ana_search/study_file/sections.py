@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
-from ana_search.plan import DataPlan
+from ana_search.plan import DataPlan, NetworkPlan, TrainingSettings
 from ana_search.study_file.keys import KEYS
 from ana_search.url_checks import storage_problem
 
@@ -154,15 +154,15 @@ class Data(Section):
     name: StrictStr
     root: Annotated[str, BeforeValidator(_path)] | None = None
     train_size: Annotated[StrictInt, Field(ge=10, le=1_000_000_000)] | None = None
-    validation: Annotated[float | Folds, BeforeValidator(_validation)] = 0.2
-    augment: StrictBool = False
-    padding: Literal["reflect", "zeros"] = "reflect"
-    normalise: Literal["channels", "pooled"] = "channels"
+    validation: Annotated[float | Folds, BeforeValidator(_validation)] = DataPlan.validation
+    augment: StrictBool = DataPlan.augment
+    padding: Literal["reflect", "zeros"] = DataPlan.padding
+    normalise: Literal["channels", "pooled"] = DataPlan.normalise
 
 
 def data_plan(data: Data, quantiser: "Quantiser | None" = None, seed: int = 0) -> DataPlan:
     """Return what a plan holds of ``[data]``; where folds take turns, it is fold ``seed`` modulo their number."""
-    folds, fold, stratified, validation = None, None, True, 0.2
+    folds, fold, stratified, validation = None, None, True, DataPlan.validation
     if isinstance(data.validation, Folds):
         folds, stratified = data.validation.folds, data.validation.stratified
         fold = seed % folds if data.validation.fold is None else data.validation.fold
@@ -189,8 +189,8 @@ class Network(Section):
     """``[network]``: which network; ``width`` is the number of channels of its first map."""
 
     name: StrictStr
-    width: Annotated[StrictInt, Field(ge=1, le=65_536)] | None = None
-    classifier: Literal["uniform", "normal"] = "uniform"
+    width: Annotated[StrictInt, Field(ge=1, le=65_536)] | None = NetworkPlan.width
+    classifier: Literal["uniform", "normal"] = NetworkPlan.classifier
 
 
 class Quantiser(Section):
@@ -198,23 +198,23 @@ class Quantiser(Section):
 
     weight_bits: Annotated[int | Literal["ternary"], _parameter("weight_bits")] = "ternary"
     activation_bits: Annotated[int | Literal["ternary"], _parameter("activation_bits")] = "ternary"
-    input_bits: Literal[8, "float"] = 8
-    input_coding: Literal["normalised", "pixels"] = "normalised"
+    input_bits: Literal[8, "float"] = DataPlan.input_bits
+    input_coding: Literal["normalised", "pixels"] = DataPlan.input_coding
 
 
 class Training(Section):
-    """``[training]``: the optimiser's settings, with the defaults of `ana_search.plan.TrainingSettings`."""
+    """``[training]``: the optimiser's settings, with the defaults of the plan's settings."""
 
     epochs: Annotated[int, _parameter("epochs")]
-    anneal: Annotated[float, _parameter("anneal")] = 0.8
-    batch_size: Annotated[int, _parameter("batch_size")] = 64
-    last_batch: Literal["drop", "keep"] = "drop"
-    optimiser: Annotated[Literal["adam", "adamw", "sgd"], _parameter("optimiser")] = "adam"
-    learning_rate: Annotated[float, _parameter("learning_rate")] = 3e-3
-    weight_decay: Annotated[float, _parameter("weight_decay")] = 0.0
-    lr_drop: Annotated[float, _parameter("lr_drop")] = 0.1
-    precision: Literal["float32", "bfloat16"] = "float32"
-    compile: StrictBool = False
+    anneal: Annotated[float, _parameter("anneal")] = TrainingSettings.anneal
+    batch_size: Annotated[int, _parameter("batch_size")] = TrainingSettings.batch_size
+    last_batch: Literal["drop", "keep"] = TrainingSettings.last_batch
+    optimiser: Annotated[Literal["adam", "adamw", "sgd"], _parameter("optimiser")] = TrainingSettings.optimiser
+    learning_rate: Annotated[float, _parameter("learning_rate")] = TrainingSettings.learning_rate
+    weight_decay: Annotated[float, _parameter("weight_decay")] = TrainingSettings.weight_decay
+    lr_drop: Annotated[float, _parameter("lr_drop")] = TrainingSettings.lr_drop
+    precision: Literal["float32", "bfloat16"] = TrainingSettings.precision
+    compile: StrictBool = TrainingSettings.compile
 
 
 class Resources(Section):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ana_search.study_file.keys import KEYS, RENAMED, Key, is_number, shorten
 from ana_search.study_file.messages import unknown_key
-from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, Value, is_multiple
+from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, Toml, Value, is_multiple
 
 __all__ = ["read_space"]
 
@@ -22,7 +22,7 @@ _MOST_STEPS = 100_000
 _FORM_RULE = "a value, an array, {low, high, step | log, scope}, {choices, scope} or {layers}"
 
 
-def read_space(table: dict[str, Any]) -> tuple[dict[str, Parameter], list[str]]:
+def read_space(table: Toml) -> tuple[dict[str, Parameter], list[str]]:
     """Return the parameters of ``[space]`` and a message for each mistake."""
     parameters: dict[str, Parameter] = {}
     mistakes: list[str] = []
@@ -99,7 +99,7 @@ def _read_layers(where: str, key: Key, raw: Any) -> tuple[Parameter | None, list
     return (None, mistakes) if mistakes else (PerLayer(tuple(key.normal(value) for value in raw)), [])
 
 
-def _read_range(where: str, key: Key, raw: dict[str, Any], scope: Scope) -> tuple[Parameter | None, list[str]]:
+def _read_range(where: str, key: Key, raw: Toml, scope: Scope) -> tuple[Parameter | None, list[str]]:
     if not key.numeric:
         return None, [f"{where}: got a range {shorten(raw)}; allowed: {key.allowed()}, or an array of these"]
     mistakes = [f"{where}.{end}: missing; a range needs low and high" for end in ("low", "high") if end not in raw]

@@ -18,37 +18,38 @@ GRID = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "partition"]\na
 
 def test_what_a_grid_asks_for(make_study: MakeStudy) -> None:
     summary = estimate(make_study(GRID, 'sampler = "grid"\nseeds = 3', epochs=10), timed=False)
-    assert summary["study"] == "made"
-    assert (summary["cells"], summary["replicates"], summary["trials"]) == (8, 3, 24)
-    assert summary["epochs"] == 240
-    assert summary["parameters"] == [
-        {"parameter": "noise", "values": "uniform, normal", "scope": "network"},
-        {"parameter": "interval", "values": "overlapped, partition", "scope": "network"},
-        {"parameter": "alpha", "values": "1 to 2, step 1", "scope": "network"},
+    assert summary.study == "made"
+    assert (summary.cells, summary.replicates, summary.trials) == (8, 3, 24)
+    assert summary.epochs == 240
+    assert [(row.parameter, row.values, row.scope, row.group) for row in summary.parameters] == [
+        ("noise", "uniform, normal", "network", "shape"),
+        ("interval", "overlapped, partition", "network", "synchronisation"),
+        ("alpha", "1 to 2, step 1", "network", "schedule"),
     ]
-    assert "device_hours" not in summary
-    json.dumps(summary)
+    assert summary.cost is None
+    assert "device_hours" not in json.loads(json.dumps(summary.to_dict()))
 
 
 def test_what_other_samplers_ask_for(make_study: MakeStudy) -> None:
     random = estimate(make_study(GRID, 'sampler = "random"\ntrials = 50', epochs=10), timed=False)
-    assert (random["cells"], random["trials"], random["epochs"]) == (None, 50, 500)
+    assert (random.cells, random.trials, random.epochs) == (None, 50, 500)
     pruned = estimate(make_study(GRID, 'sampler = "tpe"\ntrials = 90\npruner = "asha"'), timed=False)
-    assert pruned["rungs"] == [2, 6, 18]
-    assert pruned["epochs"] == 90 * 2 + 30 * 6 + 10 * 18
+    assert pruned.rungs == (2, 6, 18)
+    assert pruned.epochs == 90 * 2 + 30 * 6 + 10 * 18
     searched = estimate(make_study("epochs = [5, 15]", 'sampler = "random"\ntrials = 10'), timed=False)
-    assert searched["epochs"] == 100
+    assert searched.epochs == 100
 
 
 def test_the_cost_follows_from_the_time_of_an_epoch(make_study: MakeStudy) -> None:
     threads = torch.get_num_threads()
     summary = estimate(make_study(GRID, 'sampler = "grid"', epochs=10), workers=4)
     assert torch.get_num_threads() == threads
-    assert 0 < summary["epoch_seconds"] < 60
-    assert summary["trial_seconds"] == pytest.approx(10 * summary["epoch_seconds"])
-    assert summary["device_hours"] == pytest.approx(8 * summary["trial_seconds"] / 3600)
-    assert summary["wall_seconds"] == pytest.approx(2 * summary["trial_seconds"])
-    assert summary["workers"] == 4
+    assert summary.cost is not None
+    assert 0 < summary.cost.epoch_seconds < 60
+    assert summary.cost.trial_seconds == pytest.approx(10 * summary.cost.epoch_seconds)
+    assert summary.cost.device_hours == pytest.approx(8 * summary.cost.trial_seconds / 3600)
+    assert summary.cost.wall_seconds == pytest.approx(2 * summary.cost.trial_seconds)
+    assert summary.cost.workers == 4
 
 
 def test_a_batch_too_large_to_time_is_timed_in_parts(make_study: MakeStudy) -> None:
