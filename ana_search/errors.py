@@ -12,9 +12,11 @@
     │   ├── ResourceError            more workers, CPUs or GPUs asked for than exist
     │   ├── StorageError             a storage cannot be opened or used
     │   ├── LeaseError               another driver holds the study
+    │   │   └── LeaseLostError       another driver took over a study that was running here (exit code 1)
     │   ├── ExportRequestError       a trial or a file that cannot be exported or checked
     │   └── FrameError               a table that the analysis cannot use
     └── RunError                     exit code 1: the work was started and failed
+        ├── StorageLostError         the storage was deleted, replaced, damaged, or is away for too long
         ├── TrainingError            a training run failed
         │   └── DivergedError        the loss stopped being finite
         └── ExportMismatchError      an exported file does not compute what the network computes
@@ -31,11 +33,13 @@ __all__ = [
     "ExportRequestError",
     "FrameError",
     "LeaseError",
+    "LeaseLostError",
     "NetworkError",
     "RequestError",
     "ResourceError",
     "RunError",
     "StorageError",
+    "StorageLostError",
     "StudyChangedError",
     "StudyFileError",
     "StudyNotFoundError",
@@ -96,6 +100,12 @@ class LeaseError(RequestError):
     """Another driver holds the study."""
 
 
+class LeaseLostError(LeaseError):
+    """Another driver has taken over a study that was running here."""
+
+    exit_code = 1
+
+
 class ExportRequestError(RequestError):
     """A trial or a file cannot be exported or checked."""
 
@@ -106,6 +116,10 @@ class FrameError(RequestError):
 
 class RunError(AnaSearchError):
     """The work was started and failed."""
+
+
+class StorageLostError(RunError):
+    """The storage was deleted, replaced or damaged while a study ran, or did not answer for too long."""
 
 
 class TrainingError(RunError):

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.errors import StudyVersionError
 from ana_search.storage import StoredStudy, open_study
-from ana_search.storage.attributes import is_finished
+from ana_search.storage.attributes import INTERRUPTED, is_finished, shown_state
 
 __all__ = ["best_trials", "pareto_trials", "study_status"]
 
@@ -23,9 +23,11 @@ def study_status(
 ) -> dict[str, Any]:
     """Return the state of a study: ``study, states, finished, requested, best, retries`` and more.
 
-    ``failures`` counts the reasons of trials that failed or diverged, ``left_out`` those of trials that others put into
-    the storage and that count nowhere; ``driver`` says who holds the study, ``workers`` what runs;
-    ``remaining_seconds`` is an estimate, present while a driver runs.
+    ``states`` counts trials by Optuna's state, but those that failed to be run again as ``INTERRUPTED``.
+    ``failures`` counts the reasons of trials that failed, diverged or were interrupted, ``interruptions`` those of
+    the interrupted alone, ``left_out`` those of trials that others put into the storage and that count nowhere;
+    ``driver`` says who holds the study, ``workers`` what runs; ``remaining_seconds`` is an estimate, present while a
+    driver runs.
     """
     stored = open_study(study, storage, runs)
     trials, requested = stored.trials, _requested(stored)
@@ -33,15 +35,16 @@ def study_status(
     holder = stored.holder
     best = stored.complete()[:1]
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    states = Counter(trial.state.name for trial in trials)
+    states = Counter(shown_state(trial) for trial in trials)
     return {
         "study": stored.name,
-        "states": {state.name: states[state.name] for state in TrialState},
+        "states": {state.name: 0 for state in TrialState} | states,
         "finished": len(finished),
         "requested": requested,
         "best": _brief(best[0]) if best else None,
         "retries": sum("retry_of" in trial.user_attrs for trial in trials),
-        "failures": dict(Counter(str(t.user_attrs["reason"]) for t in trials if "reason" in t.user_attrs)),
+        "failures": _reasons(trials),
+        "interruptions": _reasons([trial for trial in trials if shown_state(trial) == INTERRUPTED]),
         "left_out": dict(Counter(stored.left_out.values())),
         "driver": None if holder is None else holder.describe(),
         "workers": [{"trial": trial.number, "seconds": _seconds_since(trial)} for trial in running],
@@ -75,6 +78,10 @@ def pareto_trials(
     return [trial.number for trial in open_study(study, storage, runs).pareto()]
 
 
+def _reasons(trials: list[FrozenTrial]) -> dict[str, int]:
+    return dict(Counter(str(trial.user_attrs["reason"]) for trial in trials if "reason" in trial.user_attrs))
+
+
 def _requested(stored: StoredStudy) -> int | None:
     """Return the finished trials that are wanted; ``None`` where another version wrote the study and it is not said."""
     if stored.requested is not None:
@@ -93,7 +100,10 @@ def _brief(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _seconds_since(trial: FrozenTrial) -> float | None:
-    return None if trial.datetime_start is None else round(time.time() - trial.datetime_start.timestamp(), 1)
+    """Return how long ago a trial was started; 0 where the clock has been set back since."""
+    if trial.datetime_start is None:
+        return None
+    return max(0.0, round(time.time() - trial.datetime_start.timestamp(), 1))
 
 
 def _remaining(finished: list[FrozenTrial], requested: int | None, workers: int) -> float | None:

@@ -1,5 +1,6 @@
 """`ana-search launch`: run a study, or go on with it."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -7,12 +8,15 @@ from typing import Annotated
 import typer
 
 from ana_search.cli.options import DEFAULT_RUNS, RunsOption, StorageOption, Study
+from ana_search.cli.streams import say
+from ana_search.errors import RunError
 
 __all__ = ["EXAMPLE", "NAME", "run"]
 
 NAME = "launch"
 EXAMPLE = "ana-search launch quickstart --workers 2"
 INTERRUPTED = 130
+_PATIENCE_SECONDS = 600.0
 
 
 def _again(study: str, options: Mapping[str, object], storage: str | None, runs: Path) -> str:
@@ -53,8 +57,16 @@ def run(
         bool,
         typer.Option("--confirm-factors", help="Run what the analysis needs for a verdict."),
     ] = False,
+    patience: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for a storage or a disk that is away, locked or full."),
+    ] = _PATIENCE_SECONDS,
 ) -> None:
-    """Run a study; an unfinished one goes on where it stopped."""
+    """Run a study; an unfinished one goes on where it stopped.
+
+    Ctrl-C, SIGTERM and SIGHUP let the running trials finish their epoch; a second one ends at once. Exit codes: 0
+    every result is in the storage, 1 nothing succeeded or the storage was lost, 130 interrupted.
+    """
     from ana_search.cli.progress import progress_display
     from ana_search.runner import launch
     from ana_search.studies import load_study_file
@@ -71,6 +83,7 @@ def run(
         "--address": address,
         "--deterministic": deterministic,
         "--confirm-factors": confirm_factors,
+        "--patience": None if patience == _PATIENCE_SECONDS else patience,
     }
     with progress_display(spec) as display:
         outcome = launch(
@@ -83,13 +96,16 @@ def run(
             runs=runs,
             timeout=timeout,
             deterministic=deterministic,
+            patience=patience,
             progress=display,
         )
     if outcome.interrupted:
-        typer.echo(
+        say(
             f"interrupted with {outcome.finished} of {outcome.requested} trials finished; "
-            f"the same command goes on: {_again(study, given, storage, runs)}",
-            err=True,
+            f"the same command goes on: {_again(study, given, storage, runs)}"
         )
         raise typer.Exit(INTERRUPTED)
-    typer.echo(f"{spec.study.name}: {outcome.finished} of {outcome.requested} trials finished")
+    say(f"{spec.study.name}: {outcome.finished} of {outcome.requested} trials finished", sys.stdout)
+    failure = outcome.failure()
+    if failure is not None:
+        raise RunError(failure)

@@ -1,13 +1,17 @@
 """The entry point: builds the Typer application and turns errors into messages and exit codes."""
 
 import functools
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
 from ana_search.cli import analyse, best, check, confirm, dashboard, export, launch, rerun, status, studies
+from ana_search.cli.streams import finish_streams, open_streams, say
 from ana_search.errors import AnaSearchError
 
 __all__ = ["build_app", "main"]
@@ -43,21 +47,21 @@ def _reporting_errors(run: Callable[..., None], debug: bool) -> Callable[..., No
         try:
             run(*arguments, **options)
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+            say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except AnaSearchError as error:
             if debug:
-                traceback.print_exc()
-            print(f"error: {error}", file=sys.stderr)
+                say(traceback.format_exc())
+            say(f"error: {error}")
             raise typer.Exit(error.exit_code) from None
         except Exception as error:
             if debug:
-                traceback.print_exc()
-            print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+                say(traceback.format_exc())
+            say(f"error: {type(error).__name__}: {error}")
             if not debug:
-                print("This looks like a fault of ana-search; --debug shows the traceback.", file=sys.stderr)
+                say("This looks like a fault of ana-search; --debug shows the traceback.")
             raise typer.Exit(1) from None
 
     return command
@@ -83,5 +87,34 @@ def build_app(debug: bool = False) -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code of the command."""
+    open_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    build_app(debug=_DEBUG in words)([word for word in words if word != _DEBUG])
+    code: object = 0
+    try:
+        with _signals_interrupt():
+            build_app(debug=_DEBUG in words)([word for word in words if word != _DEBUG])
+    except SystemExit as exit_:
+        code = exit_.code
+    except KeyboardInterrupt:  # a second one, while the first was answered
+        code = INTERRUPTED
+    lost = finish_streams()
+    if lost is not None and code in (0, None) and words[:1] != [launch.NAME]:
+        say(f"error: stdout: {lost}")
+        code = 1
+    sys.exit(code if isinstance(code, int | str) else 0)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP do what Ctrl-C does, unless the caller has them ignored (``nohup``)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ana_search.cli.console import console_for, format_duration, format_value
+from ana_search.cli.streams import Lossy
 
 if TYPE_CHECKING:
     from ana_search.study_file import StudySpec
@@ -55,6 +56,7 @@ class _Tally:
     before: int = 0  # finished before this launch
     pruned: int = 0
     failed: int = 0
+    interrupted: int = 0
     best: tuple[int, float] | None = None
     work: dict[str, _Work] = field(default_factory=dict)
 
@@ -70,9 +72,9 @@ class _Tally:
 class ProgressDisplay:
     """Shows a running study; used as a context manager around it.
 
-    The runner tells it what happens through its methods, from any thread; none of them raises for an unknown
-    worker, because a worker may be lost at any moment. On a terminal the picture is redrawn four times a
-    second; elsewhere one line is written at most every ``interval`` seconds, and one at the end.
+    The runner tells it what happens through its methods, from any thread. None of them raises for an unknown worker,
+    because a worker may be lost at any moment, and none because the stream is lost. On a terminal the picture is
+    redrawn four times a second; elsewhere one line is written at most every ``interval`` seconds, and one at the end.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class ProgressDisplay:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
-        self._console = console_for(stream or sys.stderr)
+        self._console = console_for(cast(TextIO, Lossy(stream or sys.stderr)))
         self._interval = interval
         self._clock = clock
         self._began = clock()
@@ -141,13 +143,14 @@ class ProgressDisplay:
             self._changed()
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
-        """Say that a trial ended in ``state`` (COMPLETE, PRUNED, FAIL), and how many are finished now."""
+        """Say that a trial ended in ``state`` (COMPLETE, PRUNED, FAIL, INTERRUPTED), and how many are finished now."""
         with self._lock:
             work = self._tally.work.get(worker)
             if work is not None and work.trial == trial:
                 del self._tally.work[worker]
             self._tally.pruned += state == "PRUNED"
             self._tally.failed += state == "FAIL"
+            self._tally.interrupted += state == "INTERRUPTED"
             self._tally.finished = finished
             self._changed()
 
@@ -217,7 +220,8 @@ class ProgressDisplay:
         return "no result yet" if best is None else f"best {format_value(best[1])} (trial {best[0]})"
 
     def _losses(self) -> list[str]:
-        counts = {"pruned": self._tally.pruned, "failed": self._tally.failed}
+        tally = self._tally
+        counts = {"pruned": tally.pruned, "failed": tally.failed, "interrupted (run again)": tally.interrupted}
         return [f"{count} {name}" for name, count in counts.items() if count]
 
     def _times(self) -> list[str]:

@@ -30,7 +30,14 @@ __all__ = [
 
 Data = Mapping[str, Any]
 
-_STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "PRUNED": "yellow", "RUNNING": "cyan", "WAITING": "dim"}
+_STATE_STYLES = {
+    "COMPLETE": "green",
+    "FAIL": "red",
+    "PRUNED": "yellow",
+    "INTERRUPTED": "yellow",
+    "RUNNING": "cyan",
+    "WAITING": "dim",
+}
 
 
 def print_status(status: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
@@ -55,7 +62,10 @@ def print_status(status: Data, output: Format = Format.table, stream: TextIO | N
             f"trial {one['trial']}" + (f", for {format_duration(one['seconds'])}" if one["seconds"] is not None else "")
             for one in status["workers"]
         ),
-        "failed": _lines(f"{count} x {reason}" for reason, count in status["failures"].items()),
+        "failed": _lines(f"{count} x {reason}" for reason, count in _failed(status).items()),
+        "interrupted": _lines(
+            f"{count} x {reason}; run again" for reason, count in status.get("interruptions", {}).items()
+        ),
         "left out": _lines(f"{count} x {reason}" for reason, count in (status.get("left_out") or {}).items()),
         "time left": None if remaining is None else f"about {format_duration(remaining)}",
     }
@@ -265,6 +275,13 @@ def _print(
 def _hanging(head: str, text: str) -> RenderableType:
     """Return running text behind a head; further lines begin below the text."""
     return facts_table({head.rstrip(): text})
+
+
+def _failed(status: Data) -> dict[str, int]:
+    """Return the reasons of what failed for good, with counts: interruptions are listed by themselves."""
+    interruptions = status.get("interruptions", {})
+    counts = {reason: count - interruptions.get(reason, 0) for reason, count in status["failures"].items()}
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def _lines(texts: Any) -> str | None:

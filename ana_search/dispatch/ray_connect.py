@@ -4,19 +4,23 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import ray
+import ray._private.utils
 import ray._private.worker
 from ray._private import ray_constants
 
+from ana_search.dispatch.ray_folder import short_folder
 from ana_search.dispatch.resources import local_resources
 from ana_search.errors import ResourceError
 from ana_search.passwords import without_passwords
 
-__all__ = ["connect"]
+__all__ = ["connect", "disconnect"]
 
 _LOOPBACK = "127.0.0.1"
 _ANSWER_SECONDS = 10.0
@@ -24,6 +28,7 @@ _START_TRIES = 3
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 _HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/\s]+):(?P<port>\d+)/?")
 _ALLOWED = "ray://HOST:PORT or auto of a running cluster"
+_own_folder = contextlib.ExitStack()  # the folder of the Ray that was started here, if it has one of its own
 
 
 def connect(address: str | None) -> None:
@@ -37,20 +42,53 @@ def connect(address: str | None) -> None:
     tries = _START_TRIES if address is None else 1
     for attempt in range(1, tries + 1):
         try:
-            if address is None:
-                _start_local()
-            else:
-                _probe(address)
-                ray.init(address=address, **_QUIET)
+            with _signals_left_alone():
+                if address is None:
+                    _start_local()
+                else:
+                    _probe(address)
+                    ray.init(address=address, **_QUIET)
             break
         except Exception as error:  # Ray raises many kinds, and a plain Exception where its node took too long
-            ray.shutdown()
+            disconnect()
             if attempt == tries:
                 text = " ".join(str(error).split())[:300]
                 raise ResourceError(f"Ray {address or 'on this machine'}: {text}; allowed: {_ALLOWED}") from None
+        except BaseException:  # a signal: what was started by then is ended again
+            disconnect()
+            raise
     # Ray prints what it has to say about lost workers on stdout, which belongs to the data of a command; the
     # driver records it with the trial.
     ray._private.worker._worker_logs_enabled = False
+
+
+def disconnect() -> None:
+    """Leave the cluster; end it and remove its folder if it was started here."""
+    ray.shutdown()
+    _own_folder.close()
+
+
+@contextlib.contextmanager
+def _signals_left_alone() -> Iterator[None]:
+    """Keep Ray from taking SIGTERM and SIGHUP for itself while it starts.
+
+    It would end this process at once, in the middle of a trial and with an exit code of its own. The processes that
+    it starts are others; they keep their ways.
+    """
+    register, disabled = ray._private.utils.set_sigterm_handler, ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    ray._private.utils.set_sigterm_handler = lambda handler: None
+    ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = register
+        ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = disabled
+        for number, handler in before.items() if main else ():
+            # Whatever took their place on a way that is not known here; those that were not made in Python are None.
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _start_local() -> None:
@@ -64,6 +102,7 @@ def _start_local() -> None:
             include_dashboard=False,
             # Without an address Ray asks the network which of the machine's addresses is public.
             _node_ip_address=_LOOPBACK,
+            _temp_dir=_own_folder.enter_context(short_folder()),
             **_QUIET,
         )
 

@@ -14,7 +14,8 @@ from ray.exceptions import OutOfMemoryError, RayError
 from ana_search.dispatch.placement import place_images
 from ana_search.dispatch.protocol import Ended, Event, Failed, Job
 from ana_search.dispatch.ray_actor import Worker
-from ana_search.dispatch.ray_connect import connect
+from ana_search.dispatch.ray_connect import connect, disconnect
+from ana_search.dispatch.ray_pulse import Pulse
 from ana_search.dispatch.resources import SlotRequest, check_request, local_resources
 from ana_search.errors import DataError, RunError
 from ana_search.plan import DataPlan
@@ -59,6 +60,7 @@ class RayDispatcher:
         self._images: Any = None
         self._slots: list[_Slot] = []
         self._owns_ray = False
+        self._pulse: Pulse | None = None
         self._stopping = False
         self._failed_starts = 0
 
@@ -78,6 +80,7 @@ class RayDispatcher:
             self.check()
             connect(self._address)
             self._owns_ray = True
+        self._pulse = Pulse(self._address)
         nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it without types
         check_request(self._request, [node["Resources"] for node in nodes if node["Alive"]])
         self._slots = [self._open_slot(number) for number in range(self._request.workers)]
@@ -99,14 +102,19 @@ class RayDispatcher:
     def events(self, timeout: float) -> Sequence[Event]:
         """Return what happened since the last call; wait up to ``timeout`` seconds if nothing has.
 
-        Raises `RunError` when the workers fail to start time and again.
+        Raises `RunError` when the workers fail to start time and again, or when the cluster has ended.
         """
+        if self._pulse is not None:
+            self._pulse.check()
         waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
         if not waiting:
             time.sleep(min(timeout, _IDLE_SECONDS))  # nothing can happen: whoever asks in a loop shall not spin
             return []
-        ray.wait(list(waiting), num_returns=1, timeout=timeout, fetch_local=False)
-        ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=0, fetch_local=False)
+        try:
+            ray.wait(list(waiting), num_returns=1, timeout=timeout, fetch_local=False)
+            ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=0, fetch_local=False)
+        except ConnectionError as error:  # Ray's client has lost its server
+            raise RunError(f"the connection to Ray at {self._address} is lost: {error}") from error
         return [event for reference in ready for event in self._read(waiting[reference])]
 
     def stop(self) -> None:
@@ -124,7 +132,7 @@ class RayDispatcher:
                 ray.kill(slot.actor)
         if self._owns_ray:
             self._owns_ray = False
-            ray.shutdown()
+            disconnect()
 
     def _place_images(self) -> Any:
         """Return a reference to the images in Ray's object store, or ``None`` if the workers must read them."""

@@ -1,7 +1,7 @@
 """The driver's loop: ask, dispatch, report, prune, tell."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,14 +12,15 @@ from ana_search.dispatch import Dispatcher, Done, Event, Failed, Job, Outcome, S
 from ana_search.errors import RunError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
-from ana_search.runner.files import keep
+from ana_search.runner.attempts import BEGAN_WITH, epochs_of_rungs, kept_so_far
+from ana_search.runner.files import clean, keep
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.patience import Patience
 from ana_search.runner.progress import Progress
 from ana_search.runner.requests import Queue, Request, retry_of
-from ana_search.space import TrialParams, rungs, training_seed
+from ana_search.space import TrialParams, training_seed
 from ana_search.storage import RunFolder
-from ana_search.storage.attributes import awaits_retry, is_finished
+from ana_search.storage.attributes import awaits_retry, is_finished, shown_state
 from ana_search.study_file import StudySpec
 
 __all__ = ["Driver"]
@@ -66,7 +67,7 @@ class Driver:
         deterministic: ask and tell in an order that does not depend on timing.
         timeout: seconds after which no more trials are started.
         patience: what to do while the run directory cannot be written.
-        check: called a few times a second; what it raises ends the run (a lease that is lost).
+        check: called a few times a second; what it raises ends the run (a lease or a storage that is lost).
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Driver:
         check: Callable[[], None] | None = None,
     ) -> None:
         self._spec, self._ledger, self._dispatcher = spec, ledger, dispatcher
-        self._folder, self._progress, self._requested = folder, progress, requested
+        self._folder, self._progress, self.requested = folder, progress, requested
         self._slots, self._deterministic = slots, deterministic
         self._patience = patience or Patience(progress.message)
         self._check = check
@@ -98,6 +99,8 @@ class Driver:
         self._stopping_since: float | None = None
         self._without_slot_since: float | None = None
         self.finished = sum(is_finished(trial) for trial in ledger.trials())
+        self.ended: Counter[str] = Counter()
+        """How many trials this driver has finished, by state."""
         self._best = self._find_best()
 
     def stop(self) -> None:
@@ -115,7 +118,7 @@ class Driver:
         if self._running:
             return False
         nothing_left = not self._queue.has_more() and not self._ledger.has_waiting()
-        return self.finished >= self._requested or nothing_left
+        return self.finished >= self.requested or nothing_left
 
     def is_drained(self) -> bool:
         """Return whether the time to stop in is up."""
@@ -128,7 +131,7 @@ class Driver:
 
     def run(self) -> None:
         """Run until the trials asked for are finished, or until stopped and drained."""
-        self._progress.begin(finished=self.finished, requested=self._requested, best=self._best)
+        self._progress.begin(finished=self.finished, requested=self.requested, best=self._best)
         told_to_stop = False
         while True:
             self._check_clock()
@@ -178,7 +181,7 @@ class Driver:
                 continue
             request = self._queue.take_retry()
             if request is None:
-                if self.finished + len(self._running) >= self._requested:
+                if self.finished + len(self._running) >= self.requested:
                     return
                 request = Request() if self._ledger.has_waiting() else self._queue.take()
             if request is None:
@@ -205,6 +208,7 @@ class Driver:
             }
             if request.retry_of is not None:
                 attrs |= {"retry_of": request.retry_of, "root": request.root}
+                attrs[BEGAN_WITH] = self._kept(request.retry_of, request.root or request.retry_of, plan)
             return attrs
 
         started = self._ledger.start(request.params, attributes)
@@ -212,12 +216,25 @@ class Driver:
             return None
         number, params, attrs = started
         plan = plans[0]
-        steps = rungs(self._spec)
-        epochs = plan.training.epochs
-        steps = [step for step in steps if step < epochs] + [epochs] if len(steps) > 1 else [epochs]
-        running = _Running(number, params, plan, attrs, steps)
+        running = _Running(number, params, plan, attrs, epochs_of_rungs(self._spec, plan))
         self._running[number] = running
+        if request.retry_of is not None:
+            self._take_over_rungs(running, request.retry_of)
         return running
+
+    def _take_over_rungs(self, running: _Running, earlier: int) -> None:
+        """Let a repeated attempt begin with the rung in which the one before it ended."""
+        reports = self._ledger.trials()[earlier].intermediate_values
+        for epochs in running.rungs[:-1]:
+            if epochs not in reports:
+                return
+            self._ledger.report(running.number, reports[epochs], epochs)
+            running.rung += 1
+
+    def _kept(self, number: int, root: int, plan: TrainingPlan) -> int:
+        """Return how many epochs of a trial's run another attempt need not train again."""
+        reports = self._ledger.trials()[number].intermediate_values
+        return kept_so_far(self._folder, root, plan, epochs_of_rungs(self._spec, plan), reports)
 
     def _submit(self, running: _Running) -> None:
         plan = running.rung_plan
@@ -289,9 +306,13 @@ class Driver:
             self._finish(running, TrialState.PRUNED, None, attrs, event.worker)
             return
         if event.kind == "lost":
-            attrs["retry"] = "lost"
+            kept = self._kept(running.number, running.root, running.plan)
+            further = self._stopping_since is not None or kept > running.attributes.get(BEGAN_WITH, 0)
+            attrs["retry"] = "interrupted" if further else "lost"
         self._finish(running, TrialState.FAIL, None, attrs, event.worker)
-        self._progress.message(f"trial {running.number} failed: {event.reason}")
+        again = awaits_retry(self._ledger.trials()[running.number])
+        outcome = "was interrupted and will be run again" if again else "failed"
+        self._progress.message(f"trial {running.number} {outcome}: {event.reason}")
 
     def _interrupt(self, running: _Running, worker: str = "") -> None:
         attrs = {"reason": "interrupted; the next launch goes on with it", "retry": "interrupted"}
@@ -312,8 +333,9 @@ class Driver:
             self._queue.repeat(retry_of(trial))
         else:
             self.finished += 1
-            self._folder.checkpoint(running.root).unlink(missing_ok=True)
-        self._progress.trial_ended(worker, running.number, state.name, finished=self.finished)
+            self.ended[state.name] += 1
+            clean(self._folder, running.root)
+        self._progress.trial_ended(worker, running.number, shown_state(trial), finished=self.finished)
         if state == TrialState.COMPLETE and values and (self._best is None or values[0] > self._best[1]):
             self._best = (running.number, values[0])
             self._progress.best(*self._best)

@@ -1,15 +1,19 @@
-"""What a finished trial leaves in the run directory."""
+"""What a trial leaves in the run directory: its files once it is complete, its checkpoint until it has ended."""
 
 import hashlib
 import json
+from collections.abc import Sequence
+from contextlib import suppress
+
+from optuna.trial import FrozenTrial
 
 from ana_search.dispatch import Outcome
-from ana_search.files import write_durably
+from ana_search.files import remove_unfinished, write_durably
 from ana_search.plan import TrainingPlan
 from ana_search.storage import RunFolder
-from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH
+from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH, awaits_retry, retried
 
-__all__ = ["keep"]
+__all__ = ["clean", "clean_all", "keep"]
 
 
 def keep(folder: RunFolder, number: int, plan: TrainingPlan, outcome: Outcome) -> dict[str, str]:
@@ -29,3 +33,36 @@ def keep(folder: RunFolder, number: int, plan: TrainingPlan, outcome: Outcome) -
         WEIGHTS_HASH: hashlib.sha256(contents["network.pt"]).hexdigest(),
         HISTORY_HASH: hashlib.sha256(contents["history.json"]).hexdigest(),
     }
+
+
+def clean(folder: RunFolder, root: int) -> None:
+    """Remove the checkpoint of a training run that has ended, and what a worker was writing when it was killed.
+
+    ``root`` is the run's first attempt. A folder that then holds nothing goes as well. A disk that is away or
+    read-only costs nothing but the space.
+    """
+    with suppress(OSError):
+        folder.checkpoint(root).unlink(missing_ok=True)
+        remove_unfinished(folder.trial(root))
+        folder.trial(root).rmdir()  # an error, and right so, where anything else is there
+
+
+def clean_all(folder: RunFolder, trials: Sequence[FrozenTrial]) -> None:
+    """Remove what drivers that were killed left of training runs that have ended.
+
+    ``trials`` are all trials of the study, none of them running.
+    """
+    again = retried(list(trials))
+    waiting = {
+        int(trial.user_attrs.get("root", trial.number))
+        for trial in trials
+        if awaits_retry(trial) and trial.number not in again
+    }
+    checkpoint = folder.checkpoint(0).name
+    with suppress(OSError):
+        for one in folder.trial(0).parent.iterdir():
+            if not one.name.isdecimal():
+                continue
+            remove_unfinished(one)
+            if int(one.name) not in waiting and (one / checkpoint).exists():
+                clean(folder, int(one.name))

@@ -1,34 +1,29 @@
-"""Launching a study: storage, lease, orphans of a dead driver, workers, and the loop."""
+"""Launching a study: storage, lease, orphans of a dead driver, workers, the loop, and what was written read back."""
 
-import contextlib
-import signal
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, OptunaError
-from optuna.study import StudyDirection
+from optuna.exceptions import OptunaError
 from optuna.trial import TrialState
 
-from ana_search import __version__
 from ana_search.dispatch import Dispatcher, SlotRequest
-from ana_search.errors import AnaSearchError, RunError, StudyChangedError
+from ana_search.errors import AnaSearchError, LeaseLostError, RunError, StorageLostError
 from ana_search.plan import DataPlan
+from ana_search.runner.attempts import end_orphans
 from ana_search.runner.driver import Driver
+from ana_search.runner.ending import check_results, rescued
+from ana_search.runner.files import clean_all
 from ana_search.runner.ledger import Ledger
-from ana_search.runner.patience import Patience
+from ana_search.runner.patience import PATIENCE_SECONDS, Patience
 from ana_search.runner.progress import Progress, Silent
-from ana_search.space import requested_trials, spec_changes
-from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, hide_password, open_storage, storage_url
-from ana_search.storage.attributes import VERSION_ATTRIBUTE, attempt_of
-from ana_search.storage.belonging import SearchedSpace, left_out_reason
-from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, read_spec
+from ana_search.runner.signals import Stopper, handled_by
+from ana_search.runner.stored import stored_study
+from ana_search.space import requested_trials
+from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, StorageGuard, storage_url
+from ana_search.storage.locate import REQUESTED_ATTRIBUTE
 from ana_search.study_file import StudySpec
 
 __all__ = ["LaunchOutcome", "launch"]
@@ -36,12 +31,49 @@ __all__ = ["LaunchOutcome", "launch"]
 
 @dataclass(frozen=True)
 class LaunchOutcome:
-    """How a launch ended: trials finished and asked for, complete ones, and whether it was cut short."""
+    """How a launch ended.
+
+    ``finished``, ``requested`` and ``complete`` count the study's trials, ``ended`` and ``failed`` those that this
+    launch finished and those of them that failed; ``reasons`` say why, each once. ``interrupted`` is set where the
+    launch was cut short.
+    """
 
     finished: int
     requested: int
     complete: int
     interrupted: bool
+    ended: int = 0
+    failed: int = 0
+    reasons: tuple[str, ...] = ()
+
+    def failure(self) -> str | None:
+        """Return why the launch has failed although it came to its end, or ``None``.
+
+        It has if everything that it ran failed, or if the study has ended without a result.
+        """
+        if self.interrupted:
+            return None
+        why = f": {'; '.join(self.reasons[:3])}" if self.reasons else ""
+        if self.ended and self.failed == self.ended:
+            return f"all {self.ended} trials of this launch failed{why}"
+        if self.finished and not self.complete:
+            return f"none of {self.finished} finished trials has a result{why}"
+        return None
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """The parts of one launch that its steps share."""
+
+    spec: StudySpec
+    study: optuna.Study
+    url: str
+    folder: RunFolder
+    dispatcher: Dispatcher
+    progress: Progress
+    stopper: Stopper
+    patience: Patience
+    check: Callable[[], None]
 
 
 def launch(
@@ -56,13 +88,15 @@ def launch(
     timeout: float | None = None,
     deterministic: bool = False,
     replicates: int | None = None,
+    patience: float = PATIENCE_SECONDS,
     progress: Progress | None = None,
     dispatcher: Dispatcher | None = None,
 ) -> LaunchOutcome:
     """Run the study until its trials are finished, or go on with it.
 
-    In the main thread the first Ctrl-C stops asking for trials and lets the running ones write a checkpoint, the
-    second ends everything at once; either way the study can go on later.
+    In the main thread the first Ctrl-C, SIGTERM or SIGHUP stops asking for trials and lets the running ones write a
+    checkpoint, the second ends everything at once; either way the study can go on later. Before an ordinary end all
+    results are read back from the storage.
 
     Args:
         spec: the study.
@@ -75,12 +109,16 @@ def launch(
         timeout: seconds after which no more trials are started.
         deterministic: ask and tell in an order that does not depend on timing.
         replicates: replicates of every set of parameters (default: the study's).
+        patience: seconds to wait for a storage or a disk that is away, locked or full.
         progress: told what happens.
         dispatcher: trains the jobs (default: Ray).
 
     Raises:
         StudyChangedError: the stored study differs from ``spec``.
         ResourceError, StorageError, LeaseError: see there; nothing was started.
+        StorageLostError: the storage was deleted, replaced or damaged, or did not answer for as long as ``patience``;
+            the message names the new database that holds what was in memory.
+        RunError: Ray has ended, or a disk was full for too long.
     """
     asked = (
         spec if trials is None else spec.model_copy(update={"study": spec.study.model_copy(update={"trials": trials})})
@@ -93,36 +131,78 @@ def launch(
     progress = progress or Silent()
     dispatcher = dispatcher if dispatcher is not None else _ray(request, address, spec)
     url = storage_url(folder, storage, spec.study.storage)
-    study = _stored_study(asked, url)
-    stopper = _Stopper(progress)
-    patience = Patience(progress.message, stopper.is_over)
-    with _signals(stopper.interrupt), Lease(study) as lease:
-        patience(lambda: study.set_user_attr(REQUESTED_ATTRIBUTE, requested))
-        patience(lambda: _end_orphans(study))
-        ledger = Ledger(asked, study, patience, progress.message)
+    stopper = Stopper(progress.message)
+    study = stored_study(asked, url)
+    with handled_by(stopper.handle), Lease(study, progress.message) as lease:
+        guard = StorageGuard(url)
+
+        def check() -> None:
+            guard.check()
+            lease.check()
+
+        parts = _Launch(
+            asked, study, url, folder, dispatcher, progress, stopper,
+            Patience(progress.message, stopper.is_over, patience), check,
+        )  # fmt: skip
+        parts.patience(lambda: study.set_user_attr(REQUESTED_ATTRIBUTE, requested))
+        parts.patience(lambda: end_orphans(study, asked, folder))
+        ledger = Ledger(asked, study, parts.patience, progress.message, check)
+        clean_all(folder, ledger.trials())
         driver = Driver(
             asked, ledger, dispatcher, folder, progress, requested=requested, replicates=replicates,
-            slots=request.workers, deterministic=deterministic, timeout=timeout, patience=patience, check=lease.check,
+            slots=request.workers, deterministic=deterministic, timeout=timeout, patience=parts.patience, check=check,
         )  # fmt: skip
         try:
+            _drive(parts, driver, lease)
             if driver.is_done():
-                progress.begin(finished=driver.finished, requested=requested, best=driver.best)
-            else:
-                dispatcher.start()
-                stopper.driver = driver
-                driver.run()
-        except KeyboardInterrupt:
-            stopper.ended = True
-            # Where the storage is away too, the next launch finds these trials running and ends them itself.
-            with contextlib.suppress(AnaSearchError, OptunaError, ValueError):
-                driver.abandon()
-        except RunError:
-            if not stopper.is_over():
-                raise
-        finally:
-            dispatcher.close()
-        complete = sum(trial.state == TrialState.COMPLETE for trial in ledger.trials())
-        return LaunchOutcome(driver.finished, requested, complete, interrupted=not driver.is_done())
+                parts.patience(lambda: check_results(study, url, ledger.trials()))
+        except StorageLostError as error:
+            raise rescued(error, ledger, url, folder) from error
+        return _outcome(driver, ledger, requested)
+
+
+def _drive(parts: _Launch, driver: Driver, lease: Lease) -> None:
+    """Start the workers and run the driver to its end; whatever ends it, record what was interrupted."""
+    try:
+        if driver.is_done():
+            parts.progress.begin(finished=driver.finished, requested=driver.requested, best=driver.best)
+            return
+        parts.dispatcher.start()
+        lease.confirm()  # two launches at almost the same moment: by now the lease says which one has the study
+        parts.stopper.watch(driver)
+        driver.run()
+    except KeyboardInterrupt:
+        parts.stopper.end()
+        _abandon(driver)
+    except (StorageLostError, LeaseLostError):
+        raise  # there is nothing to record it in, or it is another driver's by now
+    except RunError:
+        _abandon(driver)
+        if not parts.stopper.is_over():
+            raise
+    finally:
+        parts.dispatcher.close()
+
+
+def _abandon(driver: Driver) -> None:
+    """Record the running trials as interrupted; where that fails too, the next launch finds and ends them itself."""
+    with suppress(AnaSearchError, OptunaError, ValueError):
+        driver.abandon()
+
+
+def _outcome(driver: Driver, ledger: Ledger, requested: int) -> LaunchOutcome:
+    trials = ledger.trials()
+    complete = sum(trial.state == TrialState.COMPLETE for trial in trials)
+    reasons = [str(t.user_attrs["reason"]) for t in trials if t.state == TrialState.FAIL and "reason" in t.user_attrs]
+    return LaunchOutcome(
+        finished=driver.finished,
+        requested=requested,
+        complete=complete,
+        interrupted=not driver.is_done(),
+        ended=driver.ended.total(),
+        failed=driver.ended[TrialState.FAIL.name],
+        reasons=tuple(dict.fromkeys(reasons)),
+    )
 
 
 def _slot_request(spec: StudySpec, workers: int | None, gpus: float | None) -> SlotRequest:
@@ -141,91 +221,3 @@ def _ray(request: SlotRequest, address: str | None, spec: StudySpec) -> Dispatch
     dispatcher = RayDispatcher(request, address, DataPlan(spec.data.name, spec.data.root))
     dispatcher.check()
     return dispatcher
-
-
-def _stored_study(spec: StudySpec, url: str) -> optuna.Study:
-    """Return the stored study, made if it does not exist. Raises `StudyChangedError` if it is another one."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = [
-        StudyDirection.MAXIMIZE if name == "val_accuracy" else StudyDirection.MINIMIZE for name in spec.study.objective
-    ]
-    study = optuna.create_study(
-        study_name=spec.study.name, storage=open_storage(url), directions=directions, load_if_exists=True
-    )
-    if study.directions != directions:
-        raise StudyChangedError(
-            f"study {spec.study.name!r} in {hide_password(url)} has the directions "
-            f"{', '.join(direction.name for direction in study.directions)}; the study file's objective needs "
-            f"{', '.join(direction.name for direction in directions)}; allowed: another name or another storage"
-        )
-    stored = study.user_attrs.get(SPEC_ATTRIBUTE)
-    if stored is None and any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
-        raise StudyChangedError(
-            f"study {spec.study.name!r} in {hide_password(url)} has trials that ana-search did not make; "
-            "allowed: another name or another storage"
-        )
-    if stored is not None:
-        changes = spec_changes(read_spec(study, url), spec)
-        if changes:
-            raise StudyChangedError(
-                f"study {spec.study.name!r} was started with another study file:\n  "
-                + "\n  ".join(changes)
-                + "\nallowed: changing study.trials and [resources], more study.seeds, wider numeric ranges; "
-                "or a new study.name"
-            )
-    if stored != spec.to_json():
-        study.set_user_attr(SPEC_ATTRIBUTE, spec.to_json())
-        study.set_user_attr(VERSION_ATTRIBUTE, __version__)
-    if study.metric_names != list(spec.study.objective):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(spec.study.objective))
-    return study
-
-
-def _end_orphans(study: optuna.Study) -> None:
-    """End the trials that a dead driver left RUNNING, so that they are tried again from their last epoch."""
-    space = SearchedSpace.from_json(study.user_attrs.get(SPEC_ATTRIBUTE))
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if left_out_reason(trial, space) is not None:
-            continue  # another program runs it, or died over it: its trials are none of ours to end
-        storage = study._storage
-        reason = f"its driver died (attempt {attempt_of(trial.user_attrs)})"
-        storage.set_trial_user_attr(trial._trial_id, "reason", reason)
-        storage.set_trial_user_attr(trial._trial_id, "retry", "lost")
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-class _Stopper:
-    """What Ctrl-C does: before the loop runs, and the second time, it ends at once; the first time it drains."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.driver: Driver | None = None
-        self.ended = False
-        self._progress = progress
-        self._stopped = False
-
-    def is_over(self) -> bool:
-        """Return whether nothing is to be waited for any more."""
-        return self.ended or (self.driver is not None and self.driver.is_drained())
-
-    def interrupt(self, _number: int, _frame: FrameType | None) -> Any:
-        if self.driver is None or self._stopped:
-            raise KeyboardInterrupt
-        self._stopped = True
-        self.driver.stop()
-        self._progress.message("stopping after the epochs that are running; again to stop at once")
-
-
-@contextmanager
-def _signals(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM while the block runs; only the main thread may."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -6,18 +6,20 @@ every change is written through to the storage: a trial's start in one transacti
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 
 import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
-from ana_search.errors import AnaSearchError, LeaseError
+from ana_search.errors import AnaSearchError, LeaseLostError, StorageLostError
 from ana_search.runner.patience import Patience
 from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
 from ana_search.space.draw import Suggester
 from ana_search.storage.attributes import LEFT_OUT
 from ana_search.storage.belonging import SearchedSpace, left_out_reason
+from ana_search.storage.rescue import rescue
 from ana_search.storage.writing import NumberTakenError, trial_writer
 from ana_search.study_file import StudySpec
 
@@ -32,6 +34,7 @@ class Ledger:
         study: the stored study.
         patience: what to do while the storage is away.
         notice: told in one line of every trial that is left out because it is none of the study's.
+        check: called before every write; raises if it must not be made, because the storage is another one now.
     """
 
     def __init__(
@@ -40,10 +43,12 @@ class Ledger:
         study: optuna.Study,
         patience: Patience,
         notice: Callable[[str], None] = lambda text: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._spec = spec
         self._space = SearchedSpace.from_json(spec.to_json())
         self._notice = notice
+        self._check = check
         self._stored = study
         self._storage = study._storage
         self._study_id = study._study_id
@@ -61,6 +66,11 @@ class Ledger:
         for key, value in self._patience(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
             if _belongs_to_sampler(key):
                 self._memory._storage.set_study_system_attr(self._memory._study_id, key, value)
+        self._attributes = self._patience(lambda: study.user_attrs)
+
+    def rescue(self, folder: Path) -> Path:
+        """Write all trials, as they are in memory, to a new database in ``folder``; return its path."""
+        return rescue(self._memory, self._attributes, folder)
 
     def has_waiting(self) -> bool:
         """Return whether the study's user has put trials into the storage to be run."""
@@ -103,6 +113,7 @@ class Ledger:
                 self._refuse_waiting(trial, str(error))
                 return None
         else:
+            self._check()
             self._create(frozen)
         after = self._memory._storage.get_study_system_attrs(self._memory._study_id)
         for key in after:
@@ -175,14 +186,19 @@ class Ledger:
         count = self._patience(self._writer.count)
         if count == known:
             return
+        if count < known:
+            raise StorageLostError(
+                f"study {self._stored.study_name!r} has {count} trials in the storage, where {known} were written: an "
+                "older or another database took its place"
+            )
         new = self._patience(lambda: self._stored.get_trials(deepcopy=False))[known:]
         for trial in new:
             if trial.state != TrialState.WAITING and left_out_reason(trial, self._space) is None:
                 raise self._driven_by_another(count)
         self._take_in(new)
 
-    def _driven_by_another(self, count: int) -> LeaseError:
-        return LeaseError(
+    def _driven_by_another(self, count: int) -> LeaseLostError:
+        return LeaseLostError(
             f"study {self._stored.study_name!r}: {count} trials in the storage, {len(self._ids)} "
             "expected; something else adds trials to it; allowed: one driver a study"
         )
@@ -211,7 +227,14 @@ class Ledger:
         self._write(self._writer.finish, trial_id, TrialState.FAIL, None, {"reason": reason, LEFT_OUT: reason})
 
     def _write(self, write: Callable[..., Any], *arguments: Any) -> None:
-        self._patience(lambda: write(*arguments))
+        self._check()
+        try:
+            self._patience(lambda: write(*arguments))
+        except KeyError as error:
+            raise StorageLostError(
+                f"study {self._stored.study_name!r} lacks a trial in the storage that was written there: an older or "
+                "another database took its place"
+            ) from error
 
 
 def _suggest(trial: Trial | FixedTrial, spec: StudySpec) -> TrialParams:

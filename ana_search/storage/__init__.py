@@ -1,6 +1,7 @@
 """Where studies are kept: the storage, the run directory, and the lease of the one driver."""
 
 from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
+from ana_search.storage.guard import StorageGuard, storage_file
 from ana_search.storage.lease import Lease
 from ana_search.storage.locate import StudyPlace, locate
 from ana_search.storage.opening import open_storage
@@ -11,11 +12,13 @@ __all__ = [
     "DEFAULT_RUNS",
     "Lease",
     "RunFolder",
+    "StorageGuard",
     "StoredStudy",
     "StudyPlace",
     "hide_password",
     "locate",
     "open_storage",
     "open_study",
+    "storage_file",
     "storage_url",
 ]

@@ -7,6 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 __all__ = [
     "HISTORY_HASH",
+    "INTERRUPTED",
     "LEFT_OUT",
     "MOST_RETRIES",
     "VERSION_ATTRIBUTE",
@@ -16,6 +17,7 @@ __all__ = [
     "is_finished",
     "replicate_of",
     "retried",
+    "shown_state",
 ]
 
 LEFT_OUT = "left_out"
@@ -31,7 +33,10 @@ VERSION_ATTRIBUTE = "version"
 """Of a study: the version of ana-search that wrote its specification."""
 
 MOST_RETRIES = 3
-"""How often one training run is tried again when workers or drivers die under it."""
+"""How often one training run is tried again when workers or drivers die under it before it gets any further."""
+
+INTERRUPTED = "INTERRUPTED"
+"""What a trial is shown as that Optuna calls FAIL, but that is run again."""
 
 
 def attempt_of(attributes: Mapping[str, Any]) -> int:
@@ -52,7 +57,8 @@ def retried(trials: list[FrozenTrial]) -> set[int]:
 def awaits_retry(trial: FrozenTrial) -> bool:
     """Return whether the trial failed for a reason that another attempt may not meet, and may be tried again.
 
-    ``retry`` is ``"lost"`` (a worker or driver died) or ``"interrupted"`` (Ctrl-C), which costs no attempt.
+    ``retry`` is ``"lost"`` (a worker or driver died before the run had got any further, which costs an attempt) or
+    ``"interrupted"``, which costs none: the launch was stopped, or the run had got further than the attempt before.
     """
     if trial.state != TrialState.FAIL:
         return False
@@ -63,3 +69,8 @@ def awaits_retry(trial: FrozenTrial) -> bool:
 def is_finished(trial: FrozenTrial) -> bool:
     """Return whether the trial counts: complete, pruned, or failed for good, and the study's own."""
     return trial.state.is_finished() and LEFT_OUT not in trial.user_attrs and not awaits_retry(trial)
+
+
+def shown_state(trial: FrozenTrial) -> str:
+    """Return what people are told of a trial: Optuna's state, but ``INTERRUPTED`` for what failed to be run again."""
+    return INTERRUPTED if awaits_retry(trial) else trial.state.name

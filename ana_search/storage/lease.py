@@ -1,4 +1,11 @@
-"""One driver per study: a lease in the storage that a dead driver loses."""
+"""One driver per study: a lease in the storage that a dead driver loses.
+
+Whether a driver lives is never judged by comparing clocks, which are set, differ between machines, and stand still in
+a machine that is suspended. A driver on the same machine is looked up by its process number and the moment at which
+it started (in ticks since the machine did). One that cannot be looked up, on another machine or in another container,
+is watched: a living driver writes its lease anew every few seconds, and one whose lease has not changed for a minute
+of the watcher's own steady clock has lost it.
+"""
 
 import json
 import os
@@ -6,59 +13,116 @@ import socket
 import threading
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import psutil
 from optuna import Study
 
-from ana_search.errors import LeaseError
+from ana_search.errors import LeaseError, LeaseLostError, StorageLostError
+from ana_search.storage.process import machine, seconds_since_boot, start_of
 
-__all__ = ["LEASE_ATTRIBUTE", "Holder", "Lease", "holder_of"]
+__all__ = ["LEASE_ATTRIBUTE", "Holder", "Lease", "holder_of", "read_lease"]
 
 LEASE_ATTRIBUTE = "lease"
+_VERSION = 2
 _RENEW_SECONDS = 5.0
 _LAPSE_SECONDS = 60.0
+_LOOK_SECONDS = 7.0  # one renewal and a little: how long somebody who only asks watches a driver elsewhere
+_POLL_SECONDS = 0.5
 _SETTLE_SECONDS = 0.2
 _held_here: set[str] = set()  # the tokens of the leases that this process holds
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who drives a study: host, process and its start time (a process number is used again), and since when."""
+    """Who drives a study.
 
-    token: str
-    host: str
-    pid: int
-    started: float
-    since: float
-    renewed: float
+    ``machine`` and ``started`` are what `ana_search.storage.process` says of the driver's process, ``beat`` counts
+    its signs of life. ``since`` and ``renewed`` are times of its own clock, for people to read.
+    """
 
-    def is_alive(self) -> bool:
-        """Return whether the driver still runs: looked up on this host, by its last sign of life elsewhere."""
-        if self.host != socket.gethostname():
-            return time.time() - self.renewed < _LAPSE_SECONDS
+    token: str = ""
+    host: str = "unknown host"
+    pid: int = 0
+    machine: str = ""
+    started: str = ""
+    since: float = 0.0
+    renewed: float = 0.0
+    beat: int = 0
+    version: int = _VERSION
+
+    @classmethod
+    def of_this_process(cls) -> "Holder":
+        """Return a new holder: this process."""
+        now = time.time()
+        started = start_of(os.getpid()) or ""
+        return cls(uuid.uuid4().hex, socket.gethostname(), os.getpid(), machine(), started, now, now)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Holder":
+        """Return the holder that a stored lease names; what an older or newer version writes otherwise is left out."""
+        try:
+            content: Any = json.loads(text)
+        except ValueError:
+            return cls()
+        fields = content if isinstance(content, dict) else {}
+        return cls(**{name: fields[name] for name, kinds in _KINDS.items() if type(fields.get(name)) in kinds})
+
+    def is_near(self) -> bool:
+        """Return whether this process can look up the driver by its number."""
+        return self.version == _VERSION and self.machine == machine()
+
+    def runs(self) -> bool:
+        """Return whether the driver runs, if it `is_near`."""
         if self.pid == os.getpid():  # a lease that could not be given back, for want of the storage, is over too
             return self.token in _held_here
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 2.0
-        except psutil.NoSuchProcess:
-            return False
+        return start_of(self.pid) == self.started
 
     def describe(self) -> str:
         """Return host, process and since when."""
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        return f"process {self.pid} on {self.host}, since {since}"
+        newer = f" (of a newer version, lease format {self.version})" if self.version > _VERSION else ""
+        return f"process {self.pid} on {self.host}, since {since}{newer}"
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    name: (float, int) if isinstance(default, float) else (type(default),) for name, default in asdict(Holder()).items()
+}
+
+
+def read_lease(study: Study) -> str:
+    """Return the stored lease as it is written; the empty text if nobody has left one."""
+    return str(study._storage.get_study_user_attrs(study._study_id).get(LEASE_ATTRIBUTE) or "")
 
 
 def holder_of(study: Study) -> Holder | None:
-    """Return the driver that holds the study and is alive, or ``None``."""
-    text = study._storage.get_study_user_attrs(study._study_id).get(LEASE_ATTRIBUTE)
+    """Return the driver that holds the study and is alive, or ``None``.
+
+    A driver elsewhere that has renewed its lease within the last minute, by both clocks, is taken to be alive. Where
+    that does not hold the clocks may differ, and it is watched for some seconds.
+    """
+    text = read_lease(study)
     if not text:
         return None
-    holder = Holder(**json.loads(text))
-    return holder if holder.is_alive() else None
+    holder = Holder.from_text(text)
+    if holder.is_near():
+        return holder if holder.runs() else None
+    if abs(time.time() - holder.renewed) < _LAPSE_SECONDS or _changes(study, text, _LOOK_SECONDS):
+        return holder
+    return None
+
+
+def _changes(study: Study, text: str, seconds: float) -> bool:
+    """Return whether the stored lease becomes another one within so many seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(min(_POLL_SECONDS, seconds))
+        if read_lease(study) != text:
+            return True
+    return False
 
 
 class Lease:
@@ -66,30 +130,38 @@ class Lease:
 
     A driver that slept or was cut off for longer than a lease lasts may have lost it: `check` then says so.
 
+    Args:
+        study: the stored study.
+        notice: told in one line when the lease of a driver elsewhere has to be watched, which takes a minute.
+
     Raises:
         LeaseError: another driver holds the study; the message says which.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, notice: Callable[[str], None] | None = None) -> None:
         self._study = study
+        self._notice = notice or (lambda _: None)
         self._stop = threading.Event()
-        now = time.time()
-        started = psutil.Process().create_time()
-        self._holder = Holder(uuid.uuid4().hex, socket.gethostname(), os.getpid(), started, now, now)
-        self._taken_by: Holder | None = None
-        self._renewer = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._lock = threading.Lock()
+        self._holder = Holder.of_this_process()
+        self._seen = self._tried = seconds_since_boot()
+        self._loss: LeaseLostError | StorageLostError | None = None
+        self._renewer = threading.Thread(target=self._renew_often, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
-        self._refuse(holder_of(self._study))
+        self._wait_for(read_lease(self._study))
         _held_here.add(self._holder.token)
         try:
             self._write(self._holder)
             # Two drivers that start in the same moment both see no holder: the one that wrote last has it.
             time.sleep(_SETTLE_SECONDS)
-            self._refuse(holder_of(self._study))
+            now = Holder.from_text(read_lease(self._study))
+            if now.token != self._holder.token:
+                raise self._refusal(now)
         except BaseException:
             _held_here.discard(self._holder.token)
             raise
+        self._seen = seconds_since_boot()
         self._renewer.start()
         return self
 
@@ -99,8 +171,7 @@ class Lease:
         self._stop.set()
         self._renewer.join(timeout=_RENEW_SECONDS)
         try:
-            holder = holder_of(self._study)
-            if holder is None or holder.token == self._holder.token:
+            if Holder.from_text(read_lease(self._study)).token == self._holder.token:
                 self._study.set_user_attr(LEASE_ATTRIBUTE, "")
         except Exception:  # the storage may be what failed; the lease then lapses by itself
             return
@@ -108,26 +179,87 @@ class Lease:
             _held_here.discard(self._holder.token)
 
     def check(self) -> None:
-        """Raise `LeaseError` if another driver has taken the study over."""
-        self._refuse(self._taken_by)
+        """Raise if the study is no longer this driver's.
 
-    def _refuse(self, holder: Holder | None) -> None:
-        if holder is not None and holder.token != self._holder.token:
-            raise LeaseError(
-                f"study {self._study.study_name!r} is driven by {holder.describe()}; allowed: one driver a study "
-                f"(`ana-search status {self._study.study_name}` and `dashboard` work beside it)"
-            )
+        Cheap, but for the first time after a pause that was long enough for a lease to lapse.
+
+        Raises:
+            LeaseLostError: another driver has taken the study over.
+            StorageLostError: the storage no longer knows of this driver: it was replaced.
+        """
+        now = seconds_since_boot()
+        if self._loss is None and now - self._seen > _LAPSE_SECONDS / 2 and now - self._tried > _RENEW_SECONDS:
+            self._tried = now
+            self.confirm()
+        if self._loss is not None:
+            raise self._loss
+
+    def confirm(self) -> None:
+        """Look into the storage now; raise as `check`."""
+        with suppress(Exception):  # a storage that is away for a while is the business of who reads or writes results
+            self._renew()
+        if self._loss is not None:
+            raise self._loss
+
+    def _wait_for(self, text: str) -> None:
+        """Return once nobody alive holds the study."""
+        if not text:
+            return
+        holder = Holder.from_text(text)
+        if holder.is_near():
+            if holder.runs():
+                raise self._refusal(holder)
+            return
+        self._notice(
+            f"the study was last driven by {holder.describe()}, which cannot be looked up from here: watching for "
+            f"{_LAPSE_SECONDS:.0f} s whether it gives a sign of life"
+        )
+        if _changes(self._study, text, _LAPSE_SECONDS):
+            self._wait_for_change(read_lease(self._study))
+
+    def _wait_for_change(self, text: str) -> None:
+        """Return if the driver that was watched has given its lease back; else it is alive, or another is there."""
+        if text:
+            raise self._refusal(Holder.from_text(text))
+
+    def _refusal(self, holder: Holder) -> LeaseError:
+        return LeaseError(
+            f"study {self._study.study_name!r} is driven by {holder.describe()}; allowed: one driver a study "
+            f"(`ana-search status {self._study.study_name}` and `dashboard` work beside it)"
+        )
 
     def _write(self, holder: Holder) -> None:
         self._study.set_user_attr(LEASE_ATTRIBUTE, json.dumps(asdict(holder)))
 
-    def _renew(self) -> None:
+    def _renew_often(self) -> None:
         while not self._stop.wait(_RENEW_SECONDS):
+            with suppress(Exception):  # see `confirm`
+                self._renew()
+
+    def _renew(self) -> None:
+        """Give a sign of life, unless the lease in the storage is another one."""
+        with self._lock:
+            if self._loss is not None:
+                return
+            name = self._study.study_name
             try:
-                holder = holder_of(self._study)
-                if holder is not None and holder.token != self._holder.token:
-                    self._taken_by = holder
-                    return
-                self._write(Holder(**asdict(self._holder) | {"renewed": time.time()}))
-            except Exception:  # a storage that is away for a while is the driver's business, not the lease's
-                continue
+                text = read_lease(self._study)
+            except KeyError:
+                self._loss = StorageLostError(f"study {name!r} is no longer in the storage")
+                return
+            now = Holder.from_text(text)
+            if now.token != self._holder.token:
+                if text and (not now.is_near() or now.runs()):
+                    self._loss = LeaseLostError(
+                        f"study {name!r} was taken over by {now.describe()}, while this driver gave no sign of life; "
+                        "allowed: one driver a study"
+                    )
+                else:
+                    self._loss = StorageLostError(
+                        f"the storage does not know that this launch drives study {name!r}: an older or another "
+                        "database took its place"
+                    )
+                return
+            self._holder = replace(self._holder, beat=self._holder.beat + 1, renewed=time.time())
+            self._write(self._holder)
+            self._seen = seconds_since_boot()

@@ -17,7 +17,7 @@ from ana_search.errors import StorageError
 from ana_search.passwords import hide_in_answer, hide_in_url
 from ana_search.storage.journal import JournalFile, JournalReader
 from ana_search.storage.sqlite_reading import reading_connection
-from ana_search.storage.urls import sqlite_path
+from ana_search.storage.urls import journal_path, sqlite_path
 from ana_search.url_checks import storage_problem
 
 __all__ = ["open_storage", "unreadable"]
@@ -31,7 +31,6 @@ _ASK_READ_ONLY = {
     "mysql": "SELECT @@transaction_read_only OR @@global.read_only",
     "mariadb": "SELECT @@tx_read_only OR @@global.read_only",
 }
-_JOURNAL = "journal://"
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "lustre", "beegfs",
                          "gpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph"}  # fmt: skip
 _ALLOWED = "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE, mysql://..., journal:///FILE"
@@ -58,8 +57,9 @@ def open_storage(url: str, *, create: bool = True, write: bool | None = None) ->
     problem = storage_problem(url)
     if problem:
         raise StorageError(f"storage {hide_in_url(url)!r}: allowed: {problem}")
-    if url.startswith(_JOURNAL):
-        return _open_journal(Path(url.removeprefix(_JOURNAL)), create, write)
+    journal = journal_path(url)
+    if journal is not None:
+        return _open_journal(journal, create, write)
     path = sqlite_path(url)
     if path is None and url.partition("?")[0].count("@") > 1:
         raise StorageError(f"storage {hide_in_url(url)}: more than one '@'; allowed: %40 for an '@' in a password")

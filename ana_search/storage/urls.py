@@ -7,9 +7,10 @@ from pathlib import Path
 from ana_search.passwords import hide_password
 from ana_search.storage.folders import RunFolder
 
-__all__ = ["STORAGE_VARIABLE", "hide_password", "sqlite_path", "storage_url"]
+__all__ = ["STORAGE_VARIABLE", "hide_password", "journal_path", "sqlite_path", "storage_url"]
 
 STORAGE_VARIABLE = "ANA_SEARCH_STORAGE"
+JOURNAL = "journal://"
 
 
 def storage_url(folder: RunFolder, *named: str | None) -> str:
@@ -24,3 +25,8 @@ def sqlite_path(url: str) -> Path | None:
     """Return the file of an SQLite URL, or ``None`` for any other."""
     match = re.fullmatch(r"sqlite(?:\+\w+)?:///(?P<path>[^?]+)(?:\?.*)?", url)
     return None if match is None else Path(match["path"])
+
+
+def journal_path(url: str) -> Path | None:
+    """Return the file of a journal URL, or ``None`` for any other."""
+    return Path(url.removeprefix(JOURNAL)) if url.startswith(JOURNAL) else None

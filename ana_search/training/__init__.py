@@ -1,6 +1,7 @@
 """Training one plan: no Optuna, no Ray, no state that outlives the run."""
 
 from ana_search.training.build import build, network_of
+from ana_search.training.checkpoint import kept_epochs
 from ana_search.training.evaluate import evaluate
 from ana_search.training.machine import Machine, computing_with, name_of
 from ana_search.training.result import EpochReport, TrainingResult
@@ -13,6 +14,7 @@ __all__ = [
     "build",
     "computing_with",
     "evaluate",
+    "kept_epochs",
     "name_of",
     "network_of",
     "train",

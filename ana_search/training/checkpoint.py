@@ -14,7 +14,7 @@ from ana_search.files import write_durably
 from ana_search.plan import TrainingPlan
 from ana_search.training.result import EpochReport
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["kept_epochs", "load_checkpoint", "save_checkpoint"]
 
 _VERSION = 2
 
@@ -69,6 +69,15 @@ def load_checkpoint(
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
         return None  # it is a checkpoint by its version and its plan, and something in it is missing or damaged
     return history, random_states
+
+
+def kept_epochs(path: Path, plan: TrainingPlan) -> int:
+    """Return how many epochs of this plan a checkpoint holds; 0 if there is none. The weights are not read."""
+    try:
+        state: Any = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+        return len(state["history"]) if (state["version"], state["plan"]) == (_VERSION, plan.hash) else 0
+    except Exception:  # as in `load_checkpoint`
+        return 0
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

@@ -45,7 +45,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(t
     assert [trial.number for trial in trials if trial.state == TrialState.FAIL] == [1]
     assert trials[1].user_attrs["reason"].startswith("the worker was lost: its process died")
     (again,) = [trial for trial in trials if trial.user_attrs.get("retry_of") == 1]
-    assert again.user_attrs["attempt"] == 2
+    assert again.user_attrs["attempt"] == 1, "an attempt that got further was counted"
     epochs = [epoch for trial, epoch in watcher.epochs if trial == again.number]
     assert epochs[0] >= 2, "it began anew"
     assert epochs[-1] == 40
@@ -57,15 +57,34 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(t
 
 @pytest.mark.slow
 def test_a_training_run_that_always_kills_its_worker_is_given_up(tmp_path: Path, runs: Path) -> None:
-    def kill(worker: str, trial: int, epoch: int) -> None:
-        os.kill(process_of(worker), signal.SIGKILL)
-
-    spec = make_spec(tmp_path, space='noise = ["uniform"]', training="epochs = 400")
-    outcome = launch(spec, workers=1, runs=runs, progress=Watcher(kill))
+    spec = make_spec(tmp_path, network="dies", space='noise = ["uniform"]')
+    watcher = Watcher()
+    outcome = launch(spec, workers=1, runs=runs, progress=watcher)
     trials = trials_of(runs)
     assert not outcome.interrupted
     assert [trial.user_attrs["attempt"] for trial in trials] == [1, 2, 3, 4]
     assert {trial.state for trial in trials} == {TrialState.FAIL}
+    assert [state for _, state in watcher.ended] == ["INTERRUPTED"] * 3 + ["FAIL"]
+    check_sound(trials, 1)
+
+
+@pytest.mark.slow
+def test_an_attempt_that_got_further_is_not_counted(tmp_path: Path, runs: Path) -> None:
+    """Killed after every epoch that it trains, a run of eight epochs still comes to its end."""
+    last = 0
+
+    def kill_after_a_new_epoch(worker: str, trial: int, epoch: int) -> None:
+        nonlocal last
+        if last < epoch < 8:
+            last = epoch
+            os.kill(process_of(worker), signal.SIGKILL)
+
+    spec = make_spec(tmp_path, space='noise = ["uniform"]', data="train_size = 1200", training="epochs = 8")
+    outcome = launch(spec, workers=1, runs=runs, progress=Watcher(kill_after_a_new_epoch))
+    trials = trials_of(runs)
+    assert outcome.complete == 1
+    assert len(trials) > 4, "it was not killed often enough to show anything"
+    assert {trial.user_attrs["attempt"] for trial in trials} <= {1, 2, 3}
     check_sound(trials, 1)
 
 

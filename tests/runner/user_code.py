@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 _CODE = '''
+import os
+import signal
+
 import torch
 from torch import nn
 
@@ -23,6 +26,8 @@ class Fault(nn.Module):
             raise ZeroDivisionError("my own mistake")
         if self.training and self.kind == "memory":
             torch.empty(2**50)
+        if self.training and self.kind == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.training and self.kind == "exit":
             raise SystemExit("a library that ends the process")
         return x
@@ -41,11 +46,13 @@ def _network(kind):
 raises = _network("raise")
 takes_all_memory = _network("memory")
 leaves = _network("exit")
+dies = _network("die")
 '''
 _ENTRY_POINTS = """[ana_search.networks]
 raises = faulty_networks:raises
 takes_all_memory = faulty_networks:takes_all_memory
 leaves = faulty_networks:leaves
+dies = faulty_networks:dies
 """
 
 

@@ -1,0 +1,58 @@
+"""Reading back what was written: whether a storage, opened anew, holds every result that was reported."""
+
+import json
+from collections.abc import Sequence
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
+from sqlalchemy import text
+
+from ana_search.storage.opening import open_storage
+
+__all__ = ["make_durable", "missing_results"]
+
+
+def make_durable(study: optuna.Study) -> None:
+    """Hand to the disk what SQLite may keep back: in WAL mode a commit survives the process, not a loss of power."""
+    backend = getattr(study._storage, "_backend", study._storage)
+    if isinstance(backend, RDBStorage) and backend.engine.dialect.name == "sqlite":
+        with backend.engine.connect() as connection:
+            connection.execute(text("PRAGMA wal_checkpoint(FULL)"))
+
+
+def missing_results(url: str, name: str, trials: Sequence[FrozenTrial]) -> list[int]:
+    """Return the numbers of the finished trials that the storage does not hold as they are given here.
+
+    The storage is opened anew, past every cache and every connection of this process. A trial counts as held if its
+    state, values, parameters and all its user attributes are there; others may have been added. Trials that are none
+    of the study's are not looked at.
+
+    Raises:
+        StorageError, KeyError: there is no such storage, or no such study in it.
+    """
+    stored = optuna.load_study(study_name=name, storage=open_storage(url, create=False)).get_trials(deepcopy=False)
+    return [
+        trial.number
+        for trial in trials
+        if trial.state.is_finished() and not (trial.number < len(stored) and _is_same(trial, stored[trial.number]))
+    ]
+
+
+def _is_same(trial: FrozenTrial, stored: FrozenTrial) -> bool:
+    return (
+        trial.number == stored.number
+        and trial.state == stored.state
+        and trial.values == stored.values
+        and trial.params == stored.params
+        and all(
+            key in stored.user_attrs
+            and (value == stored.user_attrs[key] or _as_stored(value) == stored.user_attrs[key])
+            for key, value in trial.user_attrs.items()
+        )
+    )
+
+
+def _as_stored(value: object) -> object:
+    """Return a value as JSON gives it back: a tuple becomes a list."""
+    return json.loads(json.dumps(value))
