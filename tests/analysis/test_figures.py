@@ -20,10 +20,10 @@ from tests.analysis.samples import figure_input, quickstart, search
 EMPTY = {
     ("grid", 100): {"offsets"},
     ("grid", 10): {"shares", "comparison", "offsets"},
-    ("search", 100): {"comparison", "pairs"},
+    ("search", 100): {"shares", "comparison", "pairs"},
     ("search", 10): {"shares", "comparison", "pairs"},
 }
-"""What there is nothing to show of: no estimate from ten trials, no crossing in a search of ranges."""
+"""What there is nothing to show of: no estimate from too few trials, no crossing in a search of ranges."""
 
 
 CASES = [
