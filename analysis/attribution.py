@@ -5,26 +5,38 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from ana_search.errors import FrameError
+from analysis.costs import decision_costs
 from analysis.design import next_design
 from analysis.effects import level_effects
 from analysis.estimate import Estimate, estimate
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.gates import gates, too_few_trials
 from analysis.lack_of_fit import LACK_P
-from analysis.layout import Layout, choose_method, combinations, make_layout
+from analysis.layout import Layout, choose_method, make_layout
 from analysis.pairs import matched_pairs, pair_summary
 from analysis.pick_freeze import OTHERS
 from analysis.power import measure_power
 from analysis.ranges import PICK_FREEZE
 from analysis.reasons import explain_sample
-from analysis.sample import Sample, make_sample
+from analysis.results import (
+    GroupShare,
+    LevelCost,
+    LevelEffect,
+    NoiseFloor,
+    PairDifference,
+    Share,
+    group_shares,
+    interaction_share,
+    noise_floor,
+    plain,
+)
+from analysis.sample import Sample, make_sample, points_of
 from analysis.verdict import DELTA, INCONCLUSIVE, RHO, decide, region_probability
 
-__all__ = ["Attribution", "attribute"]
+__all__ = ["Attribution", "attribute", "points_of"]
 
 QUESTION = (
     "Which drives the accuracy of a quantised network trained with additive noise annealing: the synchronisation"
@@ -48,20 +60,22 @@ class Attribution:
     reasons: tuple[str, ...]
     method: str
     level: float
-    groups: Mapping[str, Mapping[str, Any]]
-    noise_floor: Mapping[str, Any]
-    interaction: Mapping[str, Any]
+    groups: Mapping[str, GroupShare]
+    noise_floor: NoiseFloor
+    interaction: Share
     verdict_ungated: str
     sensitivity: Mapping[str, str]
     region_probability: Mapping[str, float]
     n: Mapping[str, int]
     power: Mapping[str, Any]
-    effects: Mapping[str, Any]
-    matched_pairs: Mapping[str, Any]
+    effects: Mapping[str, Mapping[str, LevelEffect]]
+    costs: Mapping[str, Mapping[str, LevelCost]]
+    matched_pairs: Mapping[str, PairDifference]
     notes: tuple[str, ...]
     draws: pd.DataFrame = field(repr=False)
     sample: Sample = field(repr=False)
     layout: Layout | None = field(repr=False)
+    estimate: Estimate | None = field(repr=False)
     cross_checks: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
 
@@ -79,18 +93,19 @@ class Attribution:
             "explanations": self.explanations,
             "method": self.method,
             "level": self.level,
-            "groups": _plain(self.groups),
-            "noise_floor": _plain(self.noise_floor),
-            "interaction": _plain(self.interaction),
+            "groups": plain(self.groups),
+            "noise_floor": plain(self.noise_floor),
+            "interaction": plain(self.interaction),
             "thresholds": {"delta": DELTA, "rho": round(RHO, 3)},
             "verdict_ungated": self.verdict_ungated,
-            "sensitivity": _plain(self.sensitivity),
-            "region_probability": _plain(self.region_probability),
-            "n": _plain(self.n),
-            "power": _plain(self.power),
-            "effects": _plain(self.effects),
-            "matched_pairs": _plain(self.matched_pairs),
-            "cross_checks": _plain(self.cross_checks),
+            "sensitivity": plain(self.sensitivity),
+            "region_probability": plain(self.region_probability),
+            "n": plain(self.n),
+            "power": plain(self.power),
+            "effects": plain(self.effects),
+            "costs": plain(self.costs),
+            "matched_pairs": plain(self.matched_pairs),
+            "cross_checks": plain(self.cross_checks),
             "notes": list(self.notes),
             "versions": versions(),
             "created": self.created,
@@ -108,33 +123,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _plain(value: Any) -> Any:
-    """Make `value` JSON-serialisable; what is not a number becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value if value is None else str(value)
-
-
-def _share(point: float, unbiased: float, draws: pd.Series, level: float) -> dict[str, float]:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) if len(draws) else (np.nan, np.nan)
-    if len(draws):
-        point = float(np.clip(point, low, high))
-    return {"share": point, "ci_low": float(low), "ci_high": float(high), "unbiased": unbiased}
-
-
-def points_of(outcome: np.ndarray) -> float:
-    """How many percentage points one unit of outcome is: 100 for fractions, 1 for anything else."""
-    return 100.0 if outcome.size and float(np.abs(outcome).max()) <= 1.0 else 1.0
 
 
 def attribute(
@@ -169,7 +157,7 @@ def attribute(
     what drew the trials (``random``, ``qmc``, ``grid``, or an adaptive one, whose trials carry no verdict).
 
     `chance` is the outcome that a failed trial counts as in the sensitivity check (default: the
-    worst outcome met). `details=False` leaves out power, effects and matched pairs.
+    worst outcome met). `details=False` leaves out power, effects, costs and matched pairs.
 
     The result is a function of the frame and the seed. Raises `FrameError` for a table that cannot be read.
     """
@@ -188,6 +176,8 @@ def attribute(
     found = None if few else estimate(sample, layout, method, draws=draws, seed=seed)
     if found is not None and found.lack_of_fit is not None and found.lack_of_fit < LACK_P:
         reasons.append("lack_of_fit")
+    if found is not None and found.fit is not None and found.fit.noise_of_few_runs:
+        reasons.append("noise_of_few_runs")
     verdict, probability = _decide(found, sample, level)
     sensitivity = {"failed_dropped": verdict, "failed_chance": verdict}
     if found is not None and len(sample.lost):
@@ -208,20 +198,22 @@ def attribute(
         reasons=tuple(reasons),
         method=method,
         level=level,
-        groups=_groups(sample, members, found, table, level, scale),
-        noise_floor=_noise(found, table, level, scale),
-        interaction=_interaction(found, table, level),
+        groups=group_shares(sample, members, found, table, level, scale),
+        noise_floor=noise_floor(found, table, level, scale),
+        interaction=interaction_share(found, table, level),
         verdict_ungated=ungated,
         sensitivity=sensitivity,
         region_probability=probability,
         n=_counts(sample, layout),
         power=power,
         effects=level_effects(sample, found, level) if details else {},
+        costs=decision_costs(sample, layout, found, level=level, seed=seed) if details else {},
         matched_pairs=pair_summary(matched_pairs(sample, seed), scale) if details else {},
         notes=sample.notes + (layout.notes if layout is not None else ()) + (found.notes if found is not None else ()),
         draws=table,
         sample=sample,
         layout=layout,
+        estimate=found,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
@@ -273,66 +265,6 @@ def _draws(found: Estimate | None, groups: Mapping[str, list[str]]) -> pd.DataFr
         return pd.DataFrame(columns=[*groups, "interaction", "noise"], dtype=float)
     table = {group: found.draws.share(group) for group in groups}
     return pd.DataFrame({**table, "interaction": found.draws.interaction(), "noise": found.draws.noise_share()})
-
-
-def _groups(
-    sample: Sample,
-    groups: Mapping[str, list[str]],
-    found: Estimate | None,
-    table: pd.DataFrame,
-    level: float,
-    scale: float,
-) -> dict[str, dict[str, Any]]:
-    result = {}
-    for group, columns in groups.items():
-        entry: dict[str, Any]
-        if found is None:
-            entry = dict.fromkeys(
-                ("share", "ci_low", "ci_high", "unbiased", "first_order", "total", "sd_points", "range_points"),
-                float("nan"),
-            )
-        else:
-            clipped = found.point.clipped()
-            entry = _share(float(clipped.share(group)), float(found.point.share(group)), table[group], level)
-            entry["first_order"] = float(clipped.first_order(group))
-            entry["total"] = float(clipped.with_interactions(group))
-            entry["sd_points"] = float(np.sqrt(clipped.variance(group))) * scale
-            entry["range_points"] = found.ranges.get(group, 0.0) * scale
-        levels = _levels(sample, columns)
-        result[group] = {**entry, "columns": list(columns), "levels": levels, "df": _df(found, group)}
-    return result
-
-
-def _levels(sample: Sample, columns: Collection[str]) -> int | None:
-    """Combinations of levels met in a group; None where it has a continuous factor."""
-    mine = [f for f in sample.factors if f.name in columns]
-    if any(f.kind == "continuous" for f in mine):
-        return None
-    if not mine:
-        return 1
-    return int(combinations(mine).max()) + 1
-
-
-def _df(found: Estimate | None, group: str) -> int:
-    return found.df.get(frozenset({group}), 0) if found is not None else 0
-
-
-def _noise(found: Estimate | None, table: pd.DataFrame, level: float, scale: float) -> dict[str, Any]:
-    if found is None:
-        empty = dict.fromkeys(("share", "ci_low", "ci_high", "sd_points"), float("nan"))
-        return {**empty, "source": "replicates", "df": 0}
-    entry = _share(float(found.point.clipped().noise_share()), 0.0, table["noise"], level)
-    del entry["unbiased"]
-    deviation = float(np.sqrt(max(float(found.point.noise), 0.0))) * scale
-    return {**entry, "sd_points": deviation, "source": found.noise_source, "df": found.noise_df}
-
-
-def _interaction(found: Estimate | None, table: pd.DataFrame, level: float) -> dict[str, float]:
-    if found is None:
-        return dict.fromkeys(("share", "ci_low", "ci_high"), float("nan"))
-    point = found.point
-    entry = _share(float(point.clipped().interaction()), float(point.interaction()), table["interaction"], level)
-    return {key: entry[key] for key in ("share", "ci_low", "ci_high")}
 
 
 def _counts(sample: Sample, layout: Layout | None) -> dict[str, int]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.blocks import interacts
 from analysis.contrasts import too_many_levels
-from analysis.factorial import FactorialFit, draw_components, fit_factorial
+from analysis.factorial import Drawn, FactorialFit, draw_factorial, fit_factorial
 from analysis.factors import SHAPE, SYNCHRONISATION, level_labels
 from analysis.lack_of_fit import FEWEST_PAIRS, lack_of_fit, pure_error, with_missed
 from analysis.layout import Layout, outcome_inside
@@ -25,7 +26,8 @@ class Estimate:
     """Point estimate and confidence draws of the variance components, in the outcome's squared unit.
 
     ``ranges`` is each group's best minus worst level mean; ``df`` the degrees of freedom of each subset of
-    groups; ``fit`` the sums of squares where the estimate comes from a factorial; ``notes`` what a reader should know.
+    groups; ``fit`` the sums of squares where the estimate comes from a factorial, in units of ``unit``, and ``drawn``
+    its draws with their errors; ``notes`` what a reader should know.
     """
 
     point: Components
@@ -35,6 +37,8 @@ class Estimate:
     noise_source: str
     noise_df: int
     fit: FactorialFit | None = None
+    drawn: Drawn | None = None
+    unit: float = 1.0
     notes: tuple[str, ...] = ()
     lack_of_fit: float | None = None
     """The p value of a basis that fits; None where that cannot be told, or there is no basis."""
@@ -116,20 +120,32 @@ def _factorial(sample: Sample, layout: Layout | None, draws: int, seed: int, fas
     fit = fit_factorial(dict(layout.codes), (outcome - centre) / unit, replicates)
     if fit.residual_df < 1 or fit.mse <= 0:
         return None
-    drawn = draw_components(fit, draws, np.random.default_rng(seed), fast=fast)
+    drawn = draw_factorial(fit, draws, np.random.default_rng(seed), fast=fast)
     ranges = {}
     for axis, group in enumerate(fit.groups):
         others = tuple(a for a in range(fit.means.ndim) if a != axis)
         ranges[group] = float(np.ptp(fit.means.mean(axis=others))) * unit
     return Estimate(
         point=_rescaled(fit.estimate(), unit),
-        draws=_rescaled(drawn, unit),
+        draws=_rescaled(drawn.components, unit),
         ranges=ranges,
         df=fit.df,
         noise_source="replicates",
         noise_df=fit.residual_df,
         fit=fit,
+        drawn=drawn,
+        unit=unit,
+        notes=fit_notes(fit),
     )
+
+
+def fit_notes(fit: FactorialFit) -> tuple[str, ...]:
+    """What a reader should know of a factorial's noise."""
+    if not fit.errors:
+        return ()
+    seen = [" x ".join(sorted(s)) for s, term in fit.errors.items() if s and interacts(term, fit.residual)]
+    text = "replicates recur across cells and are random blocks"
+    return (f"{text}; their effect depends on {', '.join(seen)}" if seen else text,)
 
 
 def _rescaled(components: Components, unit: float) -> Components:

@@ -1,12 +1,11 @@
 """Matched pairs: how far the outcome moves when one thing alone changes. A cross-check, never the verdict."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.layout import combinations
+from analysis.results import PairDifference
 from analysis.sample import REPLICATE, Sample
 
 __all__ = ["matched_pairs", "pair_summary"]
@@ -67,12 +66,11 @@ def _differences(table: pd.DataFrame, keys: list[str], own: str | None, generato
     return np.asarray(np.abs(outcome[left] - outcome[right])[different])
 
 
-def pair_summary(pairs: pd.DataFrame, scale: float) -> dict[str, Any]:
+def pair_summary(pairs: pd.DataFrame, scale: float) -> dict[str, PairDifference]:
     """Return the number of pairs of each kind and quantiles of their difference in points."""
     result = {}
     for changed, part in pairs.groupby("changed", sort=False):
         quantiles = np.quantile(part["difference"], [0.25, 0.5, 0.75, 0.95]) * scale
-        names = ("quarter_points", "median_points", "three_quarters_points", "ninety_five_points")
-        entry = dict(zip(names, map(float, quantiles), strict=True))
-        result[str(changed)] = {"pairs": len(part), "mean_points": float(part["difference"].mean()) * scale, **entry}
+        mean = float(part["difference"].mean()) * scale
+        result[str(changed)] = PairDifference(len(part), mean, *map(float, quantiles))
     return result

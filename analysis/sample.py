@@ -12,7 +12,7 @@ from analysis.factors import SHAPE, SYNCHRONISATION, Factor, check_groups, defau
 from analysis.nesting import find_nests
 from analysis.ranges import PICK_FREEZE, KnownSpace, read_known_space
 
-__all__ = ["Sample", "make_sample"]
+__all__ = ["Sample", "make_sample", "points_of"]
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
 OUTCOME, REPLICATE = "__outcome__", "__replicate__"
@@ -101,8 +101,22 @@ def _outcomes(column: pd.Series, finished: pd.Series) -> pd.Series:
 
 
 def _without_copies(frame: pd.DataFrame) -> pd.DataFrame:
-    """Drop rows that repeat another in every column: the same trial read twice, not a replicate."""
-    return frame[~frame.astype(str).duplicated()]
+    """Drop rows that repeat another in every column, its number included: the same trial read twice.
+
+    Without numbers no row is dropped: outcomes of few values repeat by chance.
+    """
+    return frame[~frame.astype(str).duplicated()] if "number" in frame.columns else frame
+
+
+def _without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
+    """Drop trials of the same factors and replicate as another where all such agree in their outcome to the last bit.
+
+    The same seed then gives the same run, which says nothing new. Where some of them differ they are runs of their own.
+    """
+    factors = [c for c in rows.columns if c != OUTCOME]
+    again = rows.astype(str).duplicated(subset=factors)
+    same = rows.astype(str).duplicated()
+    return rows[~again] if again.any() and bool(same[again].all()) else rows
 
 
 def _superseded(frame: pd.DataFrame, state: pd.Series) -> pd.Series:
@@ -111,15 +125,6 @@ def _superseded(frame: pd.DataFrame, state: pd.Series) -> pd.Series:
         return pd.Series(False, index=frame.index)
     retried = pd.to_numeric(frame["retry_of"], errors="coerce").dropna().unique()
     return state.eq("FAIL") & pd.to_numeric(frame["number"], errors="coerce").isin(retried)
-
-
-def _has_random_arm(frame: pd.DataFrame) -> bool:
-    """Whether some rows of an adaptive search were drawn at random, and are marked so."""
-    return "arm" in frame.columns and bool(frame["arm"].eq("random").any())
-
-
-def _random_arm(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["arm"].eq("random")] if _has_random_arm(frame) else frame
 
 
 def _needed_columns(groups: Mapping[str, Sequence[str]], space: KnownSpace) -> list[str]:
@@ -197,7 +202,7 @@ def make_sample(
     """Return the sample of a table of trials, or raise `FrameError` where the table cannot be read.
 
     A trial is *used* when it is complete and its outcome finite; a complete trial without a finite outcome has
-    failed. Where the table has a column ``arm``, only its rows ``random`` are read.
+    failed.
     """
     if not isinstance(frame, pd.DataFrame):
         raise FrameError(f"a pandas DataFrame is needed, got {type(frame).__name__}")
@@ -214,11 +219,11 @@ def make_sample(
     named = default_groups(frame) if groups is None else groups
     reserved = {outcome: "outcome", state: "state", replicate: "replicate"}
     members = check_groups(named, set(frame.columns), reserved)
-    space = read_known_space(set(frame.columns), ranges, conditions, "random" if _has_random_arm(frame) else sampler)
+    space = read_known_space(set(frame.columns), ranges, conditions, sampler)
 
     notes: list[str] = []
     copies = len(frame)
-    frame = _random_arm(_without_copies(frame.reset_index(drop=True)))
+    frame = _without_copies(frame.reset_index(drop=True))
     states = _states(frame[state]) if state in frame.columns else pd.Series("COMPLETE", index=frame.index)
     retried = _superseded(frame, states)
     frame, states = frame[~retried], states[~retried]
@@ -227,7 +232,7 @@ def make_sample(
     failed = states.eq("FAIL") | (states.eq("COMPLETE") & ~used)
     pruned = states.eq("PRUNED")
     if copies > len(frame) + int(retried.sum()):
-        notes.append("rows that repeat another in every column, or lie outside the random arm, were left out")
+        notes.append("rows that repeat another in every column were left out")
 
     columns = _needed_columns(members, space)
     frame, in_design = _design(frame, space, members)
@@ -237,10 +242,11 @@ def make_sample(
     has_replicates = replicate in frame.columns
     rows[REPLICATE] = frame.loc[used, replicate].astype(str) if has_replicates else ""
     if has_replicates:
-        again = rows.astype(str).duplicated()
-        if again.any():
-            notes.append(f"{int(again.sum())} trials repeat another's factors, seed and outcome and count once")
-            rows = rows[~again]
+        once = _without_repeats(rows)
+        if len(once) < len(rows):
+            repeats = len(rows) - len(once)
+            notes.append(f"{repeats} trials repeat another's factors, seed and outcome and count once")
+            rows = once
     if not has_replicates:
         notes.append(f"no column {replicate!r}: rows of one cell count as independent replicates")
 
@@ -267,3 +273,8 @@ def make_sample(
         notes=(*notes, *_guess_notes(factors, space)),
         space=space,
     )
+
+
+def points_of(outcome: np.ndarray) -> float:
+    """How many percentage points one unit of outcome is: 100 for fractions, 1 for anything else."""
+    return 100.0 if outcome.size and float(np.abs(outcome).max()) <= 1.0 else 1.0

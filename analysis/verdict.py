@@ -35,6 +35,8 @@ REASONS: Mapping[str, str] = {
     "told from the factors",
     "lack_of_fit": "the basis of the space-filling estimator does not fit: it leaves more unexplained than runs of one"
     " point differ by",
+    "noise_of_few_runs": "a few runs that collapsed or lie far off make most of the noise, and some levels have "
+    "several times the noise of others: how much of the variance is the seed's is not known well enough",
     "failed_trials_matter": "dropping the failed trials and counting them at chance contradict each other",
     "constant_outcome": "every finished trial has the same outcome: there is no variance to attribute",
 }

@@ -7,10 +7,23 @@ import numpy as np
 import pandas as pd
 
 from analysis.attribution import Attribution, points_of
+from analysis.costs import SAFE_POINTS
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.verdict import DELTA, RHO
 
-__all__ = ["answer", "best_table", "check_table", "count_table", "loss_table", "method_text", "sentence", "share_table"]
+__all__ = [
+    "COSTS_FIRST",
+    "answer",
+    "best_table",
+    "check_table",
+    "cost_sentences",
+    "cost_table",
+    "count_table",
+    "loss_table",
+    "method_text",
+    "sentence",
+    "share_table",
+]
 
 ANSWERS: Mapping[str, str] = {
     SYNCHRONISATION: "Synchronisation drives accuracy",
@@ -19,7 +32,12 @@ ANSWERS: Mapping[str, str] = {
     "neither": "Neither synchronisation nor shape drives accuracy",
     "inconclusive": "Inconclusive",
 }
+COSTS_FIRST = (
+    "Shares of variance depend on which levels were studied: one bad level more makes its group's share larger and all"
+    " others smaller. What a decision costs does not."
+)
 BEST = 10
+MOST_SAFE = 8
 MOST_COLUMNS = 12
 
 
@@ -72,6 +90,39 @@ def share_table(found: Attribution) -> dict[str, Any]:
     figures = [percent(noise[key]) for key in ("share", "ci_low", "ci_high")]
     rows.append([source, *figures, _number(noise["sd_points"]), "", f"{noise['df']} degrees of freedom"])
     return {"head": head, "rows": rows}
+
+
+def cost_table(found: Attribution) -> dict[str, Any]:
+    """Return the table of what a decision costs: one row per level of every column and group, the cheapest first."""
+    unit = "points" if points_of(found.sample.outcome) == 100.0 else "units"
+    head = ["held", f"{unit} lost at best", "low", "high", f"chance of less than {SAFE_POINTS:g}"]
+    rows = [
+        [f"{column} = {level}", f"{cost.points:.1f}", f"{cost.ci_low:.1f}", f"{cost.ci_high:.1f}", f"{cost.safe:.0%}"]
+        for column, levels in found.costs.items()
+        for level, cost in sorted(levels.items(), key=lambda item: (item[1].points, -item[1].safe))
+    ]
+    return {"head": head, "rows": rows}
+
+
+def cost_sentences(found: Attribution) -> list[str]:
+    """Say which levels are safe to fix and which cost most; empty where no cost is known."""
+    levels = [(f"{c} = {n}", cost) for c, entries in found.costs.items() for n, cost in entries.items()]
+    if not levels:
+        return []
+    said = []
+    safe = [name for name, cost in levels if cost.safe >= found.level]
+    if safe:
+        said.append(
+            f"Safe to fix (less than half a point, {found.level:.0%} sure): {', '.join(safe[:MOST_SAFE])}"
+            + (f" and {len(safe) - MOST_SAFE} more." if len(safe) > MOST_SAFE else ".")
+        )
+    name, worst = max(levels, key=lambda item: item[1].points)
+    unit = "points" if points_of(found.sample.outcome) == 100.0 else "units"
+    said.append(
+        f"Dearest: {name} costs {worst.points:.1f} {unit} ({worst.ci_low:.1f} to {worst.ci_high:.1f}) at best, with"
+        " everything else tuned."
+    )
+    return said
 
 
 def _number(value: Any) -> str:

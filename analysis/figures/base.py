@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.attribution import Attribution
+from analysis.results import GroupShare, NoiseFloor, Share
 
 __all__ = ["FigureInput", "FigureSpec", "named_parts", "wrapped"]
 
@@ -61,9 +62,9 @@ class FigureInput:
         return found if len(rows) == 1 else {**found, "worst": int(rows["number"].iloc[0])}
 
 
-def named_parts(found: Attribution) -> dict[str, Mapping[str, Any]]:
+def named_parts(found: Attribution) -> dict[str, Share | GroupShare | NoiseFloor]:
     """The shares by the name to show: the noise is the seed's where replicates tell, else what is unexplained."""
-    noise = "seed" if found.noise_floor["source"] == "replicates" else "unexplained"
+    noise = "seed" if found.noise_floor.source == "replicates" else "unexplained"
     return {**found.groups, "interaction": found.interaction, noise: found.noise_floor}
 
 

@@ -1,13 +1,17 @@
 """The estimators against answers that were worked out elsewhere: by hand, by statsmodels, by scipy."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import integrate, stats
 from statsmodels.formula.api import ols
+from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats.anova import anova_lm
 
 from analysis import attribute
+from analysis.blocks import BLOCK, ErrorTerm
 from analysis.contrasts import basis_blocks, helmert, legendre_functions
 from analysis.factorial import draw_components, fit_factorial
 from analysis.factors import Factor
@@ -51,18 +55,67 @@ def test_sums_of_squares_are_those_of_statsmodels(replicates):
     assert fit.residual_df == table.loc["Residual", "df"]
 
 
+def paired(seed: int, *, replicates: int = 4, main: float = 0.3, interaction: float = 0.0) -> pd.DataFrame:
+    """A factorial whose seeds recur, with seed effects and seeds that interact with the synchronisation."""
+    generator = np.random.default_rng(seed)
+    frame = factorial_frame(Planted(0.3, 0.2), generator, replicates=replicates)
+    sync, seeds = codes_of(frame)["synchronisation"], frame["seed"].to_numpy()
+    frame["value"] += 0.05 * np.sqrt(main) * generator.normal(size=replicates)[seeds]
+    frame["value"] += 0.05 * np.sqrt(interaction) * generator.normal(size=(8, replicates))[sync, seeds]
+    return frame
+
+
 def test_replicates_that_recur_are_blocks_as_in_statsmodels():
-    frame = factorial_frame(Planted(0.3, 0.2), np.random.default_rng(8))
-    frame["value"] += frame["seed"].map({0: -0.1, 1: 0.0, 2: 0.1})
+    frame = paired(8)
     codes = codes_of(frame)
     fit = fit_factorial(codes, frame["value"].to_numpy(), frame["seed"].astype(str).to_numpy())
     joined = frame.assign(s=codes["synchronisation"], h=codes["shape"])
-    table = anova_lm(ols("value ~ C(s) * C(h) + C(seed)", joined).fit())
-    assert fit.block_df == 2
-    assert fit.residual_df == table.loc["Residual", "df"]
-    assert fit.mse == pytest.approx(table.loc["Residual", "mean_sq"])
+    table = anova_lm(ols("value ~ C(s) * C(h) + C(seed) + C(s):C(seed) + C(h):C(seed)", joined).fit(), typ=2)
+    assert fit.block_df == 3
     assert fit.mean_squares[S] * fit.size == pytest.approx(table.loc["C(s)", "sum_sq"])
-    assert fit.block_square * fit.size == pytest.approx(table.loc["C(seed)", "sum_sq"])
+    rows = {BLOCK: "C(seed)", S: "C(s):C(seed)", H: "C(h):C(seed)"}
+    for subset, row in rows.items():
+        assert fit.errors[subset].square == pytest.approx(table.loc[row, "sum_sq"])
+        assert fit.errors[subset].df == pytest.approx(table.loc[row, "df"])
+    assert fit.residual.square == pytest.approx(table.loc["Residual", "sum_sq"])
+    assert fit.residual.df == pytest.approx(table.loc["Residual", "df"])
+
+
+def test_error_terms_are_those_of_a_mixed_model():
+    """On a balanced table the components of REML are those of the mean squares, where all of these are positive."""
+    frame = paired(3, main=0.5, interaction=0.6)
+    codes = codes_of(frame)
+    fit = fit_factorial(codes, frame["value"].to_numpy(), frame["seed"].astype(str).to_numpy())
+    joined = frame.assign(s=codes["synchronisation"], h=codes["shape"], y=100 * frame["value"], one=1)
+    components = {"seed": "0 + C(seed)", "sync": "0 + C(s):C(seed)"}
+    model = MixedLM.from_formula("y ~ C(s) * C(h)", joined, groups="one", vc_formula=components, re_formula="0")
+    found = model.fit(reml=True)
+    residual = ErrorTerm(fit.errors[H].square + fit.residual.square, fit.errors[H].df + fit.residual.df)
+    interaction = (fit.errors[S].mean_square - residual.mean_square) / 4
+    block = (fit.errors[BLOCK].mean_square - fit.errors[S].mean_square) / 32
+    assert interaction > 0
+    assert block > 0
+    assert found.scale == pytest.approx(1e4 * residual.mean_square, rel=0.01)
+    assert dict(zip(model.exog_vc.names, found.vcomp, strict=True)) == pytest.approx(
+        {"seed": 1e4 * block, "sync": 1e4 * interaction}, rel=0.03
+    )
+
+
+@pytest.mark.parametrize("replicates", [3, 5])
+def test_first_order_shares_are_omega_squared_of_type_two(replicates):
+    frame = factorial_frame(Planted(0.4, 0.2, 0.1), np.random.default_rng(replicates), replicates=replicates)
+    codes = codes_of(frame)
+    fit = fit_factorial(codes, frame["value"].to_numpy(), [str(n) for n in range(len(frame))])
+    table = anova_lm(
+        ols("value ~ C(s) * C(h)", frame.assign(s=codes["synchronisation"], h=codes["shape"])).fit(), typ=2
+    )
+    error = table.loc["Residual", "sum_sq"] / table.loc["Residual", "df"]
+    components = fit.estimate()
+    for subset, row in ((S, "C(s)"), (H, "C(h)"), (S | H, "C(s):C(h)")):
+        omega = (table.loc[row, "sum_sq"] - table.loc[row, "df"] * error) / (table["sum_sq"].sum() + error)
+        # Omega squared divides by the sample's sum of squares, the share by the population's variance.
+        total = (table["sum_sq"].sum() + error) / len(frame)
+        assert float(components.parts[subset]) / total == pytest.approx(omega, rel=1e-9)
 
 
 def test_components_are_unbiased():
@@ -105,7 +158,10 @@ def test_confidence_distribution_has_the_level_of_the_f_test():
     generator = np.random.default_rng(4)
     frame = factorial_frame(Planted(0.06, 0.05), generator, replicates=3)
     fit = fit_factorial(codes_of(frame), frame["value"].to_numpy(), [str(n) for n in range(len(frame))])
-    object.__setattr__(fit, "noise_df", float(fit.residual_df))
+    fit = dataclasses.replace(
+        fit, residual=ErrorTerm(fit.mse * fit.residual_df, fit.residual_df), ratio=np.ones((8, 4))
+    )
+    fit = dataclasses.replace(fit, third=np.zeros((8, 4)))
     drawn = draw_components(fit, 20_000, np.random.default_rng(0))
     for subset in (S, H):
         statistic = fit.mean_squares[subset] * fit.size / fit.df[subset] / fit.mse

@@ -95,6 +95,13 @@ def failed_trials_matter() -> pd.DataFrame:
     return lost(frame, frame.groupby("noise").sample(4, random_state=6).index, "FAIL")
 
 
+def noise_of_few_runs() -> pd.DataFrame:
+    """Nine in ten runs of one interval collapse: those that do not make all of the noise."""
+    frame, generator = clear(), np.random.default_rng(2)
+    fall = frame["interval"].eq("same_end") & (generator.uniform(size=len(frame)) < 0.9)
+    return frame.assign(value=frame["value"].where(~fall, 0.1))
+
+
 def constant_outcome() -> pd.DataFrame:
     return clear().assign(value=0.5)
 
@@ -107,7 +114,7 @@ TABLES = {
     make.__name__: make
     for make in (
         group_missing, not_varied, no_replicates, too_few_residual_df, empty_cell, too_few_trials, pruned, failed,
-        failure_depends_on_level, not_uniform, one_seed, lack_of_fit,
+        failure_depends_on_level, not_uniform, one_seed, lack_of_fit, noise_of_few_runs,
         failed_trials_matter, constant_outcome, undecided,
     )
 }  # fmt: skip

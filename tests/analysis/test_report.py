@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results" / "quickstart"
 KEYS = {
     "question", "verdict", "reasons", "explanations", "method", "level", "groups", "noise_floor", "interaction",
     "thresholds", "verdict_ungated", "sensitivity", "region_probability", "n", "power", "effects", "matched_pairs",
-    "cross_checks", "notes", "versions", "created",
+    "costs", "cross_checks", "notes", "versions", "created",
 }  # fmt: skip
 GROUP = {
     "share", "ci_low", "ci_high", "unbiased", "first_order", "total", "sd_points", "range_points", "columns",
@@ -53,6 +53,11 @@ def assert_shape(document: dict) -> None:
     for levels in document["effects"].values():
         for entry in levels.values():
             assert set(entry) == {"mean", "ci_low", "ci_high", "n"}
+    for levels in document["costs"].values():
+        for entry in levels.values():
+            assert set(entry) == {"points", "ci_low", "ci_high", "safe"}
+            assert 0 <= entry["ci_low"] <= entry["points"] <= entry["ci_high"]
+            assert 0 <= entry["safe"] <= 1
     for entry in document["matched_pairs"].values():
         assert {"pairs", "median_points"} <= set(entry)
     assert {"ana-search", "numpy", "scipy"} <= set(document["versions"])

@@ -56,14 +56,13 @@ def test_an_adaptive_search_has_no_verdict(pruning):
     assert "random" in design["text"]
 
 
-def test_the_random_arm_of_a_search_may_carry_a_verdict():
-    truth = CASES["synchronisation 0.70, shape 0.05"]
-    arm = mixed_frame(truth, np.random.default_rng(5)).assign(arm="random")
-    search = adaptive_frame(truth, np.random.default_rng(6), trials=60).assign(arm="tpe")
-    found = quick(pd.concat([search, arm], ignore_index=True), draws=500)
-    assert found.n["used"] == 200
-    assert found.verdict == "synchronisation"
-    assert any("random arm" in note for note in found.notes)
+def test_a_column_that_happens_to_be_called_arm_filters_nothing():
+    frame = factorial_frame(CASES["synchronisation 0.70, shape 0.05"], np.random.default_rng(5))
+    arm = np.where(frame.index % 2, "random", "left")
+    found, plain = quick(frame.assign(arm=arm)), quick(frame)
+    assert found.n["used"] == len(frame)
+    assert shares(found) == shares(plain)
+    assert found.sample.space.sampler is None
 
 
 def test_shuffled_outcomes_have_no_cause():

@@ -1,0 +1,178 @@
+"""What a decision costs: the points lost at best when a level is held and everything else is tuned.
+
+The cost of a level is ``max over all cells - max over the cells with that level`` of the cells' true means. The true
+means are drawn: of every subset of groups the effects are normal with the variance component of that draw, so that an
+estimated effect is drawn towards 0 by ``tau / (tau + noise)`` and spread by the draw's own error. A cell's noise is its
+own level's, not one pooled variance.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.estimate import Estimate
+from analysis.factorial import Drawn, FactorialFit, subset_effects
+from analysis.factors import Factor
+from analysis.layout import Layout
+from analysis.results import LevelCost
+from analysis.sample import Sample, points_of
+from analysis.shares import Subset
+
+__all__ = ["SAFE_POINTS", "cell_draws", "decision_costs", "level_costs", "level_members", "summarise_costs"]
+
+SAFE_POINTS = 0.5
+"""A level that costs less than so many points is safe to fix."""
+
+HYPERDRAWS = 100
+LARGEST_SOLVE = 600
+"""Above so many cells every cell counts as equally noisy, which needs no matrix."""
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def cell_draws(fit: FactorialFit, drawn: Drawn, draws: int, generator: np.random.Generator) -> Floats:
+    """Return draws of the cells' true means about their grand mean: draws x cells."""
+    effects = subset_effects(fit.means, fit.groups)
+    total = len(drawn.components.noise)
+    spread = 1.0 / fit.size  # variance of a cell's mean over the error variance, times 1 / cells
+    order = sorted(effects, key=lambda s: (len(s), fit.df[s], fit.mean_squares[s]))
+    if fit.cells > LARGEST_SOLVE or np.allclose(fit.ratio / fit.counts, (fit.ratio / fit.counts).mean(), rtol=0.05):
+        chosen = np.linspace(0, total - 1, draws).astype(int)
+        return _independent(fit, drawn, chosen, effects, order, spread, generator)
+    chosen = np.linspace(0, total - 1, min(HYPERDRAWS, draws)).astype(int)
+    return _solved(fit, drawn, chosen, -(-draws // len(chosen)), order, spread, generator)
+
+
+def _independent(
+    fit: FactorialFit, drawn: Drawn, chosen: npt.NDArray[np.int64], effects: Mapping[Subset, Floats],
+    order: list[Subset], spread: float, generator: np.random.Generator,
+) -> Floats:  # fmt: skip
+    """Subsets are independent where all cells are equally noisy: each is shrunk on its own."""
+    found = np.zeros((len(chosen), fit.cells))
+    for subset in order:
+        true = drawn.components.parts[subset][chosen]
+        error = drawn.errors[subset][chosen]
+        keep = true / np.maximum(true + fit.df[subset] * error * spread, 1e-300)
+        fresh = generator.normal(size=(len(chosen), fit.cells)).reshape(len(chosen), *fit.means.shape)
+        axes = subset_effects(np.moveaxis(fresh, 0, -1), fit.groups)[subset]
+        white = np.moveaxis(axes, -1, 0).reshape(len(chosen), fit.cells)
+        found += keep[:, None] * effects[subset].ravel()
+        found += np.sqrt(keep * error * spread * fit.cells)[:, None] * white
+    return found
+
+
+def _solved(
+    fit: FactorialFit, drawn: Drawn, chosen: npt.NDArray[np.int64], each: int, order: list[Subset], spread: float,
+    generator: np.random.Generator,
+) -> Floats:  # fmt: skip
+    """Cells of unequal noise: ``prior draw + C (C + V)^-1 (means - prior draw - noise draw)`` (Matheron's rule)."""
+    identity = np.eye(fit.cells).reshape(*fit.means.shape, fit.cells)
+    projections = {
+        subset: effect.reshape(fit.cells, fit.cells) for subset, effect in subset_effects(identity, fit.groups).items()
+    }
+    full = frozenset(fit.groups)
+    unequal = (fit.ratio / fit.counts).ravel()
+    unequal = unequal / unequal.mean() * spread * fit.cells
+    means = fit.means.ravel() - fit.means.mean()
+    found = []
+    for place in chosen:
+        covariance, noise = np.zeros((fit.cells, fit.cells)), np.diag(drawn.errors[full][place] * unequal)
+        prior, error = np.zeros((each, fit.cells)), np.zeros((each, fit.cells))
+        error += generator.normal(size=(each, fit.cells)) * np.sqrt(np.diag(noise))
+        for subset in order:
+            tau = float(drawn.components.parts[subset][place]) * fit.cells / fit.df[subset]
+            covariance += tau * projections[subset]
+            prior += np.sqrt(tau) * generator.normal(size=(each, fit.cells)) @ projections[subset]
+            beyond = float(drawn.errors[subset][place] - drawn.errors[full][place]) * spread * fit.cells
+            if beyond > 0:
+                noise = noise + beyond * projections[subset]
+                error += np.sqrt(beyond) * generator.normal(size=(each, fit.cells)) @ projections[subset]
+        centre = projections_mean(fit.cells)
+        observed = (means - prior - error) @ centre
+        try:
+            gain = np.linalg.solve(covariance + noise, covariance)
+        except np.linalg.LinAlgError:
+            gain = np.linalg.lstsq(covariance + noise, covariance, rcond=None)[0]
+        found.append(prior + observed @ gain)
+    return np.concatenate(found)
+
+
+def projections_mean(cells: int) -> Floats:
+    """Return the projection that takes the mean off a vector of cells."""
+    return np.eye(cells) - 1.0 / cells
+
+
+def level_members(factors: tuple[Factor, ...], layout: Layout) -> dict[str, dict[str, Mask]]:
+    """Return, for every column and for every group of several columns, each level's cells as a mask.
+
+    A level of a group is a combination of its columns' levels. That a conditional column is not set is no level that
+    could be held.
+    """
+    rows = np.flatnonzero(layout.inside)
+    shape, cells = layout.counts.shape, layout.counts.size
+    place = np.indices(shape).reshape(len(shape), cells)
+    found: dict[str, dict[str, Mask]] = {}
+    for axis, (group, codes) in enumerate(layout.codes.items()):
+        mine = [f for f in factors if f.name in layout.groups[group] and f.codes is not None]
+        first = {int(code): rows[where] for where, code in reversed(list(enumerate(codes)))}
+        names = {code: [_level_name(f, int(row)) for f in mine] for code, row in first.items()}
+        for column, factor in enumerate(mine):
+            levels = dict.fromkeys(name[column] for name in names.values() if name[column] is not None)
+            found[factor.name] = {
+                str(level): np.isin(place[axis], [c for c, name in names.items() if name[column] == level])
+                for level in levels
+            }
+        if len(mine) > 1:
+            key = group if group not in found else f"group {group}"
+            found[key] = {
+                ", ".join(part for part in name if part is not None): place[axis] == code
+                for code, name in sorted(names.items())
+            }
+    return found
+
+
+def _level_name(factor: Factor, row: int) -> str | None:
+    assert factor.codes is not None
+    code = int(factor.codes[row])
+    if code < 0:
+        return None
+    name = factor.levels[code]
+    return None if name == "not set" else name
+
+
+def summarise_costs(
+    means: Floats, members: Mapping[str, Mapping[str, Mask]], scale: float, level: float
+) -> dict[str, dict[str, LevelCost]]:
+    """Return every level's cost from draws of the cells' means (draws x cells); `scale` turns them into points."""
+    best = means.max(axis=1)
+    found: dict[str, dict[str, LevelCost]] = {}
+    for column, levels in members.items():
+        found[column] = {}
+        for name, inside in levels.items():
+            lost = (best - means[:, inside].max(axis=1)) * scale
+            low, middle, high = np.quantile(lost, [(1 - level) / 2, 0.5, (1 + level) / 2])
+            safe = float((lost < SAFE_POINTS).mean())
+            found[column][name] = LevelCost(float(middle), float(low), float(high), safe)
+    return found
+
+
+def level_costs(
+    fit: FactorialFit, drawn: Drawn, members: Mapping[str, Mapping[str, Mask]], *,
+    scale: float, level: float, seed: int, draws: int = 2000,
+) -> dict[str, dict[str, LevelCost]]:  # fmt: skip
+    """Return what holding each level costs, in points (`scale` points to a unit of the fit's outcome)."""
+    means = cell_draws(fit, drawn, draws, np.random.default_rng([seed, 7]))
+    return summarise_costs(means, members, scale, level)
+
+
+def decision_costs(
+    sample: Sample, layout: Layout | None, found: Estimate | None, *, level: float, seed: int
+) -> dict[str, dict[str, LevelCost]]:
+    """Return what holding each level of each column, and each combination of a group, costs in points."""
+    if found is None or layout is None or found.fit is None or found.drawn is None:
+        return {}
+    members = level_members(sample.factors, layout)
+    scale = points_of(sample.outcome) * found.unit
+    return level_costs(found.fit, found.drawn, members, scale=scale, level=level, seed=seed)
