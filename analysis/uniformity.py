@@ -13,6 +13,7 @@ __all__ = ["failure_depends_on_level", "looks_adaptive", "uniformity_p_values"]
 
 ADAPTIVE_P = 0.001
 FAILURE_P = 0.001
+PARTS = 6
 PERMUTATIONS = 20_000
 """At least; of more than ten factors twice as many as `FAILURE_P`, corrected for their number, can be reached with."""
 
@@ -66,25 +67,43 @@ def _margin(layout: Layout, axis: int) -> npt.NDArray[np.int64]:
 def failure_depends_on_level(sample: Sample) -> bool:
     """Whether lost trials cluster on levels of some factor: a permutation chi-squared test.
 
-    Bonferroni-corrected over the factors, p < 0.001.
+    A continuous factor is cut into `PARTS` ranges of equally many trials, and its values among the lost are also
+    compared with the others by a Kolmogorov-Smirnov test, which sees what lies to one side. A conditional factor is
+    tested among the trials that have a value. Bonferroni-corrected over all tests, p < 0.001.
     """
-    columns = [f for f in sample.factors if f.kind == "categorical"]
     lost = len(sample.lost)
-    if not columns or lost < 3:
+    if not sample.factors or lost < 3:
         return False
     generator = np.random.default_rng(0)
-    permutations = max(PERMUTATIONS, round(2 * len(columns) / FAILURE_P))
-    for factor in columns:
-        both = pd.concat([sample.rows[factor.name], sample.lost[factor.name]]).astype(str)
-        codes = pd.factorize(both, sort=True)[0]
-        sizes = np.bincount(codes).astype(float)
-        expected = sizes * lost / len(codes)
-        met = _chi_squared(np.bincount(codes[len(sample.rows) :], minlength=len(sizes)), expected)
-        drawn = generator.multivariate_hypergeometric(sizes.astype(int), lost, size=permutations)
-        above = int((_chi_squared(drawn, expected) >= met - 1e-9).sum())
-        if (above + 1) / (permutations + 1) < FAILURE_P / len(columns):
+    tests = sum(1 if factor.kind == "categorical" else 2 for factor in sample.factors)
+    permutations = max(PERMUTATIONS, round(2 * tests / FAILURE_P))
+    for factor in sample.factors:
+        used, gone = sample.rows[factor.name], sample.lost[factor.name]
+        if factor.kind == "continuous":
+            left, right = (pd.to_numeric(part, errors="coerce").dropna().to_numpy(dtype=float) for part in (used, gone))
+            if len(right) < 3 or not len(left):
+                continue
+            if float(stats.ks_2samp(left, right).pvalue) < FAILURE_P / tests:
+                return True
+            values = np.concatenate([left, right])
+            codes = np.unique((stats.rankdata(values) - 0.5) * PARTS // len(values), return_inverse=True)[1]
+            missing = len(right)
+        else:
+            codes = pd.factorize(pd.concat([used, gone]).astype(str), sort=True)[0]
+            missing = lost
+        if _clustered(codes, missing, permutations, generator) < FAILURE_P / tests:
             return True
     return False
+
+
+def _clustered(codes: npt.NDArray[np.int64], lost: int, permutations: int, generator: np.random.Generator) -> float:
+    """The p value of the levels of the last `lost` rows, were they lost at random."""
+    sizes = np.bincount(codes).astype(float)
+    expected = sizes * lost / len(codes)
+    met = _chi_squared(np.bincount(codes[-lost:], minlength=len(sizes)), expected)
+    drawn = generator.multivariate_hypergeometric(sizes.astype(int), lost, size=permutations)
+    above = int((_chi_squared(drawn, expected) >= met - 1e-9).sum())
+    return (above + 1) / (permutations + 1)
 
 
 def _chi_squared(counts: npt.NDArray[np.int64], expected: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -176,6 +176,21 @@ def test_failures_of_one_level_among_forty_factors_are_seen():
     assert not uniformity.failure_depends_on_level(sample_of(keep_to_none))
 
 
+@pytest.mark.parametrize("where", ["one end", "both ends", "the middle"])
+def test_failures_of_a_range_of_a_number_are_seen(where):
+    frame = mixed_frame(CLEAR, np.random.default_rng(3))
+    distance = {
+        "one end": frame["offset.0"],
+        "both ends": frame["offset.0"].abs(),
+        "the middle": -frame["offset.0"].abs(),
+    }
+    worst = distance[where].nlargest(40).index
+    keep_to_a_range = lost(frame, np.random.default_rng(1).choice(worst, size=15, replace=False), "FAIL")
+    assert "failure_depends_on_level" in attribute(keep_to_a_range, draws=100, details=False).reasons
+    keep_to_none = lost(frame, frame.sample(15, random_state=0).index, "FAIL")
+    assert not uniformity.failure_depends_on_level(sample_of(keep_to_none))
+
+
 def test_missing_cells_are_listed_one_by_one():
     design = attribute(empty_cell(), draws=300).power["next"]
     assert design["kind"] == "cells"
