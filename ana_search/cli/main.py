@@ -19,7 +19,18 @@ __all__ = ["build_app", "main"]
 INTERRUPTED = 130
 _DEBUG = "--debug"
 
-COMMANDS = (check, launch, status, best, dashboard, analyse, confirm, export, rerun, studies)
+COMMANDS = (
+    check,
+    launch,
+    status,
+    best,
+    dashboard,
+    analyse,
+    confirm,
+    export,
+    rerun,
+    studies,
+)
 
 
 def _print_version(wanted: bool) -> None:
