@@ -50,7 +50,7 @@ class Bits(_Entry):
 
 
 class ManifestEntry(_Entry):
-    """One exported file. ``files`` are further ones that belong to it, by their SHA-256."""
+    """One exported file. ``files`` are the SHA-256 of others that belong to it; ``operations`` are multiplications."""
 
     study: str
     trial: int
@@ -69,6 +69,12 @@ class ManifestEntry(_Entry):
     verified: bool | None = None
     versions: Mapping[str, str] = Field(default_factory=dict)
     latency_ms: float | None = None
+    operations: int | None = None
+    ram_bytes: int | None = None
+    flash_bytes: int | None = None
+    files: Mapping[FileName, str] = Field(default_factory=dict)
+    needs: str | None = None
+    note: str | None = None
 
 
 class Manifest(_Entry):

@@ -1,8 +1,8 @@
 """Exporting trained networks: freeze, write, verify, and only then let the file appear."""
 
 import copy
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import nn
 from ana_search.data import Dataset, load_dataset
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats import get_format
-from ana_search.export.formats.base import FileFormat, Runner
+from ana_search.export.formats.base import FileFormat
 from ana_search.export.formats.onnx.floating import float_bytes
 from ana_search.export.freeze import freeze
 from ana_search.export.integer import FrozenNetwork
@@ -37,7 +37,6 @@ from ana_search.plan import DataPlan, TrainingPlan
 __all__ = ["TrainedModel", "export_models", "freeze_trained", "frozen_accuracy"]
 
 SAMPLE = 256
-_LATENCY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -126,21 +125,25 @@ def _export(
         "ana_search.trial": str(model.trial),
         "ana_search.plan_hash": model.plan.hash,
     }
+    made = chosen.files(frozen, metadata, stem=stem, pixels=pixels)
+    data = made.content[chosen.suffix]
+    missing = chosen.missing() if verify else None
     latency = None
-    with new_file(path) as part, new_file(sample) as sample_part:
-        chosen.write(frozen, part, metadata)
-        if verify:
-            runner = chosen.open(part.read_bytes())
-            predictions = verify_all(
-                frozen, pixels, network=network, encode=dataset.encode, runner=runner, file_format=chosen
-            )
-            latency = _latency(runner, chosen.inputs(pixels[:1].numpy()))
-        else:
-            predictions = frozen_predictions(frozen, pixels)
-        np.savez_compressed(
-            sample_part, inputs=chosen.inputs(pixels[:SAMPLE].numpy()), predictions=predictions[:SAMPLE]
+    if verify and missing is None:
+        runner = chosen.open(data)
+        predictions = verify_all(
+            frozen, pixels, network=network, encode=dataset.encode, runner=runner, file_format=chosen
         )
-    data = path.read_bytes()
+        latency = runner.milliseconds(chosen.inputs(pixels[:1].numpy()))
+    elif verify:
+        predictions = verify_all(frozen, pixels, network=network, encode=dataset.encode)
+    else:
+        predictions = frozen_predictions(frozen, pixels)
+    inputs = chosen.inputs(pixels[:SAMPLE].numpy())
+    with ExitStack() as unfinished:
+        for suffix, content in made.content.items():
+            unfinished.enter_context(new_file(out / f"{stem}{suffix}")).write_bytes(content)
+        np.savez_compressed(unfinished.enter_context(new_file(sample)), inputs=inputs, predictions=predictions[:SAMPLE])
     return ManifestEntry(
         study=model.study,
         trial=model.trial,
@@ -165,9 +168,15 @@ def _export(
         validation_sample=sample.name,
         validation_sample_sha256=sha256(sample.read_bytes()),
         validation_images=len(pixels),
-        verified=verify,
+        verified=verify and missing is None,
         versions=versions_of(chosen.versions),
         latency_ms=latency,
+        operations=frozen.multiplications,
+        ram_bytes=made.ram_bytes,
+        flash_bytes=made.flash_bytes,
+        files={f"{stem}{suffix}": sha256(each) for suffix, each in made.content.items() if suffix != chosen.suffix},
+        needs=chosen.needs,
+        note=None if missing is None else f"not verified: {missing}",
     )
 
 
@@ -186,15 +195,3 @@ def _earlier(out: Path, studies: set[str]) -> Manifest | None:
 
 def _accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     return float((predictions == labels).mean())
-
-
-def _latency(runner: Runner, inputs: NDArray[Any]) -> float:
-    """Return the median time of one image in milliseconds, on one thread."""
-    runner.logits(inputs)
-    times: list[float] = []
-    end = time.perf_counter() + _LATENCY_SECONDS
-    while len(times) < 3 or (time.perf_counter() < end and len(times) < 200):
-        start = time.perf_counter()
-        runner.logits(inputs)
-        times.append(time.perf_counter() - start)
-    return round(1000 * float(np.median(times)), 4)

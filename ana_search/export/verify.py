@@ -69,7 +69,9 @@ def verify(
             parts = [inputs[start : start + runner.batch] for start in range(0, len(inputs), runner.batch)]
             pieces = [runner.codes(part) for part in parts]
             found = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-            in_file.add(found, np.concatenate([runner.logits(part) for part in parts]), codes, logits)
+            in_file.add(
+                found, np.concatenate([runner.logits(part) for part in parts]), codes, logits, runner.exact_logits
+            )
     trained.raise_if_any()
     in_file.raise_if_any()
     return np.concatenate(predictions)
@@ -121,15 +123,22 @@ class Difference:
         self.far = 0
 
     def add(
-        self, found: dict[str, Any], found_logits: NDArray[Any], wanted: dict[str, Any], wanted_logits: NDArray[Any]
+        self,
+        found: dict[str, Any],
+        found_logits: NDArray[Any],
+        wanted: dict[str, Any],
+        wanted_logits: NDArray[Any],
+        exact: bool = True,
     ) -> None:
-        """Compare one batch."""
+        """Compare one batch; its logits themselves only if they are ``exact``, else their order."""
         self.images += len(wanted_logits)
         for name, codes in wanted.items():
             same = name in found and found[name].shape == codes.shape
             self.codes[name] += int((found[name] != codes).sum()) if same else codes.size
             self.elements[name] += codes.size
         self.predictions += int((found_logits.argmax(axis=1) != wanted_logits.argmax(axis=1)).sum())
+        if not exact:
+            return
         apart = np.abs(found_logits.astype(np.float64) - wanted_logits)
         self.logit = max(self.logit, float(apart.max(initial=0)))
         # A float32 logit is only known to some units of its last place: large ones are compared relatively.

@@ -1,5 +1,6 @@
 """The frozen network: a list of integer operations that can be run, exported and written to files."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ana_search.export.integer.operations import IntegerMap, Operation
+from ana_search.export.integer.operations import Classifier, IntegerMap, Operation
 
 __all__ = ["FrozenNetwork", "Step", "layer_name", "storage_bits"]
 
@@ -65,6 +66,15 @@ class FrozenNetwork(nn.Module):
         """Return the shapes of all values for one image: the pixels, then the result of every step."""
         values = self.run(torch.zeros(1, *self.input_shape, dtype=torch.uint8))
         return [tuple(value.shape) for value in values]
+
+    @property
+    def multiplications(self) -> int:
+        """The multiplications of all maps for one image, with the weights that are 0."""
+        found = 0
+        for operation, shape in zip(self.operations, self.shapes()[1:], strict=True):
+            if isinstance(operation, IntegerMap | Classifier):
+                found += operation.weight.numel() * math.prod(shape[2:])
+        return found
 
     @property
     def bits(self) -> int:

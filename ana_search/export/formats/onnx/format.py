@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ana_search.errors import ExportRequestError
+from ana_search.export.formats.base import FileFormat, Files, Runner
 from ana_search.export.formats.graph_safety import refuse_foreign
 from ana_search.export.formats.onnx.writer import OnnxWriter, to_onnx
 from ana_search.export.formats.writer import INPUT, LAYERS_KEY, OUTPUT
@@ -29,10 +30,8 @@ def open_session(model: bytes, *, optimise: bool = True, threads: int = 1) -> on
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-class OnnxRunner:
+class OnnxRunner(Runner):
     """An ONNX file in onnxruntime."""
-
-    batch = 64
 
     def __init__(self, model: onnx.ModelProto, *, optimise: bool = True) -> None:
         self._optimise = optimise
@@ -59,27 +58,30 @@ class OnnxRunner:
         return {each["layer"]: value.astype(np.int64) - each["zero_point"] for each, value in pairs}
 
 
-class OnnxFormat:
+class OnnxFormat(FileFormat):
     """ONNX for onnxruntime: uint8 images in, logits out."""
 
     suffix = ".onnx"
-    versions: tuple[str, ...] = ("onnx", "onnxruntime")
+    versions = ("onnx", "onnxruntime")
+    needs = "onnxruntime 1.24 or newer; for an older one, or another runtime, export with --format qdq"
+    write = staticmethod(to_onnx)
+    operators = OnnxWriter.operators
 
-    def inputs(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the images as they are."""
-        return pixels
-
-    def write(self, frozen: FrozenNetwork, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the file."""
-        path.write_bytes(to_onnx(frozen, metadata).SerializeToString(deterministic=True))
+    def files(
+        self, frozen: FrozenNetwork, metadata: Mapping[str, str], *, stem: str = "network", pixels: Tensor | None = None
+    ) -> Files:
+        """Return the one file."""
+        return Files({self.suffix: type(self).write(frozen, metadata).SerializeToString(deterministic=True)})
 
     def open(self, data: bytes) -> OnnxRunner:
         """Open the file in onnxruntime."""
         try:
             model = onnx.load_model_from_string(data)
-            refuse_foreign(model, OnnxWriter.operators)
+            refuse_foreign(model, self.operators)
             return OnnxRunner(model)
         except ExportRequestError:
             raise
         except Exception as error:  # onnxruntime and protobuf raise classes of their own
-            raise ExportRequestError(f"onnxruntime cannot load it ({str(error)[:200]})") from error
+            raise ExportRequestError(
+                f"onnxruntime {onnxruntime.__version__} cannot load it ({str(error)[:200]}); it needs {self.needs}"
+            ) from error

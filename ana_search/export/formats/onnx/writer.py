@@ -7,6 +7,7 @@ none.
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -50,6 +51,8 @@ class OnnxWriter(GraphWriter):
     ir_version = 13
     input_type = TensorProto.UINT8
     number = np.int32
+    counter: ClassVar[int] = TensorProto.UINT8
+    """The narrowest integers that ``Add`` takes at this opset."""
     operators = names(
         "Add Cast Clip Conv ConvInteger Flatten Gather Gemm GreaterOrEqual MatMul MatMulInteger MaxPool Mul "
         "Pad QLinearConv ReduceSum Slice Squeeze Sub Transpose Unsqueeze Where"
@@ -132,12 +135,12 @@ class OnnxWriter(GraphWriter):
         """Write a map and its thresholds as ``QLinearConv`` and ``Clip``; None where no factor a channel is exact."""
         if not value.is_byte or max(0, -out.low) + out.high > _BYTE:
             return None
-        found = _requantisation(operation, steps, value)
+        found = requantisation(operation, steps, value)
         if found is None:
             return None
         linear = operation.dimensions == 0
         weight = operation.weight.numpy()
-        unsigned = _saturates(value, weight, found.spread)
+        unsigned = saturates(value, weight, found.spread)
         stored = weight[:, :, None, None] if linear else weight
         zero = max(0, -out.low)
         one, channels = self.build.constant(1.0, np.float32), len(weight)
@@ -180,7 +183,7 @@ class OnnxWriter(GraphWriter):
                 self.node("MatMul" if linear else "Conv", real, factor, **operation.onnx_attributes), TensorProto.INT32
             )
         else:
-            unsigned = _saturates(value, weight, 1)
+            unsigned = saturates(value, weight, 1)
             zeros = [self.build.constant(value.zero, np.uint8)]
             zeros += [self.build.constant(128, np.uint8)] if unsigned else []
             factor = self._weight(stored, 1, unsigned)
@@ -197,8 +200,9 @@ class OnnxWriter(GraphWriter):
             count = ""
             for column in table.T:
                 reached = self.node("GreaterOrEqual", value.name, self.constant(across(column, value.rank)))
-                reached = self.build.cast(reached, TensorProto.UINT8)
+                reached = self.build.cast(reached, self.counter)
                 count = self.node("Add", count, reached) if count else reached
+            count = count if self.counter == TensorProto.UINT8 else self.build.cast(count, TensorProto.UINT8)
         else:
             rows = across(np.arange(len(table)), value.rank)
             count = self._bisect(value.name, self.constant(rows), table)
@@ -268,7 +272,13 @@ class OnnxWriter(GraphWriter):
         left, right = inputs
         factors = (operation.left_factor, operation.right_factor)
         zero = left.zero + right.zero
-        if left.is_byte and right.is_byte and factors == (1, 1) and left.high + right.high + zero <= _BYTE:
+        if (
+            self.counter == TensorProto.UINT8
+            and left.is_byte
+            and right.is_byte
+            and factors == (1, 1)
+            and left.high + right.high + zero <= _BYTE
+        ):
             return self.byte(self.node("Add", left.name, right.name), out, zero)
         return self.to_uint8(super().add(operation, [self.to_int32(value) for value in inputs], out))
 
@@ -279,12 +289,12 @@ class OnnxWriter(GraphWriter):
     def clamp(self, operation: ops.Clamp, inputs: list[Written], out: Range) -> Written:
         """``Clip``."""
         value, zero = inputs[0], max(0, -out.low)
-        if value.is_byte:
+        if value.is_byte and self.counter == TensorProto.UINT8:
             limits = [self.build.constant(limit + value.zero, np.uint8) for limit in (operation.low, operation.high)]
             name = self.node("Clip", value.name, *limits)
             shift = value.zero - zero
             return self.byte(self.node("Sub", name, self.build.constant(shift, np.uint8)), out, zero)
-        return self.to_uint8(super().clamp(operation, inputs, out))
+        return self.to_uint8(super().clamp(operation, [self.to_int32(value)], out))
 
     def global_sum(self, operation: ops.GlobalSum, inputs: list[Written], out: Range) -> Written:
         """The sum over all positions, in int32."""
@@ -311,11 +321,11 @@ class OnnxWriter(GraphWriter):
         return Written(self.build.cast(name, TensorProto.FLOAT, output=OUTPUT), 0, 0, rank, 0, False)
 
 
-def _saturates(value: Written, weight: NDArray[np.int8], spread: int) -> bool:
+def saturates(value: Written, weight: NDArray[np.integer[Any]], spread: int) -> bool:
     return 2 * (value.high + value.zero) * spread * int(np.abs(weight.astype(np.int64)).max(initial=0)) > _PAIR_LIMIT
 
 
-def _requantisation(operation: ops.IntegerMap, steps: ops.Thresholds, value: Written) -> Requantisation | None:
+def requantisation(operation: ops.IntegerMap, steps: ops.Thresholds, value: Written) -> Requantisation | None:
     largest = max(1, int(operation.weight.abs().max()))
     low, high = ops.accumulator_range(operation.weight, value.low, value.high)
     byte = value.high + value.zero

@@ -1,8 +1,8 @@
 """PyTorch files: the frozen module as ``torch.export`` saves it."""
 
+import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ana_search.errors import ExportRequestError
+from ana_search.export.formats.base import FileFormat, Files, Runner
 from ana_search.export.formats.pt2.archive import METADATA, rebuilt
 from ana_search.export.integer import FrozenNetwork
 
@@ -31,10 +32,8 @@ class _WithCodes(nn.Module):
         return (values[-1], *taps)
 
 
-class Pt2Runner:
+class Pt2Runner(Runner):
     """An exported program, run by PyTorch."""
-
-    batch = 64
 
     def __init__(self, archive: BinaryIO) -> None:
         extra = {METADATA: ""}
@@ -58,23 +57,24 @@ class Pt2Runner:
         return {layer: value.numpy().astype(np.int64) for layer, value in pairs}
 
 
-class Pt2Format:
+class Pt2Format(FileFormat):
     """``torch.export``: uint8 images in; logits, then the codes of every quantised layer, out."""
 
     suffix = ".pt2"
-    versions: tuple[str, ...] = ("torch",)
+    versions = ("torch",)
+    needs = "PyTorch"
 
-    def inputs(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the images as they are."""
-        return pixels
-
-    def write(self, frozen: FrozenNetwork, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the file."""
+    def files(
+        self, frozen: FrozenNetwork, metadata: Mapping[str, str], *, stem: str = "network", pixels: Tensor | None = None
+    ) -> Files:
+        """Return the one file."""
         example = torch.zeros(2, *frozen.input_shape, dtype=torch.uint8)
         batch = torch.export.Dim("N", min=1)
         program = torch.export.export(_WithCodes(frozen), (example,), dynamic_shapes={"pixels": {0: batch}})
         stored = json.dumps({"metadata": dict(metadata), "layers": frozen.layers})
-        torch.export.save(program, path, extra_files={METADATA: stored})
+        archive = io.BytesIO()
+        torch.export.save(program, archive, extra_files={METADATA: stored})
+        return Files({self.suffix: archive.getvalue()})
 
     def open(self, data: bytes) -> Pt2Runner:
         """Open the file in PyTorch, once nothing in it can run code."""

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ana_search.errors import ExportRequestError
+from ana_search.export.formats.base import FileFormat, Files, Runner
 from ana_search.export.formats.graph_safety import refuse_foreign
 from ana_search.export.formats.qonnx.writer import QonnxWriter, to_qonnx
 from ana_search.export.formats.writer import INPUT, LAYERS_KEY, OUTPUT
@@ -19,7 +20,7 @@ from ana_search.export.integer import FrozenNetwork
 __all__ = ["QonnxFormat"]
 
 
-class QonnxRunner:
+class QonnxRunner(Runner):
     """A QONNX file, run node by node by the ``qonnx`` package."""
 
     batch = 16
@@ -64,19 +65,22 @@ class QonnxRunner:
         return {each["layer"]: np.rint(values[each["tensor"]]).astype(np.int64) for each in self._layers}
 
 
-class QonnxFormat:
+class QonnxFormat(FileFormat):
     """QONNX for FINN and hls4ml: images as float32 0 ... 255 in, logits out, one image at a time."""
 
     suffix = ".qonnx.onnx"
-    versions: tuple[str, ...] = ("onnx", "qonnx")
+    versions = ("onnx", "qonnx")
+    needs = "qonnx, FINN or hls4ml"
 
     def inputs(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the images as float32."""
         return pixels.astype(np.float32)
 
-    def write(self, frozen: FrozenNetwork, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the file."""
-        path.write_bytes(to_qonnx(frozen, metadata).SerializeToString(deterministic=True))
+    def files(
+        self, frozen: FrozenNetwork, metadata: Mapping[str, str], *, stem: str = "network", pixels: Tensor | None = None
+    ) -> Files:
+        """Return the one file."""
+        return Files({self.suffix: to_qonnx(frozen, metadata).SerializeToString(deterministic=True)})
 
     def open(self, data: bytes) -> QonnxRunner:
         """Open the file in ``qonnx``."""
