@@ -135,10 +135,10 @@ def measure(bits: int | str, data: DataPlan, dataset: Dataset, options: argparse
     frozen = freeze_trained(network, dataset)
     frozen_at = time.perf_counter()
     file = folder / "network.onnx"
-    OnnxFormat().write(frozen, file, {})
+    file.write_bytes(OnnxFormat().files(frozen, {}).content[".onnx"])
     written_at = time.perf_counter()
     pixels = dataset.images[dataset.validation]
-    runner = OnnxFormat().open(file)
+    runner = OnnxFormat().open(file.read_bytes())
     verify(frozen, pixels, network=network, encode=dataset.encode, runner=runner, file_format=OnnxFormat())
     verified_at = time.perf_counter()
     training_plan = make_plan(bits, data, options.network, options.width, layers)

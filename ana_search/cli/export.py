@@ -22,7 +22,7 @@ def run(
     top: Annotated[int | None, typer.Option(min=1, help="The best so many trials (default: 1).")] = None,
     trial: Annotated[int | None, typer.Option(min=0, help="This trial.")] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="The Pareto front of a study with two objectives.")] = False,
-    file_format: Annotated[str, typer.Option("--format", help="onnx, qonnx or pt2.")] = "onnx",
+    file_format: Annotated[str, typer.Option("--format", help="onnx, qdq, qonnx, pt2 or c.")] = "onnx",
     verify: Annotated[
         bool, typer.Option(help="Run every file over the whole validation set; a mismatch leaves no file.")
     ] = True,
@@ -52,4 +52,7 @@ def run(
         )
         models = [out / model.file for model in manifest.models]
         offer_files([stored], [*models, out / "manifest.json"])
+    for entry in manifest.models:
+        if entry.note:
+            typer.echo(f"{entry.file}: {entry.note}", err=True)
     tables.print_manifest(manifest.as_json(), output)

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ana_search.ana import QuantActivation
+from ana_search.export.formats.c import CFormat
 from ana_search.export.formats.onnx import to_onnx
 from ana_search.export.formats.pt2 import Pt2Format
+from ana_search.export.formats.qdq import to_qdq
 from ana_search.export.integer import FrozenNetwork
 
 LAYERS = "ana_search.layers"
@@ -139,7 +141,7 @@ def in_qonnx(model: onnx.ModelProto, pixels: Tensor, batch: int) -> Computed:
 @torch.no_grad()
 def in_pt2(network: FrozenNetwork, path: Path, pixels: Tensor, batches: list[int]) -> list[Computed]:
     """Return what the saved program computes, in batches of each of the sizes."""
-    Pt2Format().write(network, path, {})
+    path.write_bytes(Pt2Format().files(network, {}).content[".pt2"])
     program = torch.export.load(io.BytesIO(path.read_bytes())).module()
     results = []
     for batch in batches:
@@ -154,12 +156,29 @@ def in_pt2(network: FrozenNetwork, path: Path, pixels: Tensor, batches: list[int
 def in_files(network: FrozenNetwork, pixels: Tensor, batches: list[int]) -> dict[str, Computed]:
     """Return what the frozen network and its ONNX file compute, by a name that says batch and optimisations."""
     found = {f"frozen, batch {batch}": frozen(network, pixels, batch) for batch in batches}
-    model = to_onnx(network)
-    for batch in batches:
-        for optimise in (False, True):
-            name = f"onnx, batch {batch}, optimisations {'on' if optimise else 'off'}"
-            found[name] = in_onnxruntime(model, pixels, batch, optimise=optimise)
+    for name, model in (("onnx", to_onnx(network)), ("qdq", to_qdq(network))):
+        for batch in batches:
+            for optimise in (False, True):
+                what = f"{name}, batch {batch}, optimisations {'on' if optimise else 'off'}"
+                found[what] = in_onnxruntime(model, pixels, batch, optimise=optimise)
     return found
+
+
+def in_c(network: FrozenNetwork, pixels: Tensor) -> Computed:
+    """Return what the C file computes, compiled by the machine's compiler; the scores stand for the logits."""
+    made = CFormat().files(network, {}, pixels=pixels)
+    runner = CFormat().open(made.content[".c"])
+    codes = {name: values.astype(np.float64) for name, values in runner.codes(pixels.numpy()).items()}
+    return Computed(codes, runner.logits(pixels.numpy()))
+
+
+def assert_same_codes(found: Computed, wanted: Computed, what: str) -> None:
+    """Assert equal codes and predictions, where the logits have another unit."""
+    assert_same(
+        Computed(found.codes, np.eye(wanted.logits.shape[1])[found.predictions]),
+        Computed(wanted.codes, np.eye(wanted.logits.shape[1])[wanted.predictions]),
+        what,
+    )
 
 
 def assert_same(found: Computed, wanted: Computed, what: str) -> None:

@@ -222,7 +222,7 @@ WRONG = {
     "two choices": (["small", "--top", "1", "--trial", "0", "--out", "x"], "exclude each other"),
     "no such trial": (["small", "--trial", "99", "--out", "x"], "trial 99 is not complete; allowed: the complete"),
     "no folder": (["small"], "needs STUDY and --out"),
-    "format": (["small", "--out", "x", "--format", "tflite"], "allowed are onnx, qonnx, pt2"),
+    "format": (["small", "--out", "x", "--format", "tflite"], "allowed are onnx, qdq, qonnx, pt2, c"),
     "no manifest": (["--check", "runs"], "manifest.json: no such file"),
 }
 

@@ -16,6 +16,7 @@ from ana_search.data.coding import dyadic_coding
 from ana_search.errors import ExportRequestError
 from ana_search.export import FrozenNetwork, freeze
 from ana_search.export.formats.onnx import to_onnx
+from ana_search.export.formats.qdq import to_qdq
 from ana_search.export.freeze.handlers import HANDLERS
 from tests.export import computing
 
@@ -84,7 +85,9 @@ def is_exact(network: nn.Module, pixels: Tensor) -> None:
     computing.assert_same(computing.frozen(integers, pixels, 64), wanted, "frozen")
     few = computing.trained(network, CODING, pixels[:5], 5)
     computing.assert_same(computing.frozen(integers, pixels[:5], 5), few, "frozen, batch 5")
-    computing.assert_same(computing.in_onnxruntime(to_onnx(integers), pixels, 64, optimise=True), wanted, "onnx")
+    for name, model in (("onnx", to_onnx(integers)), ("qdq", to_qdq(integers))):
+        computing.assert_same(computing.in_onnxruntime(model, pixels, 64, optimise=True), wanted, name)
+    computing.assert_same_codes(computing.in_c(integers, pixels), wanted, "C")
 
 
 def sized(x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from onnx import TensorProto
 
 from ana_search.errors import ExportMismatchError, ExportRequestError
 from ana_search.export import FORMATS, TrainedModel, check_directory, export_models, freeze_trained, models
+from ana_search.export.formats.base import Files
 from ana_search.export.formats.onnx import OnnxFormat
 from ana_search.export.integer import FrozenNetwork
 from ana_search.export.integer.operations import Thresholds
@@ -151,13 +152,13 @@ def test_thresholds_off_by_one_are_found(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_file_that_computes_something_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = OnnxFormat.write
+    files = OnnxFormat.files
 
-    def write_another(self: OnnxFormat, frozen: FrozenNetwork, path: Path, metadata: Any) -> None:
+    def files_of_another(self: OnnxFormat, frozen: FrozenNetwork, metadata: Any, **options: Any) -> Files:
         network, dataset, _ = trained(make_plan("ternary"))
-        write(self, thresholds_off(network, dataset), path, metadata)
+        return files(self, thresholds_off(network, dataset), metadata, **options)
 
-    monkeypatch.setattr(OnnxFormat, "write", write_another)
+    monkeypatch.setattr(OnnxFormat, "files", files_of_another)
     with pytest.raises(ExportMismatchError, match="the file does not compute what the frozen network computes"):
         export_models([model()], tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -174,11 +175,10 @@ def test_a_mismatch_leaves_earlier_files_alone(copy: Path, monkeypatch: pytest.M
 def test_a_write_that_fails_half_way_leaves_nothing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(copy)
 
-    def half(self: OnnxFormat, frozen: FrozenNetwork, path: Path, metadata: Any) -> None:
-        path.write_bytes(b"half")
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(OnnxFormat, "write", half)
+    monkeypatch.setattr(np, "savez_compressed", full)  # the files are written before their sample
     with pytest.raises(OSError, match="No space left"):
         export_models([model()], copy)
     assert contents(copy) == before
@@ -207,7 +207,7 @@ def test_a_folder_of_another_study_is_not_written_into(copy: Path) -> None:
 
 
 def test_unknown_format(tmp_path: Path) -> None:
-    with pytest.raises(ExportRequestError, match=r"no format 'tflite'; allowed are onnx, qonnx, pt2"):
+    with pytest.raises(ExportRequestError, match=r"no format 'tflite'; allowed are onnx, qdq, qonnx, pt2, c"):
         export_models([model()], tmp_path / "out", file_format="tflite")
     assert not (tmp_path / "out").exists()
 
@@ -255,7 +255,10 @@ REFUSED = {
     "plan": (lambda folder: edit(folder, plan_hash="0" * 16), "but the manifest is of plan_hash '0000"),
     "rubbish": (damage, "onnxruntime cannot load it"),
     "predictions": (other_predictions, "3 of 200 predictions differ"),
-    "format": (lambda folder: edit(folder, format="tflite"), "its format is 'tflite'; allowed are onnx, qonnx, pt2"),
+    "format": (
+        lambda folder: edit(folder, format="tflite"),
+        "its format is 'tflite'; allowed are onnx, qdq, qonnx, pt2, c",
+    ),
     "elsewhere": (
         lambda folder: edit(folder, file="../trial-0007.onnx"),
         r"models\[0\]\.file: .* the name of a file in the same folder",

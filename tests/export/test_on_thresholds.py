@@ -6,6 +6,7 @@ import torch
 from ana_search.errors import ExportRequestError
 from ana_search.export import freeze
 from ana_search.export.formats.onnx import to_onnx
+from ana_search.export.formats.qdq import to_qdq
 from ana_search.export.formats.qonnx import to_qonnx
 from ana_search.export.integer.operations import SideThresholds
 from tests.export import computing
@@ -36,14 +37,18 @@ def check(seed: int) -> bool:
     computing.assert_same(computing.frozen(network, pixels[:8], 1), one, f"network {seed}, batch 1")
     last = torch.channels_last
     moved = case.network.to(memory_format=last)
-    model = to_onnx(network)
+    model, quantised = to_onnx(network), to_qdq(network)
     for name, found in {
         "channels last": computing.trained(moved, lambda x: encode(x).contiguous(memory_format=last), pixels, IMAGES),
         "frozen": computing.frozen(network, pixels, IMAGES),
         "onnx": computing.in_onnxruntime(model, pixels, IMAGES, optimise=False),
         "onnx, optimised": computing.in_onnxruntime(model, pixels, IMAGES, optimise=True),
+        "qdq": computing.in_onnxruntime(quantised, pixels, IMAGES, optimise=False),
+        "qdq, optimised": computing.in_onnxruntime(quantised, pixels, IMAGES, optimise=True),
     }.items():
         computing.assert_same(found, wanted, f"network {seed}, {name}")
+    if seed % 5 == 0:
+        computing.assert_same_codes(computing.in_c(network, pixels), wanted, f"network {seed}, C")
     if any(isinstance(step.operation, SideThresholds) for step in network.steps):
         with pytest.raises(ExportRequestError, match="QONNX has no node for SideThresholds"):
             to_qonnx(network)

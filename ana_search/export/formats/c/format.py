@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class CRunner(Runner):
         self.metadata: dict[str, str] = about["metadata"]
         self._layers: list[dict[str, Any]] = about["layers"]
         self._score, self._classes = np.dtype(about["score"].removesuffix("_t")), int(about["classes"])
-        self._folder = tempfile.TemporaryDirectory(prefix="ana-search-c-")
-        folder = Path(self._folder.name)
+        folder = Path(tempfile.mkdtemp(prefix="ana-search-c-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         (folder / "network.c").write_text(source)
         self._plain, self._traced = folder / "plain", folder / "traced"
         for program, options in ((self._plain, []), (self._traced, ["-DANA_SEARCH_TRACE"])):

@@ -82,6 +82,5 @@ class OnnxFormat(FileFormat):
         except ExportRequestError:
             raise
         except Exception as error:  # onnxruntime and protobuf raise classes of their own
-            raise ExportRequestError(
-                f"onnxruntime {onnxruntime.__version__} cannot load it ({str(error)[:200]}); it needs {self.needs}"
-            ) from error
+            here = f"here is {onnxruntime.__version__}, and it needs {self.needs}"
+            raise ExportRequestError(f"onnxruntime cannot load it ({str(error)[:200]}); {here}") from error
