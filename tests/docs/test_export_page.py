@@ -42,10 +42,18 @@ def test_python(number: int, folder: Path) -> None:
 
 
 def test_command_line(folder: Path) -> None:
-    (text,) = blocks("sh")
+    text = blocks("sh")[0]
     done = subprocess.run(
         ["sh", "-c", text.replace("python", sys.executable, 1)], cwd=folder, check=True, capture_output=True, text=True
     )
+    assert [int(line) for line in done.stdout.split()] == sample(folder)[1]
+
+
+def test_c(folder: Path) -> None:
+    if not shutil.which("cc"):
+        pytest.skip("there is no C compiler")
+    text = blocks("sh")[1].replace("python", sys.executable, 1)
+    done = subprocess.run(["sh", "-e", "-c", text], cwd=folder, check=True, capture_output=True, text=True)
     assert [int(line) for line in done.stdout.split()] == sample(folder)[1]
 
 
