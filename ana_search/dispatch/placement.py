@@ -11,6 +11,7 @@ import torch
 from ray.exceptions import RayError
 
 from ana_search.data import ImagePool, load_images
+from ana_search.data.split import check_parts
 from ana_search.plan import DataPlan
 
 __all__ = ["PlacedImages", "place_images"]
@@ -37,9 +38,10 @@ def place_images(plan: DataPlan) -> Any:
     """Read the plan's images and return a reference to them, or ``None`` if the object store cannot take them.
 
     Raises:
-        DataError: they cannot be read.
+        DataError: they cannot be read, or split as the plan says.
     """
     pool = load_images(plan)
+    check_parts(pool.search, plan)
     placed = PlacedImages(replace(pool, images=_NONE, labels=_NONE), pool.images.numpy(), pool.labels.numpy())
     try:
         return ray.put(placed)

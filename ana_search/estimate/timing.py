@@ -4,11 +4,14 @@ import math
 import time
 from dataclasses import dataclass, replace
 
+import psutil
 import torch
+from torch import nn
 
 from ana_search.data import Dataset, dataset_info, image_count, load_dataset
 from ana_search.data.coding import make_coding
-from ana_search.errors import DivergedError
+from ana_search.errors import DataError, DivergedError
+from ana_search.networks import build_network
 from ana_search.plan import DataPlan, TrainingPlan
 from ana_search.training import computing_with, train
 from ana_search.training.optimiser import steps_per_epoch
@@ -16,6 +19,8 @@ from ana_search.training.optimiser import steps_per_epoch
 __all__ = ["Timing", "image_counts", "time_training"]
 
 _FEW, _MORE = 8, 32  # images
+_SMALL_IMAGE = 256 * 256  # pixels, up to which memory needs no thought
+_NUMBERS_KEPT = 3  # by a step, for each number that a module gives
 _SECONDS = 1.0  # that the measured steps should take, or as long as a whole epoch
 
 
@@ -40,10 +45,12 @@ def time_training(plan: TrainingPlan, threads: int, gpus: float) -> Timing:
     steps = steps_per_epoch(plan.training, train_images)
     share = validation_images / train_images
     with computing_with(threads):
-        few = min(batch, _FEW)
+        few = min(batch, _FEW, _images_in_memory(plan))
         first = _epoch_seconds(plan, 1, few, 0.0, device)
         images = int(_SECONDS / first * few)
-        if images >= batch or batch <= _MORE:
+        if few < min(batch, _FEW):
+            seconds = first / few * batch
+        elif images >= batch or batch <= _MORE:
             measured = max(1, min(steps, images // batch))
             seconds = _epoch_seconds(plan, measured, batch, share, device) / measured
         else:
@@ -54,6 +61,40 @@ def time_training(plan: TrainingPlan, threads: int, gpus: float) -> Timing:
     if device.type == "cpu":
         name = f"CPU, {threads} thread{'s' if threads > 1 else ''}" + (", no GPU here" if gpus > 0 else "")
     return Timing(seconds * steps, name)
+
+
+def _images_in_memory(plan: TrainingPlan) -> int:
+    """Return how many images one step can be measured on in the memory that is free. Raises `DataError` below two.
+
+    A step keeps what every module gives, for the backward pass, and about twice as much besides.
+    """
+    shape, classes = dataset_info(plan.data)
+    pixels = shape[1] * shape[2]
+    if pixels <= _SMALL_IMAGE:
+        return _FEW
+    taken = 0
+
+    def count(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal taken
+        taken += output.numel() if isinstance(output, torch.Tensor) else 0
+
+    with torch.device("meta"), torch.no_grad():
+        network = build_network(plan.network, input_shape=shape, classes=classes).eval()
+        for module in network.modules():
+            if not list(module.children()):
+                module.register_forward_hook(count)
+        try:
+            network(torch.empty(1, *shape))
+        except Exception:  # the code of whoever wrote the network: what it does may depend on values
+            return _FEW
+    each, free = _NUMBERS_KEPT * 4 * taken, psutil.virtual_memory().available
+    if 2 * each > free:
+        raise DataError(
+            f"data: one step of training on 2 images of {shape[2]} x {shape[1]} pixels takes about "
+            f"{2 * each / 2**30:.1f} GiB of memory; allowed: what is free, {free / 2**30:.1f} GiB "
+            "(smaller images, or a narrower network)"
+        )
+    return int(free // each)
 
 
 def image_counts(plan: DataPlan) -> tuple[int, int]:

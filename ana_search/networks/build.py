@@ -48,7 +48,8 @@ def count_layers(plan: NetworkPlan, input_shape: tuple[int, int, int], classes: 
     """
     with torch.device("meta"):
         network = build_network(plan, input_shape=input_shape, classes=classes)
-        _check_outputs(plan.name, network, input_shape, classes)
+        if plan.name not in NETWORKS:  # those are held to it by tests, and a first run without data takes seconds
+            _check_outputs(plan.name, network, input_shape, classes)
         return len(quantised_layers(quantise(network, reset=False)))
 
 

@@ -11,7 +11,6 @@ from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, SlotRequest
 from ana_search.errors import AnaSearchError, LeaseLostError, RunError, StorageLostError
-from ana_search.plan import DataPlan
 from ana_search.runner.attempts import end_orphans
 from ana_search.runner.driver import Driver
 from ana_search.runner.ending import check_results, rescued
@@ -25,6 +24,7 @@ from ana_search.space import requested_trials
 from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, StorageGuard, storage_url
 from ana_search.storage.locate import REQUESTED_ATTRIBUTE
 from ana_search.study_file import StudySpec
+from ana_search.study_file.sections import data_plan
 
 __all__ = ["LaunchOutcome", "launch"]
 
@@ -218,6 +218,6 @@ def _ray(request: SlotRequest, address: str | None, spec: StudySpec) -> Dispatch
     # Ray takes a second to import: not where another dispatcher is used.
     from ana_search.dispatch.ray_dispatcher import RayDispatcher
 
-    dispatcher = RayDispatcher(request, address, DataPlan(spec.data.name, spec.data.root))
+    dispatcher = RayDispatcher(request, address, data_plan(spec.data, spec.quantiser, seed=-1))
     dispatcher.check()
     return dispatcher

@@ -4,15 +4,16 @@ import hashlib
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ana_search.errors import StudyFileError
 from ana_search.space.draw import TrialParams
-from ana_search.space.walk import walk
+from ana_search.space.walk import is_conditional, walk
 from ana_search.study_file import Choice, Range, StudySpec
+from ana_search.study_file.exclusions import excluder
 from ana_search.study_file.parameters import Value
 
 __all__ = ["cell_count", "grid"]
@@ -25,36 +26,51 @@ def grid(spec: StudySpec) -> list[TrialParams]:
 
     The order is a function of the study alone. After any number of cells every value of every parameter, and
     every pair of values of two parameters, has been met about equally often: a study that is stopped early is
-    still a balanced one. A study with nothing to search has one cell without parameters. Raises `StudyFileError` where
-    exclusions leave none.
+    still a balanced one. A study with nothing to search has one cell without parameters. Raises `StudyFileError`
+    where exclusions leave none.
     """
-    cells = list(_cells(spec))
-    _check_some(spec, len(cells))
-    return [dict(cells[index]) for index in _balanced_order(spec.to_json(), len(cells))]
+    cell_count(spec)
+    text = spec.to_json()
+    cells = _all_cells(text)
+    return [dict(cells[index]) for index in _balanced_order(text)]
 
 
 def cell_count(spec: StudySpec) -> int:
     """Return the number of cells of the study's grid. Raises `StudyFileError` where exclusions leave none."""
-    count = _cell_count(spec.to_json())
-    _check_some(spec, count)
-    return count
-
-
-def _check_some(spec: StudySpec, cells: int) -> None:
-    if cells == 0:
+    count = len(_all_cells(spec.to_json()))
+    if count == 0:
         raise StudyFileError(
             f"study {spec.study.name!r}: space.exclude: got rules that leave out every cell of the grid; allowed: "
             "rules that leave at least one"
         )
+    return count
 
 
-@lru_cache(maxsize=8)
-def _cell_count(spec: str) -> int:
-    return sum(1 for _ in _cells(StudySpec.from_json(spec)))
+@lru_cache(maxsize=4)
+def _all_cells(spec: str) -> tuple[TrialParams, ...]:
+    study = StudySpec.from_json(spec)
+    excluded = excluder(study.space.exclude)
+    return tuple(cell for cell in _crossing(study) if not excluded(cell))
 
 
-def _cells(spec: StudySpec) -> Iterator[TrialParams]:
-    """Yield every cell, the last parameter changing fastest.
+def _crossing(spec: StudySpec) -> Iterator[TrialParams]:
+    """Yield every cell before exclusions, the last parameter changing fastest."""
+    if is_conditional(spec):
+        yield from _branches(spec)
+        return
+    values: dict[str, tuple[Value, ...]] = {}
+
+    def draw(name: str, parameter: Choice | Range) -> Value:
+        values[name] = _values(parameter)
+        return values[name][0]
+
+    walk(spec, draw)  # every trial has the same parameters
+    for chosen in product(*values.values()):
+        yield dict(zip(values, chosen, strict=True))
+
+
+def _branches(spec: StudySpec) -> Iterator[TrialParams]:
+    """Yield the cells of a space whose parameters do not all exist in every trial.
 
     The walk through the parameters is repeated, each time with the next branch taken: ``path`` holds the
     branch taken at every parameter and the number of branches there.
@@ -71,9 +87,7 @@ def _cells(spec: StudySpec) -> Iterator[TrialParams]:
             depth += 1
             return values[path[depth - 1][0]]
 
-        cell = walk(spec, draw)
-        if not any(rule.excludes(cell) for rule in spec.space.exclude):
-            yield cell
+        yield walk(spec, draw)
         while path and path[-1][0] + 1 == path[-1][1]:
             path.pop()
         if not path:
@@ -91,16 +105,16 @@ def _values(parameter: Choice | Range) -> tuple[Value, ...]:
     return tuple(round(parameter.low + index * step, 12) for index in range(count))
 
 
-@lru_cache(maxsize=8)
-def _balanced_order(spec: str, count: int) -> tuple[int, ...]:
+@lru_cache(maxsize=4)
+def _balanced_order(spec: str) -> tuple[int, ...]:
     """Return the positions of the cells in balanced order.
 
     Greedy: the next cell is the one whose values, and pairs of values, have been met least so far, each count
     weighed by its number of levels; ties go to the smallest hash, which depends on the study's seed.
     """
-    study = StudySpec.from_json(spec)
-    cells = list(_cells(study))
-    salt = str(study.study.seed)
+    cells = _all_cells(spec)
+    count = len(cells)
+    salt = str(StudySpec.from_json(spec).study.seed)
     hashes = [hashlib.sha256((salt + json.dumps(cell, sort_keys=True)).encode()).hexdigest() for cell in cells]
     by_hash = sorted(range(count), key=hashes.__getitem__)
     if count > _BALANCED_UP_TO:

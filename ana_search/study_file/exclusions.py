@@ -1,6 +1,6 @@
 """Cells that a grid leaves out: ``[[space.exclude]] when = {...}, unless = [{...}]``."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from ana_search.study_file.keys import KEYS, RENAMED, shorten
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Value
 
-__all__ = ["Exclusion", "read_exclusions"]
+__all__ = ["Exclusion", "excluder", "read_exclusions"]
 
 Pattern = dict[str, tuple[Value, ...]]
 
@@ -30,6 +30,19 @@ class Exclusion:
 
 def _agrees(cell: Mapping[str, Value], pattern: Pattern) -> bool:
     return all(name in cell and cell[name] in values for name, values in pattern.items())
+
+
+def excluder(rules: Iterable[Exclusion]) -> Callable[[Mapping[str, Value]], bool]:
+    """Return whether any of the rules leaves a cell out, as a function of the cell.
+
+    Of many rules only those are looked at that name a value which the cell has.
+    """
+    named: dict[tuple[str, Value], list[Exclusion]] = {}
+    for rule in rules:
+        name, values = next(iter(rule.when.items()))
+        for value in values:
+            named.setdefault((name, value), []).append(rule)
+    return lambda cell: any(rule.excludes(cell) for item in cell.items() for rule in named.get(item, ()))
 
 
 def read_exclusions(

@@ -5,7 +5,6 @@ What a key that may be searched can hold is in the table of parameters; here it 
 
 import math
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
@@ -13,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from ana_search.plan import DataPlan, NetworkPlan, TrainingSettings
 from ana_search.study_file.keys import KEYS
-from ana_search.url_checks import storage_problem
+from ana_search.url_checks import path_problem, storage_problem
 
 __all__ = [
     "Data",
@@ -30,7 +29,6 @@ __all__ = [
 
 Objective = Literal["val_accuracy", "weight_bits"]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
-_LONGEST_PATH = 4096  # bytes: what Linux and macOS allow at most
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -75,14 +73,9 @@ def _path(value: Any) -> Any:
     """Accept a path that an operating system can have, whether or not there is anything."""
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "a text in quotes")
-    if "\0" in value or not value:
-        raise PydanticCustomError("path", "a path: not empty, and without NUL characters")
-    if len(value.encode(errors="surrogatepass")) >= _LONGEST_PATH:
-        raise PydanticCustomError("path", f"a path of fewer than {_LONGEST_PATH:,} bytes")
-    try:
-        Path(value).expanduser()
-    except RuntimeError:
-        raise PydanticCustomError("path", "a path; no user of this machine has that home folder") from None
+    problem = path_problem(value)
+    if problem:
+        raise PydanticCustomError("path", "{allowed}", {"allowed": problem})
     return value
 
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from ana_search.errors import RequestError
+from ana_search.errors import DataError, RequestError
 from ana_search.estimate import estimate, plan_lines, write_plans
 from ana_search.estimate.timing import image_counts, time_training
 from ana_search.plan import DataPlan
 from ana_search.planner import make_plan
 from ana_search.space import grid
+from ana_search.study_file import load_study_file
 from tests.conftest import MakeStudy
 
 GRID = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "partition"]\nalpha = { low = 1, high = 2, step = 1 }'
@@ -94,3 +96,19 @@ def test_only_cells_can_be_listed(make_study: MakeStudy, tmp_path: Path) -> None
     with pytest.raises(RequestError, match="cannot be written"):
         write_plans(make_study(GRID, 'sampler = "grid"'), tmp_path / "folder")
     assert {path.name for path in tmp_path.iterdir()} == {"folder", "made.toml"}
+
+
+def test_a_step_that_does_not_fit_into_memory_is_not_tried(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(10):
+                (tmp_path / part / name / f"{number}.png").write_bytes(b"")
+            Image.new("1", (4096, 4096)).save(tmp_path / part / name / "0.png")
+    path = tmp_path / "large.toml"
+    path.write_text(
+        f'[study]\nname = "large"\nsampler = "random"\n[data]\nname = "image_folder"\nroot = "{tmp_path}"\n'
+        '[network]\nname = "digits_cnn"\nwidth = 1024\n[training]\nepochs = 1\n'
+    )
+    with pytest.raises(DataError, match=r"2 images of 4096 x 4096 pixels takes about \d.*GiB; |what is free"):
+        estimate(load_study_file(path))

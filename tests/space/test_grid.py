@@ -1,3 +1,4 @@
+import time
 import tracemalloc
 from collections import Counter
 from itertools import combinations
@@ -109,3 +110,28 @@ def test_a_grid_is_used_up_after_every_replicate_of_every_cell(make_study: MakeS
         taken.append(queue.take())
     assert sorted(request.replicate for request in taken if request is not None) == [0, 0, 1, 1, 2, 2]
     assert queue.take() is None
+
+
+def test_a_large_grid_with_many_rules_is_listed_in_seconds(make_study: MakeStudy) -> None:
+    rules = ", ".join(f"{{ when = {{ alpha = {n} }}, unless = [{{ noise = 'uniform' }}] }}" for n in range(1, 100))
+    spec = make_study(
+        'noise = ["uniform", "normal"]\nalpha = { low = 1, high = 100, step = 1 }\n'
+        f"spread = {{ low = 0.1, high = 0.5, step = 0.001 }}\nexclude = [{rules}]",
+        GRID,
+    )
+    began = time.monotonic()
+    assert cell_count(spec) == 401 * (100 + 1)
+    assert len(grid(spec)) == 401 * 101
+    assert time.monotonic() - began < 20  # 0.6 s on an idle core
+
+
+def test_rules_are_looked_up_by_what_they_name(make_study: MakeStudy) -> None:
+    spec = make_study(
+        FACTORS
+        + "exclude = [{ when = { noise = ['normal', 'logistic'], spread = 0.5 } }, { when = { spread = 0.25 } }]",
+        GRID,
+    )
+    every = grid(make_study(FACTORS, GRID))
+    left = [cell for cell in every if not any(rule.excludes(cell) for rule in spec.space.exclude)]
+    assert sorted(map(str, grid(spec))) == sorted(map(str, left))
+    assert 0 < len(left) < len(every)
