@@ -23,8 +23,6 @@ from ana_search.ana.strategies import Strategy
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-__all__ = ["regularised"]
-
 
 def regularised(
     x: Tensor,

@@ -6,9 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["BLOCK", "Block", "at_least", "blockwise", "in_memory_order", "in_working_precision", "memory_order"]
-
-
 BLOCK = 131_072
 """Elements worked on at a time (times the number of threads): few enough to stay in the cache, many enough for the
 cost of a call not to matter."""

@@ -21,8 +21,6 @@ from ana_search.ana.noise.noise import LEAST_SCALE
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-__all__ = ["expectation", "keeps_slope", "slope_times", "value_and_slope", "without_noise"]
-
 KERNELS: dict[str, type[FamilyKernel]] = {
     "uniform": UniformKernel,
     "triangular": TriangularKernel,

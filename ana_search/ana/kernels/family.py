@@ -5,10 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ana_search.ana.kernels.thresholds import NoisyThresholds, from_origin, level, sums
+from ana_search.ana.kernels.thresholds import NoisyThresholds, level, sums
 from ana_search.ana.noise import NoiseFamily
-
-__all__ = ["FamilyKernel", "NoisyThresholds", "from_origin"]
 
 
 class FamilyKernel:

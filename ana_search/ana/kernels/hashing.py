@@ -8,17 +8,6 @@ from torch import Tensor
 
 from ana_search.ana.kernels.blocks import in_memory_order
 
-__all__ = [
-    "TABLE",
-    "Key",
-    "Source",
-    "draw_key",
-    "hashed_uniform",
-    "random_source",
-    "random_uniform",
-    "rows",
-]
-
 TABLE = 1 << 18
 """Numbers in a table that is made once."""
 
@@ -28,9 +17,10 @@ Key = tuple[Tensor, Tensor]
 Source = Key | torch.Generator
 """Where the numbers of one call come from."""
 
-# Odd multipliers of the mixer, as signed 32-bit integers.
+# Odd multipliers of the mixer, as signed 32-bit integers, and the odd number next to 2**64 over the golden ratio.
 _MIX_1 = 0x7FEB352D
 _MIX_2 = 0x846CA68B - 2**32
+_GOLDEN = 0x9E3779B97F4A7C15
 
 
 def random_source(device: torch.device, generator: torch.Generator | None = None) -> Source:
@@ -66,7 +56,7 @@ def random_uniform(like: Tensor, source: Source, start: int = 0) -> Tensor:
     """
     if isinstance(source, torch.Generator):
         dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
-        return torch.empty_like(like, dtype=dtype).uniform_(_LEAST, 1.0, generator=source)
+        return torch.empty_like(like, dtype=dtype).uniform_(-1.0 + 2.0**-24, 1.0, generator=source)
     key = source
     if torch.compiler.is_compiling() or like.device.type != "cpu":
         return hashed_uniform(like, key, start)
@@ -89,7 +79,8 @@ def hashed_uniform(like: Tensor, key: Key, start: int = 0) -> Tensor:
     its 32 bits a float32 takes 24. The grid is shifted by half a step, so that it is symmetric and the ends do not
     occur.
     """
-    h = _hash(in_memory_order(_indices(like.numel(), like.device) + (key[0] + start), like), key[1])
+    indices = torch.arange(like.numel(), dtype=torch.int32, device=like.device)
+    h = _hash(in_memory_order(indices.add_(key[0] + start), like), key[1])
     if like.dtype == torch.float64:
         return _low_bits_mixed(h).to(torch.float64).mul_(2.0**-31).add_(2.0**-32)
     return h.bitwise_right_shift_(8).to(torch.float32).mul_(2.0**-23).add_(2.0**-24)
@@ -119,20 +110,11 @@ def _low_bits_mixed(h: Tensor) -> Tensor:
     return h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF))
 
 
-def _indices(n: int, device: torch.device) -> Tensor:
-    if torch.compiler.is_compiling() or n > TABLE:
-        return torch.arange(n, dtype=torch.int32, device=device)
-    return _kept_indices(device)[:n]
-
-
-_LEAST = -1.0 + 2.0**-24
-
-
 @lru_cache(maxsize=1)
 def _table() -> Tensor:
     """Return 2**18 hashed integers."""
     first, second = _halves(_GOLDEN)
-    return _low_bits_mixed(_hash(_kept_indices(torch.device("cpu")) + first, second))
+    return _low_bits_mixed(_hash(torch.arange(TABLE, dtype=torch.int32, device="cpu") + first, second))
 
 
 def _mix(number: int) -> int:
@@ -147,11 +129,3 @@ def _halves(number: int) -> tuple[int, int]:
     """Return 64 bits as two signed 32-bit integers."""
     high, low = number >> 32, number % 2**32
     return high - 2**32 * (high >> 31), low - 2**32 * (low >> 31)
-
-
-_GOLDEN = 0x9E3779B97F4A7C15
-
-
-@lru_cache(maxsize=8)
-def _kept_indices(device: torch.device) -> Tensor:
-    return torch.arange(TABLE, dtype=torch.int32, device=device)

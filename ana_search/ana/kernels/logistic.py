@@ -5,9 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from ana_search.ana.kernels.family import FamilyKernel, NoisyThresholds, from_origin
-
-__all__ = ["LogisticKernel"]
+from ana_search.ana.kernels.family import FamilyKernel
+from ana_search.ana.kernels.thresholds import NoisyThresholds, from_origin
 
 _LOG2_E = math.log2(math.e)
 

@@ -17,8 +17,6 @@ from ana_search.ana.noise import NOISE_FAMILIES, NoiseFamily
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-__all__ = ["mode_thresholds", "most_probable"]
-
 _HALVINGS = 60
 
 

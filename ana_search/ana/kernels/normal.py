@@ -7,10 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from ana_search.ana.kernels.family import FamilyKernel, NoisyThresholds, from_origin
-from ana_search.ana.kernels.thresholds import raised
-
-__all__ = ["NormalKernel"]
+from ana_search.ana.kernels.family import FamilyKernel
+from ana_search.ana.kernels.thresholds import NoisyThresholds, from_origin, raised
 
 
 def _has_fast_erf() -> bool:

@@ -8,8 +8,6 @@ from torch import Tensor
 from ana_search.ana.noise import Noise, NoiseFamily
 from ana_search.ana.noise.noise import LEAST_SCALE
 
-__all__ = ["NoiseNumbers", "Scalar", "on_device", "place_of_numbers"]
-
 Scalar = float | Tensor
 """A Python number or a 0-d tensor."""
 

@@ -15,8 +15,6 @@ from ana_search.ana.noise.noise import LEAST_SCALE
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-__all__ = ["sampled"]
-
 
 def sampled(x: Tensor, stair: "StairFunction", noise: NoiseNumbers, source: Source, block: Block) -> Tensor:
     """Return ``stair(x - noise)`` for a block of arguments, with an independent sample of noise for every element.

@@ -12,8 +12,6 @@ from ana_search.ana.kernels.blocks import at_least, blockwise, in_working_precis
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-__all__ = ["FEW", "Grid", "exact", "exact_block", "level_of", "make_grid"]
-
 FEW = 3
 """Up to this many thresholds are compared with one by one, where a floor would do too but costs more."""
 

@@ -10,8 +10,6 @@ from ana_search.ana.kernels.blocks import Block, in_memory_order
 from ana_search.ana.kernels.hashing import TABLE, Key, hashed_uniform, rows
 from ana_search.ana.noise import NoiseFamily
 
-__all__ = ["HALVES", "noise_from_tables"]
-
 HALVES: dict[str, Callable[[Tensor], Tensor]] = {
     "triangular": lambda v: 0.5 * v,
     "normal": lambda v: v.erfinv(),

@@ -12,8 +12,6 @@ from ana_search.ana.kernels.numbers import NoiseNumbers, Scalar
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-__all__ = ["NoisyThresholds", "from_origin", "level", "noisy_thresholds", "raised", "reachable", "sums"]
-
 _GROUP = 16
 """Terms are summed in groups: the rounding errors of one long sum of single precision would exceed a millionth."""
 

@@ -5,8 +5,6 @@ from torch import Tensor
 
 from ana_search.ana.kernels.family import FamilyKernel
 
-__all__ = ["TriangularKernel"]
-
 
 class TriangularKernel(FamilyKernel):
     """Triangular noise."""

@@ -7,10 +7,8 @@ import torch
 from torch import Tensor
 
 from ana_search.ana.kernels.blocks import at_least
-from ana_search.ana.kernels.family import FamilyKernel, NoisyThresholds
-from ana_search.ana.kernels.thresholds import level, raised, reachable, sums
-
-__all__ = ["UniformKernel"]
+from ana_search.ana.kernels.family import FamilyKernel
+from ana_search.ana.kernels.thresholds import NoisyThresholds, level, raised, reachable, sums
 
 _FEW = 4
 """Up to this many thresholds are summed one by one."""
