@@ -38,11 +38,10 @@ _AHEAD = 20_000_000  # clock cycles
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure, and the ratio to hardtanh that it must not exceed (``None``: for comparison)."""
+    """One thing to measure."""
 
     name: str
     function: Function
-    bound: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,6 @@ class Row:
     fastest: float
     ratio: float
     ratio_to_eager: float
-    bound: float | None
-
-    @property
-    def kept(self) -> bool:
-        return self.bound is None or self.ratio_to_eager <= self.bound
 
 
 def noisy(stair: StairFunction, family: str, strategy: str, spread: float, *, tensors: bool) -> Function:
@@ -77,12 +71,8 @@ def cases(mode: str, spread: float) -> list[Case]:
     found = [Case(BASE, lambda x: hardtanh(x))]
     for family in NOISE_FAMILIES:
         for strategy in STRATEGIES:
-            if in_graph:
-                bound = 3.5 if family == "normal" else 2.0
-            else:
-                bound = 2.0 if (family, strategy) == ("uniform", "expectation") else 5.0
             function = noisy(StairFunction.ternary(), family, strategy, spread, tensors=in_graph)
-            found.append(Case(f"{family}/{strategy}", function, bound))
+            found.append(Case(f"{family}/{strategy}", function))
     eight = noisy(StairFunction.for_network(8), "uniform", "expectation", spread, tensors=in_graph)
     found.append(Case("8-bit uniform/expectation", eight))
     ste = Noise("uniform", spread=0.5)
@@ -135,7 +125,7 @@ def measure(mode: str, runs: int, size: int, spread: float, device: str) -> list
     todo = [Case("eager " + BASE, hardtanh)] if mode == "compiled" else []
     for case in cases(mode, spread):
         function = compiled(case) if mode == "compiled" else case.function
-        todo.append(Case(case.name, function, case.bound))
+        todo.append(Case(case.name, function))
     for case in todo:
         for _ in range(2):
             once(case.function, x, gradient)
@@ -148,8 +138,7 @@ def measure(mode: str, runs: int, size: int, spread: float, device: str) -> list
     rows = []
     for case in todo:
         ms = medians[case.name]
-        bound = 2.0 * medians["uniform/expectation"] / eager if case.name.startswith("8-bit") else case.bound
-        rows.append(Row(mode, case.name, ms, min(times[case.name]), ms / medians[BASE], ms / eager, bound))
+        rows.append(Row(mode, case.name, ms, min(times[case.name]), ms / medians[BASE], ms / eager))
     return rows
 
 
@@ -178,18 +167,17 @@ def main() -> int:
     for mode in ("eager", "compiled"):
         if options.mode in (mode, "both"):
             rows += measure(mode, options.runs, options.size, options.spread, options.device)
-    print(f"{'mode':9} {'case':26} {'ms':>7} {'fastest':>8} {'ratio':>6} {'own':>6}  bound")
+    print(f"{'mode':9} {'case':26} {'ms':>7} {'fastest':>8} {'ratio':>6} {'own':>6}")
     for row in rows:
-        bound = "" if row.bound is None else f"{row.bound:5.2f} {'' if row.kept else 'EXCEEDED'}"
         print(
             f"{row.mode:9} {row.name:26} {row.milliseconds:7.2f} {row.fastest:8.2f} "
-            f"{row.ratio_to_eager:6.2f} {row.ratio:6.2f}  {bound}"
+            f"{row.ratio_to_eager:6.2f} {row.ratio:6.2f}"
         )
     if options.json:
         with open(options.json, "w") as file:
             machine = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
             json.dump({**vars(options), **machine, "rows": [asdict(row) for row in rows]}, file, indent=2)
-    return 0 if all(row.kept for row in rows) else 1
+    return 0
 
 
 if __name__ == "__main__":
