@@ -100,19 +100,25 @@ def main() -> int:
     parser.add_argument("--write", metavar="FILE")
     parser.add_argument("--compare", metavar="FILE")
     options = parser.parse_args()
+    before: dict[str, NDArray[np.float64]] = {}
+    if options.compare:
+        with np.load(options.compare) as file:
+            before = dict(file.items())
     found = everything()
     if options.write:
         np.savez_compressed(options.write, **found)
     if not options.compare:
         return 0
-    with np.load(options.compare) as before:
-        other = 0
-        for name, numbers_before in before.items():
-            if np.array_equal(numbers_before, found[name], equal_nan=True):
-                continue
-            other += 1
-            accuracy, *logits = np.abs(numbers_before - found[name])
+    other = 0
+    for name in found.keys() | before.keys():
+        if name not in found or name not in before:
+            print(f"{name}: only one of the two versions has this plan")
+        elif not np.array_equal(before[name], found[name], equal_nan=True):
+            accuracy, *logits = np.abs(before[name] - found[name])
             print(f"{name}: the accuracy differs by {accuracy:.2g}, the logits by up to {max(logits):.2g}")
+        else:
+            continue
+        other += 1
     print(f"{len(found) - other} of {len(found)} plans trained to the same bits")
     return int(other > 0)
 
