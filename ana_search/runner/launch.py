@@ -21,7 +21,7 @@ from ana_search.runner.progress import Progress, Silent
 from ana_search.runner.signals import Stopper, handled_by
 from ana_search.runner.stored import stored_study
 from ana_search.space import requested_trials
-from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, StorageGuard, storage_url
+from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, StorageGuard, answer_soon, storage_url
 from ana_search.storage.locate import REQUESTED_ATTRIBUTE
 from ana_search.study_file import StudySpec
 from ana_search.study_file.sections import data_plan
@@ -133,6 +133,7 @@ def launch(
     url = storage_url(folder, storage, spec.study.storage)
     stopper = Stopper(progress.message)
     study = stored_study(asked, url)
+    answer_soon(study)
     with handled_by(stopper.handle), Lease(study, progress.message) as lease:
         guard = StorageGuard(url)
 

@@ -1,7 +1,7 @@
 """Where studies are kept: the storage, the run directory, and the lease of the one driver."""
 
 from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
-from ana_search.storage.guard import StorageGuard, storage_file
+from ana_search.storage.guard import StorageGuard, answer_soon, storage_file
 from ana_search.storage.lease import Lease
 from ana_search.storage.locate import StudyPlace, locate
 from ana_search.storage.opening import open_storage
@@ -15,6 +15,7 @@ __all__ = [
     "StorageGuard",
     "StoredStudy",
     "StudyPlace",
+    "answer_soon",
     "hide_password",
     "locate",
     "open_storage",

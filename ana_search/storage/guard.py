@@ -2,17 +2,40 @@
 
 import os
 from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from optuna import Study
+from optuna.storages import RDBStorage
 
 from ana_search.errors import StorageLostError
 from ana_search.storage.urls import journal_path, sqlite_path
 
-__all__ = ["StorageGuard", "storage_file"]
+__all__ = ["StorageGuard", "answer_soon", "storage_file"]
+
+_BUSY_SECONDS = 3
 
 
 def storage_file(url: str) -> Path | None:
     """Return the file of an SQLite or journal URL, absolute, or ``None`` where a server holds the study."""
     path = sqlite_path(url) or journal_path(url)
     return None if path is None else path.absolute()
+
+
+def answer_soon(study: Study) -> None:
+    """Let SQLite say after a few seconds that another process has locked it, instead of after a minute.
+
+    Whoever waits for it then hears Ctrl-C meanwhile, and can tell people why nothing happens.
+    """
+    backend = getattr(study._storage, "_backend", study._storage)
+    if not isinstance(backend, RDBStorage) or backend.engine.dialect.name != "sqlite":
+        return
+
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+
+    backend.engine.dispose()
+    sqlalchemy.event.listen(backend.engine, "connect", prepare)
 
 
 class StorageGuard:
