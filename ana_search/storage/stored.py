@@ -17,6 +17,7 @@ from ana_search.storage.belonging import SearchedSpace, own_trials
 from ana_search.storage.lease import Holder, holder_of
 from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, StudyPlace, locate, version_of
 from ana_search.storage.opening import unreadable
+from ana_search.storage.reading_trials import read_trials
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,7 +81,7 @@ class StoredStudy:
     def _read(self) -> tuple[list[FrozenTrial], dict[int, str]]:
         space = SearchedSpace.from_json(self._attributes.get(SPEC_ATTRIBUTE))
         try:
-            return own_trials(self.study.get_trials(deepcopy=False), space)
+            return own_trials(read_trials(self.study._storage, self.study._study_id), space)
         except Exception as error:  # a damaged storage makes its readers raise whatever they stumble on
             raise unreadable(self.place.url, error) from None
 
@@ -95,6 +96,10 @@ class StoredStudy:
     def trials(self) -> list[FrozenTrial]:
         """The study's own trials in the order of their numbers."""
         return self._read[0]
+
+    @cached_property
+    def _by_number(self) -> dict[int, FrozenTrial]:
+        return {trial.number: trial for trial in self.trials}
 
     @property
     def left_out(self) -> dict[int, str]:
@@ -141,9 +146,8 @@ class StoredStudy:
 
     def trial(self, number: int) -> FrozenTrial:
         """Return one trial. Raises `StudyNotFoundError` for a number that the study has not, or that is left out."""
-        for trial in self.trials:
-            if trial.number == number:
-                return trial
+        if number in self._by_number:
+            return self._by_number[number]
         if number in self.left_out:
             raise StudyNotFoundError(f"trial {number} of study {self.name!r} is left out: {self.left_out[number]}")
         if not self.trials:

@@ -205,6 +205,17 @@ def test_what_a_database_holds(runs: Path, tmp_path: Path, table: str) -> None:
             assert code in (0, *EXPECTED)
 
 
+def test_manifests(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models"
+    code, output = command("export", NAME, "--runs", str(runs), "--out", str(out))
+    assert code == 0, output
+
+    def look(name: str) -> None:
+        check_told(*command("export", "--check", str(out)), "manifest.json", (0, *EXPECTED))
+
+    each(out / "manifest.json", tmp_path, lambda name: look(name))
+
+
 def test_checkpoints(runs: Path, tmp_path: Path) -> None:
     """A run that cannot go on starts anew: it loses time and no result."""
     import torch
