@@ -10,6 +10,7 @@ from analysis.blocks import interacts
 from analysis.contrasts import too_many_levels
 from analysis.factorial import Drawn, FactorialFit, draw_factorial, fit_factorial
 from analysis.factors import SHAPE, SYNCHRONISATION, level_labels
+from analysis.heavy_tails import with_heavy_tails
 from analysis.lack_of_fit import FEWEST_PAIRS, lack_of_fit, pure_error, with_missed
 from analysis.layout import Layout, outcome_inside
 from analysis.pick_freeze import fit_pick_freeze
@@ -95,6 +96,7 @@ def _space_filling(sample: Sample, draws: int, seed: int) -> Estimate | None:
         drawn = with_missed(drawn, error, list(dict.fromkeys(f.group for f in fit.surface.factors)), generator)
     else:
         notes.append("hardly any point was run twice, so that whether the basis fits cannot be tested")
+    drawn = with_heavy_tails(drawn, outcome - fit.surface.fitted(), generator)
     point = {subset: np.asarray(part.mean()) for subset, part in drawn.parts.items()}
     return Estimate(
         point=Components(point, np.asarray(drawn.noise.mean())),

@@ -33,7 +33,7 @@ OTHERS = "others"
 """The groups beside the verdict's two, which the design does not tell from each other."""
 
 FOLDS = 4
-WIDENING = 1.10
+WIDENING = 1.2
 """Bootstrap draws are spread by this much about their mean: percentiles of a few dozen blocks are too narrow."""
 
 

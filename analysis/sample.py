@@ -76,7 +76,8 @@ class Sample:
         columns = [c for names in self.groups.values() for c in names]
         first = ~self.rows[columns].astype(str).duplicated().to_numpy()
         if BLOCK in self.rows.columns:
-            return np.asarray(first & self.rows[REDRAWN].isin(["none", "all"]).to_numpy())
+            again = self.rows.duplicated([BLOCK, REDRAWN]).to_numpy()
+            return np.asarray(~again & self.rows[REDRAWN].isin(["none", "all"]).to_numpy())
         continuous = any(f.kind == "continuous" and f.nest is None for f in self.factors)
         return np.asarray(first) if continuous else np.ones(len(self.rows), dtype=bool)
 
