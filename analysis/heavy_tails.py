@@ -27,7 +27,7 @@ def has_heavy_tails(residuals: Floats) -> bool:
     square = float((centred**2).mean())
     if square <= 0 or len(residuals) < 20:
         return False
-    return float((centred**4).mean()) / square**2 > 3.0 + 2.0 * np.sqrt(24.0 / len(residuals))
+    return bool(float((centred**4).mean()) / square**2 > 3.0 + 2.0 * np.sqrt(24.0 / len(residuals)))
 
 
 def with_heavy_tails(drawn: Components, residuals: Floats, generator: np.random.Generator) -> Components:

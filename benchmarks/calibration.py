@@ -3,12 +3,15 @@
     OMP_NUM_THREADS=1 python benchmarks/calibration.py --json calibration.json --markdown FILE
 
 Six planted truths under four conditions of a factorial (8 synchronisation levels x 4 shapes x 3 seeds), on 200 random
-trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). ``--only WORD``
-runs the conditions whose names hold the word; the JSON file keeps its rows of the others. It is written after every
+trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). Then the spaces that
+people search (log ranges, conditional parameters, many layers, narrow optima, noise of other kinds), each sampled at
+random and by pick-freeze. ``--only WORD`` runs the conditions whose names hold the word; the JSON file keeps its rows of
+the others. It is written after every
 case, and ``--resume`` goes on from it.
 """
 
 import argparse
+import functools
 import json
 import platform
 import time
@@ -24,6 +27,7 @@ import scipy
 
 from analysis import attribute
 from analysis.testing.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
+from analysis.testing.planted_space import SPACES, pick_freeze_frame, space_frame
 
 GROUPS = {"synchronisation": ["interval", "power_law"], "shape": ["noise"]}
 ATOL = 0.01
@@ -41,6 +45,28 @@ CONDITIONS: dict[str, tuple[Make, dict[str, Any]]] = {
     ),
     "200 random trials, continuous offsets": (mixed_frame, {"draws": 800}),
 }
+PLAIN = tuple(CONDITIONS)
+"""The conditions of every truth."""
+PICK_FREEZE_TRIALS = 400
+SPACE_CASES = ("synchronisation 0.70, shape 0.05", "synchronisation 0.10, shape 0.60", "nothing")
+"""The truths of the spaces that people search, each under two designs."""
+
+
+def space_conditions() -> dict[str, tuple[Make, dict[str, Any]]]:
+    """Every space at random and, where its trials have seeds of their own, by pick-freeze."""
+    found: dict[str, tuple[Make, dict[str, Any]]] = {}
+    for name, space in SPACES.items():
+        options = {**space.options(), "draws": 800, "sampler": "random"}
+        found[f"{space.trials} random trials, {name}"] = (functools.partial(space_frame, space), options)
+    for name, space in SPACES.items():
+        if not space.one_seed:
+            make = functools.partial(pick_freeze_frame, space, trials=PICK_FREEZE_TRIALS)
+            options = {**space.options(), "draws": 1500, "sampler": "pick_freeze"}
+            found[f"{PICK_FREEZE_TRIALS} trials of pick-freeze, {name}"] = (make, options)
+    return found
+
+
+CONDITIONS |= space_conditions()
 IDLE = "a factor that does nothing"
 ADAPTIVE: dict[str, Make] = {
     "TPE with pruning, 200 trials": adaptive_frame,
@@ -105,7 +131,7 @@ def rows(factorial: int, random: int, adaptive: int, only: str, done: set[tuple[
     for number, (condition, (make, options)) in enumerate(CONDITIONS.items()):
         replications = factorial if condition.startswith("factorial") else random
         for case, truth in CASES.items() if only in condition else ():
-            if (condition, case) not in done:
+            if (condition, case) not in done and (condition in PLAIN or case in SPACE_CASES):
                 row = measure(make, truth, replications, 100 + number, **options)
                 yield {"condition": condition, "case": case, **row}
     for number, (condition, make) in enumerate(ADAPTIVE.items()):
