@@ -11,7 +11,7 @@ from analysis.contrasts import too_many_levels
 from analysis.factorial import Drawn, FactorialFit, draw_factorial, fit_factorial
 from analysis.factors import SHAPE, SYNCHRONISATION, level_labels
 from analysis.heavy_tails import with_heavy_tails
-from analysis.lack_of_fit import FEWEST_PAIRS, lack_of_fit, pure_error, with_missed
+from analysis.lack_of_fit import lack_of_fit, pure_error, with_missed
 from analysis.layout import Layout, outcome_inside
 from analysis.pick_freeze import fit_pick_freeze
 from analysis.ranges import PICK_FREEZE
@@ -92,21 +92,23 @@ def _space_filling(sample: Sample, draws: int, seed: int) -> Estimate | None:
         for one, other in too_many_levels(sample.factors)
     ]
     drawn = fit.draws
-    if error.df >= FEWEST_PAIRS:
-        drawn = with_missed(drawn, error, list(dict.fromkeys(f.group for f in fit.surface.factors)), generator)
+    fits = lack_of_fit(error, squares, len(outcome) - 1 - fit.used_df)
+    if fits is not None:
+        drawn = with_missed(drawn, error, fits, list(dict.fromkeys(f.group for f in fit.surface.factors)), generator)
     else:
         notes.append("hardly any point was run twice, so that whether the basis fits cannot be tested")
     drawn = with_heavy_tails(drawn, outcome - fit.surface.fitted(), generator)
-    point = {subset: np.asarray(part.mean()) for subset, part in drawn.parts.items()}
+    # The estimate is the fit's; what it may have missed, and heavy tails, are part of its uncertainty alone.
+    point = {subset: np.asarray(part.mean()) for subset, part in fit.draws.parts.items()}
     return Estimate(
-        point=Components(point, np.asarray(drawn.noise.mean())),
+        point=Components(point, np.asarray(fit.draws.noise.mean())),
         draws=drawn,
         ranges=column_ranges(sample),
         df=fit.df,
         noise_source="residual",
         noise_df=fit.residual_df,
         notes=tuple(notes),
-        lack_of_fit=lack_of_fit(error, squares, len(outcome) - 1 - fit.used_df),
+        lack_of_fit=fits,
         surface=fit.surface,
     )
 

@@ -19,6 +19,8 @@ __all__ = ["FEWEST_PAIRS", "LACK_P", "PureError", "lack_of_fit", "pure_error", "
 Floats = npt.NDArray[np.float64]
 
 LACK_P = 0.01
+CONCENTRATION = 0.2
+"""Of the Dirichlet distribution of what was missed: below 1, because a misfit is mostly one group's."""
 FEWEST_PAIRS = 5
 """Degrees of freedom of pure error below which nothing is known of the noise."""
 
@@ -54,16 +56,20 @@ def lack_of_fit(error: PureError, residual_squares: float, residual_df: float) -
     return float(stats.f.sf(ratio, df, error.df))
 
 
-def with_missed(drawn: Components, error: PureError, groups: list[str], generator: np.random.Generator) -> Components:
+def with_missed(
+    drawn: Components, error: PureError, fits: float, groups: list[str], generator: np.random.Generator
+) -> Components:
     """Return the draws with what the fit may have missed taken off the noise and given to the groups.
 
     The true noise variance is drawn from ``SS / chi2(df)``; where it is less than that of the fit, the difference is
-    some group's, in parts from none to all of it.
+    some group's, in parts from none to all of it. ``fits`` is the p value of `lack_of_fit`: the larger, the fewer draws
+    miss anything at all, down to half of them.
     """
     draws = len(drawn.noise)
     noise = error.squares / generator.chisquare(error.df, draws)
-    missed = np.maximum(drawn.noise - noise, 0.0)
-    weights = generator.dirichlet(np.full(len(groups), 0.5), draws)
+    misses = generator.uniform(size=draws) < 1.0 - 0.5 * fits
+    missed = np.where(misses, np.maximum(drawn.noise - noise, 0.0), 0.0)
+    weights = generator.dirichlet(np.full(len(groups), CONCENTRATION), draws)
     parts: dict[Subset, Floats] = dict(drawn.parts)
     for place, group in enumerate(groups):
         own = frozenset({group})

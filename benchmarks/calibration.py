@@ -3,11 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/calibration.py --json calibration.json --markdown FILE
 
 Six planted truths under four conditions of a factorial (8 synchronisation levels x 4 shapes x 3 seeds), on 200 random
-trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). Then the spaces that
-people search (log ranges, conditional parameters, many layers, narrow optima, noise of other kinds), each sampled at
-random and by pick-freeze. ``--only WORD`` runs the conditions whose names hold the word; the JSON file keeps its rows of
-the others. It is written after every
-case, and ``--resume`` goes on from it.
+trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). Then the spaces
+that people search (log ranges, conditional parameters, many layers, narrow optima, noise of other kinds), each sampled
+at random and by pick-freeze. ``--only WORD`` runs the conditions whose names hold the word; the JSON file keeps its
+rows of the others. It is written after every case, and ``--resume`` goes on from it.
 """
 
 import argparse
