@@ -38,6 +38,8 @@ where the density is 1e-37, infinity over infinity."""
 
 _LOG2_E = math.log2(math.e)
 
+_TAIL = (-0.110677065, 0.37929631, -0.0962550621, 0.206238914, 0.121396932)
+
 
 class NormalKernel(FamilyKernel):
     """Normal noise."""
@@ -48,6 +50,8 @@ class NormalKernel(FamilyKernel):
 
     def cdf_(self, z: Tensor) -> Tensor:
         """Return ``(1 + erf(z / sqrt(2))) / 2``."""
+        if _fuses(z):
+            return _from_one_power(z)[0]
         if not erf_is_cheap(z):
             z.clamp_(-_FAR_AWAY, _FAR_AWAY).add_(_OFFSET)
             return gelu(z).div_(z)
@@ -59,6 +63,8 @@ class NormalKernel(FamilyKernel):
 
     def cdf_and_bell_(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return both from one argument."""
+        if _fuses(z):
+            return _from_one_power(z)
         density = torch.square(z).mul_(-(self.bell_unit**2)).exp2_()
         return self.cdf_(z), density
 
@@ -103,6 +109,26 @@ def erf_is_cheap(z: Tensor) -> bool:
     if z.dtype != torch.float32 or z.device.type != "cpu" or torch.compiler.is_compiling():
         return True
     return _FAST_ERF
+
+
+def _fuses(z: Tensor) -> bool:
+    """Whether the compiler will fuse a polynomial into the loop, which then takes less time than an error function."""
+    return torch.compiler.is_compiling() and z.dtype == torch.float32 and z.device.type == "cpu"
+
+
+def _from_one_power(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distribution function to 3e-7, and ``exp(-z**2 / 2)``, from one power and one division.
+
+    The tail is ``exp(-z**2 / 2) P(t)`` with ``t = 1 / (1 + 0.33 |z|)``: the form of 7.1.26 in Abramowitz and Stegun,
+    "Handbook of mathematical functions" (1964), fitted here for the least largest error, 7e-8 but for rounding.
+    """
+    density = torch.exp2(z * z * (-0.5 * _LOG2_E))
+    t = torch.reciprocal(1.0 + 0.33 * z.abs())
+    p = torch.full_like(t, _TAIL[0])
+    for coefficient in _TAIL[1:]:
+        p = coefficient + p * t
+    tail = density * (p * t)
+    return torch.where(z >= 0.0, 1.0 - tail, tail), density
 
 
 def _are_few(thresholds: NoisyThresholds) -> bool:
