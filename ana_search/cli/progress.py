@@ -3,10 +3,10 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO, cast
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -141,6 +141,11 @@ class ProgressDisplay:
                 work = self._tally.work[worker] = _Work(trial, epochs, since=self._clock())
             work.epoch, work.epochs, work.accuracy = epoch, epochs, accuracy
             self._changed()
+
+    def recorded(
+        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Show nothing: `trial_ended` follows."""
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
         """Say that a trial ended in ``state`` (COMPLETE, PRUNED, FAIL, INTERRUPTED), and how many are finished now."""

@@ -16,6 +16,8 @@ from ana_search.runner.driver import Driver
 from ana_search.runner.ending import check_results, rescued
 from ana_search.runner.files import clean_all
 from ana_search.runner.ledger import Ledger
+from ana_search.runner.loggers import LOGGERS
+from ana_search.runner.logging import LoggedProgress
 from ana_search.runner.patience import PATIENCE_SECONDS, Patience
 from ana_search.runner.progress import Progress, Silent
 from ana_search.runner.signals import Stopper, handled_by
@@ -115,6 +117,7 @@ def launch(
 
     Raises:
         StudyChangedError: the stored study differs from ``spec``.
+        RequestError: the package of the study's logger is not installed.
         ResourceError, StorageError, LeaseError: see there; nothing was started.
         StorageLostError: the storage was deleted, replaced or damaged, or did not answer for as long as ``patience``;
             the message names the new database that holds what was in memory.
@@ -129,6 +132,8 @@ def launch(
         requested = requested * replicates // spec.replicates
     request = _slot_request(spec, workers, gpus_per_trial)
     progress = progress or Silent()
+    if spec.study.logger is not None:
+        progress = LoggedProgress(progress, LOGGERS[spec.study.logger](spec.study.name, folder.path))
     dispatcher = dispatcher if dispatcher is not None else _ray(request, address, spec)
     url = storage_url(folder, storage, spec.study.storage)
     stopper = Stopper(progress.message)
@@ -183,6 +188,8 @@ def _drive(parts: _Launch, driver: Driver, lease: Lease) -> None:
             raise
     finally:
         parts.dispatcher.close()
+        if isinstance(parts.progress, LoggedProgress):
+            parts.progress.close()
 
 
 def _abandon(driver: Driver) -> None:

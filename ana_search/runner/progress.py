@@ -1,6 +1,7 @@
 """What a launch tells whoever watches it."""
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 __all__ = ["Progress", "Silent"]
 
@@ -18,6 +19,12 @@ class Progress(Protocol):
 
     def epoch(self, worker: str, trial: int, epoch: int, epochs: int, accuracy: float | None = None) -> None:
         """Say that a worker has finished an epoch, counted from 1."""
+        ...
+
+    def recorded(
+        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Say that a complete trial is in the storage, with its parameters, its value and its epochs."""
         ...
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
@@ -43,6 +50,11 @@ class Silent:
         """Ignore it."""
 
     def epoch(self, worker: str, trial: int, epoch: int, epochs: int, accuracy: float | None = None) -> None:
+        """Ignore it."""
+
+    def recorded(
+        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Ignore it."""
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:

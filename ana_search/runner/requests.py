@@ -101,7 +101,7 @@ class Queue:
         return 2 if twice and ordinal % _EVERY == _EVERY - 1 else self._replicates
 
     def repeat(self, request: Request) -> None:
-        """Put a repeated attempt at the front."""
+        """Put a repeated attempt behind the others; all of them come before new trials."""
         self._retries.append(request)
 
     def take_retry(self) -> Request | None:

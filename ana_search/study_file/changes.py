@@ -7,15 +7,15 @@ from ana_search.study_file.spec import StudySpec
 
 __all__ = ["spec_changes"]
 
-_FREE = {("study", "trials"), ("study", "storage")}
+_FREE = {("study", "trials"), ("study", "storage"), ("study", "logger")}
 
 
 def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
     """Return one line for each difference that a study cannot take over, with the key and both values.
 
     Free to change are ``study.trials``, more ``study.seeds`` (what has been run keeps its replicate numbers and the
-    new ones follow), the storage that keeps the study, ``[resources]``, and a numeric range that becomes wider. An
-    empty list: the study can go on.
+    new ones follow), the storage that keeps the study, its logger, ``[resources]``, and a numeric range that becomes
+    wider. An empty list: the study can go on.
     """
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     changes = []

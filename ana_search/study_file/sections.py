@@ -105,6 +105,7 @@ class Study(Section):
     pruner: Literal["none", "asha", "hyperband"] = "none"
     storage: Annotated[str, BeforeValidator(_storage)] | None = None
     seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 0
+    logger: Literal["tensorboard", "mlflow", "wandb"] | None = None
 
 
 class Folds(Section):
