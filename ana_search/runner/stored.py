@@ -45,8 +45,8 @@ def stored_study(spec: StudySpec, url: str) -> optuna.Study:
             raise StudyChangedError(
                 f"study {spec.study.name!r} was started with another study file:\n  "
                 + "\n  ".join(changes)
-                + "\nallowed: changing study.trials, study.logger and [resources], more study.seeds, wider numeric ranges; "
-                "or a new study.name"
+                + "\nallowed: changing study.trials, study.logger and [resources], more study.seeds, wider numeric "
+                "ranges; or a new study.name"
             )
     if stored != spec.to_json():
         study.set_user_attr(SPEC_ATTRIBUTE, spec.to_json())

@@ -94,7 +94,10 @@ def test_anything_else_is_refused(
     assert exit_.value.code == 2
     message = capsys.readouterr().err
     assert named in message
-    assert "allowed: changing study.trials and [resources], more study.seeds, wider numeric ranges" in message
+    assert (
+        "allowed: changing study.trials, study.logger and [resources], more study.seeds, wider numeric ranges"
+        in message
+    )
     assert "Traceback" not in message
     assert _files(folder) == before
 
