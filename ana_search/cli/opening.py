@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ana_search import __version__
 from ana_search.storage import StoredStudy, open_study
 
 __all__ = ["opened", "tell"]
@@ -27,6 +28,8 @@ def tell(stored: StoredStudy) -> None:
     """Say on stderr, once each, what is left out of an open study and why."""
     lines = list(dict.fromkeys(stored.notes))
     stored.notes.clear()
+    if stored.version not in (None, __version__):
+        lines.append(f"study {stored.name!r} was written by ana-search {stored.version}, and this is {__version__}")
     for reason, count in Counter(stored.left_out.values()).items():
         numbers = [str(number) for number, why in stored.left_out.items() if why == reason]
         which = ", ".join(numbers[:5]) + (f" and {count - 5} more" if count > 5 else "")

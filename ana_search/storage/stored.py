@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ana_search import __version__
 from ana_search.errors import DamagedFileError, StorageError, StudyNotFoundError
 from ana_search.reading import is_number, parse_state, read_file, read_json
-from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH
+from ana_search.storage.attributes import HISTORY_HASH, VERSION_ATTRIBUTE, WEIGHTS_HASH
 from ana_search.storage.belonging import SearchedSpace, own_trials
 from ana_search.storage.lease import Holder, holder_of
 from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, StudyPlace, locate, version_of
@@ -110,6 +110,12 @@ class StoredStudy:
     def spec(self) -> "StudySpec":
         """The specification, as it was last launched. Raises as `read_spec`."""
         return self.place.spec(self.study)
+
+    @property
+    def version(self) -> str | None:
+        """The version of ana-search that wrote the specification, where that is recorded."""
+        version = self._attributes.get(VERSION_ATTRIBUTE)
+        return version if isinstance(version, str) else None
 
     @property
     def requested(self) -> int | None:

@@ -8,7 +8,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import text
 
+from ana_search.storage.attributes import LEFT_OUT
 from ana_search.storage.opening import open_storage
+from ana_search.storage.reading_trials import read_trials
 
 __all__ = ["make_durable", "missing_results"]
 
@@ -31,11 +33,14 @@ def missing_results(url: str, name: str, trials: Sequence[FrozenTrial]) -> list[
     Raises:
         StorageError, KeyError: there is no such storage, or no such study in it.
     """
-    stored = optuna.load_study(study_name=name, storage=open_storage(url, create=False)).get_trials(deepcopy=False)
+    study = optuna.load_study(study_name=name, storage=open_storage(url, create=False))
+    stored = read_trials(study._storage, study._study_id)
     return [
         trial.number
         for trial in trials
-        if trial.state.is_finished() and not (trial.number < len(stored) and _is_same(trial, stored[trial.number]))
+        if LEFT_OUT not in trial.user_attrs
+        and trial.state.is_finished()
+        and not (trial.number < len(stored) and _is_same(trial, stored[trial.number]))
     ]
 
 
