@@ -49,6 +49,7 @@ from ana_search.space import make_sampler, suggest
 from ana_search.storage import open_storage
 from ana_search.storage.writing import trial_writer
 from ana_search.study_file import StudySpec
+from ana_search.training import Machine
 
 WORKERS = 2
 FINISHED = 1000
@@ -68,7 +69,7 @@ class NoTraining:
         self.name = name
 
     def do(self, job: Job, report: Any, stop: Any, pool: Any = None) -> Outcome:
-        return Outcome(made_up(job.trial), (), b"", 2.0, 0.0, self.name, "cpu")
+        return Outcome(made_up(job.trial), (), b"", 2.0, 0.0, self.name, Machine("cpu"))
 
 
 class NoopWorker(Worker):

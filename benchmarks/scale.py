@@ -38,6 +38,7 @@ from ana_search.runner.files import keep
 from ana_search.storage import RunFolder
 from ana_search.study_file import StudySpec
 from ana_search.testing import SimulatedDispatcher, lognormal_fates
+from ana_search.training import Machine
 
 MEAN_SECONDS, SPREAD, EPOCHS = 350.0, 0.5, 50
 EVENTS = 400
@@ -164,7 +165,7 @@ class Replies:
         return [Trained(0, "0@worker", 1, EPOCHS, 0.5)]
 
     async def result(self) -> list[Done]:
-        outcome = Outcome(0.5, (), os.urandom(self._size), 2.0, 350.0, "0@worker", "cpu")
+        outcome = Outcome(0.5, (), os.urandom(self._size), 2.0, 350.0, "0@worker", Machine("cpu"))
         return [Done(0, "0@worker", outcome)]
 
 
