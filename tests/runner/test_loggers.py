@@ -72,6 +72,8 @@ def test_an_interrupted_trial_is_logged_once(tmp_path: Path) -> None:
     assert [step for step, _ in found["loss/training"]] == [1, 2, 3]
 
 
+# MLflow's own code uses what SQLAlchemy 2.1 deprecates.
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 def test_mlflow_has_a_run_for_each_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracking = pytest.importorskip("mlflow.tracking", reason="an extra")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
