@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from scipy import stats
@@ -23,7 +23,7 @@ from ana_search.planner import make_plan
 from ana_search.reading import is_number, read_json
 from ana_search.space import derive_seed
 from ana_search.storage import StoredStudy, open_study
-from ana_search.summary import best_trials
+from ana_search.summary import RankedTrial, best_trials
 from ana_search.training import evaluate, train
 
 __all__ = ["LEVEL", "Confirmation", "confirm", "confirm_study", "confirmed", "interval"]
@@ -31,6 +31,41 @@ __all__ = ["LEVEL", "Confirmation", "confirm", "confirm_study", "confirmed", "in
 LEVEL = 0.95
 _FILE = "confirm.json"
 _EVERY = 10**9
+
+
+Params = Mapping[str, int | float | str]
+
+
+class FreshAccuracy(TypedDict):
+    """The mean accuracy of networks trained anew on the test part, with the interval of this level."""
+
+    mean: float
+    low: float
+    high: float
+    level: float
+    accuracies: list[float]
+
+
+class ConfirmedSet(TypedDict):
+    """What fresh runs of one set of parameters reached (see `confirm_study`)."""
+
+    trials: list[int]
+    search: float
+    test: float
+    low: float
+    high: float
+    validation: float
+    accuracies: list[float]
+    seeds: list[int]
+    params: Params
+
+
+class ConfirmedStudy(TypedDict):
+    """What `confirm_study` returns, as ``confirm --format json`` prints it."""
+
+    study: str
+    level: float
+    confirmed: list[ConfirmedSet]
 
 
 @dataclass(frozen=True)
@@ -99,7 +134,7 @@ def confirm_study(
     seeds: int = 5,
     storage: str | None = None,
     runs: str | Path | None = None,
-) -> dict[str, Any]:
+) -> ConfirmedStudy:
     """Confirm the best ``top`` parameter sets of a study with ``seeds`` fresh seeds each.
 
     Parameter sets are ranked by the mean value of their complete trials. Returns ``{study, level, confirmed:
@@ -124,7 +159,7 @@ def confirm_study(
     if problem is not None:
         stored.notes.append(f"{problem}; what it confirmed is confirmed again")
     known = {entry["plan_hash"]: _confirmation(entry) for entry in entries}
-    rows = []
+    rows: list[ConfirmedSet] = []
     for trials in ranked[:top]:
         for trial in trials:
             wrong = stored.weights_problem(trial["number"])
@@ -133,7 +168,7 @@ def confirm_study(
         params = trials[0]["params"]
         plans = [make_plan(spec, params, seed) for seed in fresh]
 
-        def keep(result: Confirmation, params: Mapping[str, Any] = params) -> None:
+        def keep(result: Confirmation, params: Params = params) -> None:
             known[result.plan_hash] = result
             _write(file, result, params)
 
@@ -155,7 +190,7 @@ def confirm_study(
     return {"study": stored.name, "level": LEVEL, "confirmed": rows}
 
 
-def confirmed(folder: Path, params: Mapping[str, Any]) -> dict[str, Any] | None:
+def confirmed(folder: Path, params: Params) -> FreshAccuracy | None:
     """Return what was confirmed of a parameter set: ``{mean, low, high, level, accuracies}``; None for nothing.
 
     ``folder`` is the study's run directory.
@@ -168,9 +203,9 @@ def confirmed(folder: Path, params: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"mean": mean, "low": low, "high": high, "level": LEVEL, "accuracies": found}
 
 
-def _ranked(trials: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def _ranked(trials: Sequence[RankedTrial]) -> list[list[RankedTrial]]:
     """Group trials by their parameters, the best mean first."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[RankedTrial]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(trial["params"], sort_keys=True), []).append(trial)
     return sorted(groups.values(), key=lambda group: -float(np.mean([trial["value"] for trial in group])))
@@ -207,7 +242,7 @@ def _confirmation(entry: Mapping[str, Any]) -> Confirmation:
     return Confirmation(*(entry[name] for name in ("seed", "plan_hash", "validation", "test")))
 
 
-def _write(file: Path, result: Confirmation, params: Mapping[str, Any]) -> None:
+def _write(file: Path, result: Confirmation, params: Params) -> None:
     entry = {
         "seed": result.seed,
         "plan_hash": result.plan_hash,

@@ -6,8 +6,9 @@ load) is imported only where it is used.
 
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -15,12 +16,53 @@ from ana_search.errors import StudyVersionError
 from ana_search.storage import StoredStudy, open_study
 from ana_search.storage.attributes import INTERRUPTED, is_finished, shown_state
 
-__all__ = ["best_trials", "pareto_trials", "study_status"]
+__all__ = ["BestTrial", "RankedTrial", "RunningTrial", "StudyStatus", "best_trials", "pareto_trials", "study_status"]
+
+
+class BestTrial(TypedDict):
+    """A complete trial: ``value`` is the first objective."""
+
+    number: int
+    value: float
+    params: Mapping[str, int | float | str]
+
+
+class RankedTrial(BestTrial):
+    """One of the best trials; ``values`` where there are two objectives, ``frozen`` where it was exported."""
+
+    seed: int
+    plan_hash: str
+    values: NotRequired[Sequence[float]]
+    frozen: NotRequired[float]
+
+
+class RunningTrial(TypedDict):
+    """A trial that a worker has, and for how long."""
+
+    trial: int
+    seconds: float | None
+
+
+class StudyStatus(TypedDict):
+    """What `study_status` returns, as ``status --format json`` prints it."""
+
+    study: str
+    states: Mapping[str, int]
+    finished: int
+    requested: int | None
+    best: BestTrial | None
+    retries: int
+    failures: Mapping[str, int]
+    interruptions: Mapping[str, int]
+    left_out: Mapping[str, int]
+    driver: str | None
+    workers: Sequence[RunningTrial]
+    remaining_seconds: float | None
 
 
 def study_status(
     study: str | Path | StoredStudy, storage: str | None = None, runs: str | Path | None = None
-) -> dict[str, Any]:
+) -> StudyStatus:
     """Return the state of a study: ``study, states, finished, requested, best, retries`` and more.
 
     ``states`` counts trials by Optuna's state, but those that failed to be run again as ``INTERRUPTED``.
@@ -54,20 +96,27 @@ def study_status(
 
 def best_trials(
     study: str | Path | StoredStudy, *, top: int = 10, storage: str | None = None, runs: str | Path | None = None
-) -> list[dict[str, Any]]:
+) -> list[RankedTrial]:
     """Return the best complete trials, best first: ``number, value, params, seed, plan_hash``.
 
     Those that were exported have ``frozen``, the validation accuracy of their integer network, too.
     """
     stored = open_study(study, storage, runs)
-    rows = []
+    rows: list[RankedTrial] = []
     for trial in stored.complete()[:top]:
-        row = _brief(trial)
-        row |= {"seed": trial.user_attrs.get("seed"), "plan_hash": trial.user_attrs.get("plan_hash")}
+        row: RankedTrial = {
+            "number": trial.number,
+            "value": trial.values[0],
+            "params": trial.params,
+            "seed": trial.user_attrs["seed"],
+            "plan_hash": trial.user_attrs["plan_hash"],
+        }
         if len(trial.values) > 1:
             row["values"] = trial.values
         frozen = stored.frozen_accuracy(trial.number)
-        rows.append(row if frozen is None else row | {"frozen": frozen})
+        if frozen is not None:
+            row["frozen"] = frozen
+        rows.append(row)
     return rows
 
 
@@ -95,7 +144,7 @@ def _requested(stored: StoredStudy) -> int | None:
         return None
 
 
-def _brief(trial: FrozenTrial) -> dict[str, Any]:
+def _brief(trial: FrozenTrial) -> BestTrial:
     return {"number": trial.number, "value": trial.values[0], "params": trial.params}
 
 

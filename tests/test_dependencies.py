@@ -5,8 +5,10 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 OWN = {"ana_search", "analysis"}
@@ -51,3 +53,34 @@ def test_every_import_is_declared() -> None:
 def test_every_dependency_has_a_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert [one for one in project["dependencies"] if ">=" not in one] == []
+
+
+def private_imports() -> dict[str, set[str]]:
+    """Return the packages of which private modules are imported, each with the places."""
+    found: dict[str, set[str]] = {}
+    for path in sorted([*ROOT.glob("ana_search/**/*.py"), *ROOT.glob("analysis/**/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            for name in names:
+                first, *rest = name.split(".")
+                if first not in OWN and any(part.startswith("_") and not part.startswith("__") for part in rest):
+                    found.setdefault(first, set()).add(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}")
+    return found
+
+
+def test_what_has_its_private_parts_touched_has_an_upper_bound_that_was_tried() -> None:
+    """A newer version than those tried may have moved them: then this test fails, before a study does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = {one.name: one for one in map(Requirement, project["dependencies"])}
+    touched = private_imports()
+    assert {"optuna", "ray"} <= set(touched)
+    for package, places in touched.items():
+        specifier = requirements[package].specifier
+        where = ", ".join(sorted(places))
+        assert any(one.operator in ("<", "<=", "==", "~=") for one in specifier), f"{package}: no bound ({where})"
+        assert specifier.contains(version(package)), (
+            f"{package} {version(package)} is not in {specifier}: look whether its private parts are as they were "
+            f"({where}), run the tests, and raise the bound in pyproject.toml"
+        )

@@ -84,7 +84,7 @@ def watch_studies(
 
     while True:
         states = [study_status(study, storage=storage, runs=runs) for study in studies]
-        over = all(state["finished"] >= state["requested"] for state in states)
+        over = all(state["finished"] >= (state["requested"] or 0) for state in states)
         if not all(state["finished"] for state in states):
             time.sleep(every)
             continue

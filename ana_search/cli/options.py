@@ -51,7 +51,8 @@ StorageOption = Annotated[
         "--storage",
         envvar="ANA_SEARCH_STORAGE",
         show_envvar=True,
-        help="Optuna storage URL (sqlite:///, postgresql://, journal:///); default: SQLite in the run directory.",
+        help="Optuna storage URL (sqlite:///, postgresql://, journal:///); default: SQLite in the run directory. "
+        "Others can read a password given here: put it into the variable.",
     ),
 ]
 RunsOption = Annotated[

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from ana_search.plan import TrainingPlan
     from ana_search.study_file import StudySpec
 
-__all__ = ["StoredStudy", "open_study"]
+__all__ = ["Epoch", "StoredStudy", "open_study"]
+
+Epoch = dict[str, Any]
+"""One epoch of a history, as history.json holds it: at least ``epoch`` and ``accuracy`` (see `EpochReport`)."""
 
 
 def open_study(
@@ -210,7 +213,7 @@ class StoredStudy:
             ) from None
         return network.eval()
 
-    def history(self, number: int) -> list[dict[str, Any]]:
+    def history(self, number: int) -> "list[Epoch]":
         """Return one mapping an epoch (see `EpochReport`) of a complete trial; empty where none is kept.
 
         Raises `DamagedFileError` for a file that is damaged or that another trial wrote.
@@ -229,7 +232,7 @@ class StoredStudy:
             )
         return history
 
-    def histories(self) -> dict[int, list[dict[str, Any]]]:
+    def histories(self) -> "dict[int, list[Epoch]]":
         """Return the histories of all trials that have one; damaged ones are noted and left out."""
         found = {}
         for trial in self.trials:
