@@ -34,6 +34,8 @@ _EVERY = 10**9
 
 
 Params = Mapping[str, int | float | str]
+Entry = dict[str, Any]
+"""One run in confirm.json, as `_write` writes it."""
 
 
 class FreshAccuracy(TypedDict):
@@ -211,7 +213,7 @@ def _ranked(trials: Sequence[RankedTrial]) -> list[list[RankedTrial]]:
     return sorted(groups.values(), key=lambda group: -float(np.mean([trial["value"] for trial in group])))
 
 
-def _entries(file: Path) -> tuple[list[dict[str, Any]], str | None]:
+def _entries(file: Path) -> tuple[list[Entry], str | None]:
     """Return the runs in a file of confirmations, and what is wrong with the file; none and ``None`` without one."""
     try:
         content = read_json(file)
@@ -238,7 +240,7 @@ def _is_entry(entry: object) -> bool:
     )
 
 
-def _confirmation(entry: Mapping[str, Any]) -> Confirmation:
+def _confirmation(entry: Entry) -> Confirmation:
     return Confirmation(*(entry[name] for name in ("seed", "plan_hash", "validation", "test")))
 
 

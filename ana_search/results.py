@@ -1,7 +1,6 @@
 """A study as a table, and its trained networks: the one door through which everything reads results."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from optuna.trial import FrozenTrial
@@ -9,6 +8,7 @@ from torch import nn
 
 from ana_search.plan import TrainingPlan
 from ana_search.storage import StoredStudy, open_study
+from ana_search.storage.stored import Epoch
 from ana_search.study_file import StudySpec
 
 __all__ = ["load_history", "load_plan", "load_results", "load_spec", "load_trained"]
@@ -88,7 +88,7 @@ def load_trained(
 
 def load_history(
     study: str | Path | StoredStudy, number: int, storage: str | None = None, runs: str | Path | None = None
-) -> list[dict[str, Any]]:
+) -> list[Epoch]:
     """Return one mapping an epoch (see `EpochReport`) of a complete trial; empty where none is kept.
 
     Raises `DamagedFileError` for a file that is damaged or that another trial wrote.
@@ -96,9 +96,9 @@ def load_history(
     return open_study(study, storage, runs).history(number)
 
 
-def _row(trial: FrozenTrial) -> dict[str, Any]:
+def _row(trial: FrozenTrial) -> dict[str, object]:
     complete = trial.state.name == "COMPLETE"
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "number": trial.number,
         "state": trial.state.name,
         "value": trial.values[0] if complete and trial.values else float("nan"),

@@ -12,6 +12,7 @@ __all__ = [
     "MOST_RETRIES",
     "VERSION_ATTRIBUTE",
     "WEIGHTS_HASH",
+    "Attributes",
     "attempt_of",
     "awaits_retry",
     "is_finished",
@@ -19,6 +20,9 @@ __all__ = [
     "retried",
     "shown_state",
 ]
+
+Attributes = Mapping[str, Any]
+"""What Optuna keeps beside a trial or a study: names to values that JSON can hold."""
 
 LEFT_OUT = "left_out"
 """Why a trial does not belong to the study, where ana-search has ended it or only keeps its number."""
@@ -39,7 +43,7 @@ INTERRUPTED = "INTERRUPTED"
 """What a trial is shown as that Optuna calls FAIL, but that is run again."""
 
 
-def attempt_of(attributes: Mapping[str, Any]) -> int:
+def attempt_of(attributes: Attributes) -> int:
     """Return the number of the attempt, counted from 1."""
     return int(attributes.get("attempt", 1))
 

@@ -18,6 +18,9 @@ __all__ = ["FIXED_PARAMS", "SearchedSpace", "left_out_reason", "own_trials"]
 FIXED_PARAMS = "fixed_params"
 """The system attribute in which Optuna keeps the parameters of a trial that was enqueued."""
 
+Stored = Mapping[str, Any]
+"""A parameter of ``[space]`` as the specification's JSON has it."""
+
 _REQUIRED: Mapping[str, type] = {"seed": int, "plan_hash": str}
 _OPTIONAL: Mapping[str, type | tuple[type, ...]] = {
     "replicate": int,
@@ -40,7 +43,7 @@ class SearchedSpace:
     understood allows every value: such a study can then be read.
     """
 
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parameters: Mapping[str, Stored] = field(default_factory=dict)
     objectives: int = 1
     known: bool = True
 
@@ -58,7 +61,7 @@ class SearchedSpace:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls(known=False)
 
-    def problem(self, params: Mapping[str, Any]) -> str | None:
+    def problem(self, params: Mapping[str, object]) -> str | None:
         """Return what is wrong with parameters: one that is not searched, or a value that is not allowed."""
         if not self.known:
             return None
@@ -106,7 +109,7 @@ def own_trials(trials: Iterable[FrozenTrial], space: SearchedSpace) -> tuple[lis
     return own, left_out
 
 
-def _allowed(parameter: Mapping[str, Any], value: object) -> str | None:
+def _allowed(parameter: Stored, value: object) -> str | None:
     """Return what is allowed where ``value`` is not; ``None`` where it is."""
     if parameter.get("kind") == "choice":
         choices = parameter.get("choices") or []

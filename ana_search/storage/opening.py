@@ -22,6 +22,9 @@ from ana_search.url_checks import storage_problem
 
 __all__ = ["open_storage", "unreadable"]
 
+EngineOptions = dict[str, Any]
+"""What SQLAlchemy's ``create_engine`` takes."""
+
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
 _SETUP_SECONDS = 10.0
@@ -101,7 +104,7 @@ def _close(engine: sqlalchemy.Engine, clean_up: Callable[[], None] | None) -> No
         clean_up()
 
 
-def _look(url: str, options: dict[str, Any]) -> tuple[bool, bool]:
+def _look(url: str, options: EngineOptions) -> tuple[bool, bool]:
     """Return whether Optuna's tables are there, to the last that is written when they are made, and read-only.
 
     Optuna makes what it misses whenever it opens a database: a reader that comes while the tables are being made would
@@ -120,7 +123,7 @@ def _look(url: str, options: dict[str, Any]) -> tuple[bool, bool]:
         engine.dispose()
 
 
-def _database(url: str, options: dict[str, Any]) -> RDBStorage:
+def _database(url: str, options: EngineOptions) -> RDBStorage:
     """Return Optuna's storage; where another process is making its tables in the same moment, wait for it."""
     until = time.monotonic() + _SETUP_SECONDS
     while True:
@@ -164,10 +167,10 @@ def _make_writable_place(scheme: str, path: Path) -> None:
         )
 
 
-def _engine_options(url: str, sqlite: bool) -> dict[str, Any]:
+def _engine_options(url: str, sqlite: bool) -> EngineOptions:
     if sqlite:
         return {"connect_args": {"timeout": _BUSY_SECONDS}}
-    options: dict[str, Any] = {"pool_pre_ping": True, "pool_recycle": 300}
+    options: EngineOptions = {"pool_pre_ping": True, "pool_recycle": 300}
     if url.startswith(("postgresql", "mysql")):
         options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
     return options

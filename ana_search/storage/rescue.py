@@ -1,7 +1,7 @@
 """A study in memory, written to a database of its own: what is left of it when its storage is lost."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,18 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from ana_search.files import new_file
+from ana_search.storage.attributes import Attributes
 from ana_search.storage.lease import LEASE_ATTRIBUTE
 
 __all__ = ["rescue"]
 
+Row = dict[str, Any]
+"""One row of a table: columns to values."""
+
 _INTERRUPTED = {"reason": "interrupted when the storage was lost", "retry": "interrupted"}
 
 
-def rescue(study: Study, attributes: Mapping[str, Any], folder: Path) -> Path:
+def rescue(study: Study, attributes: Attributes, folder: Path) -> Path:
     """Write a study to a new SQLite file in ``folder`` and return its path; any command takes it as a storage.
 
     Trials that were running are written as interrupted, so that a launch with that storage runs them again.
@@ -56,7 +60,7 @@ def _unused(folder: Path) -> Path:
     return next(path for path in paths if not path.exists())
 
 
-def _copy_attributes(study: Study, attributes: Mapping[str, Any], storage: BaseStorage, study_id: int) -> None:
+def _copy_attributes(study: Study, attributes: Attributes, storage: BaseStorage, study_id: int) -> None:
     for key, value in attributes.items():
         if key != LEASE_ATTRIBUTE:
             storage.set_study_user_attr(study_id, key, value)
@@ -66,7 +70,7 @@ def _copy_attributes(study: Study, attributes: Mapping[str, Any], storage: BaseS
 
 def _insert(session: Session, study_id: int, trials: Sequence[FrozenTrial]) -> None:
     """Insert all trials, with a few statements for each table: Optuna's own way takes ten milliseconds a trial."""
-    rows: dict[Any, list[dict[str, Any]]] = {}
+    rows: dict[Any, list[Row]] = {}
     for trial in trials:
         running = trial.state == TrialState.RUNNING
         trial_id = trial.number + 1
@@ -84,10 +88,10 @@ def _insert(session: Session, study_id: int, trials: Sequence[FrozenTrial]) -> N
             session.execute(insert(model), found)
 
 
-def _rows_of(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[Any, list[dict[str, Any]]]:
+def _rows_of(trial: FrozenTrial, attributes: Attributes) -> dict[Any, list[Row]]:
     """Return the rows of one trial in each of the tables that hold its parts."""
     values, reports = models.TrialValueModel, models.TrialIntermediateValueModel
-    found: dict[Any, list[dict[str, Any]]] = {
+    found: dict[Any, list[Row]] = {
         models.TrialParamModel: [
             {
                 "param_name": name,
@@ -110,5 +114,5 @@ def _rows_of(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[Any, lis
     return found
 
 
-def _attribute_rows(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _attribute_rows(attributes: Attributes) -> list[Row]:
     return [{"key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]

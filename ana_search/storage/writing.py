@@ -6,7 +6,7 @@ statements here; every other storage is written through Optuna's own methods.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol, cast
@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ana_search.errors import LeaseError
+from ana_search.storage.attributes import Attributes
 
 __all__ = ["NumberTakenError", "TrialWriter", "trial_writer"]
 
@@ -50,13 +51,11 @@ class TrialWriter(Protocol):
         """
         ...
 
-    def report(self, trial_id: int, step: int, value: float, system_attributes: Mapping[str, Any]) -> None:
+    def report(self, trial_id: int, step: int, value: float, system_attributes: Attributes) -> None:
         """Record the value of a rung, and what the pruner notes about it."""
         ...
 
-    def finish(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
-    ) -> None:
+    def finish(self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Attributes) -> None:
         """End a trial, with user attributes. Raises `LeaseError` if something else has ended it."""
         ...
 
@@ -94,14 +93,12 @@ class _PlainWriter:
                 self._storage.set_trial_param(trial_id, name, value, distribution)
         self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
-    def report(self, trial_id: int, step: int, value: float, system_attributes: Mapping[str, Any]) -> None:
+    def report(self, trial_id: int, step: int, value: float, system_attributes: Attributes) -> None:
         self._storage.set_trial_intermediate_value(trial_id, step, value)
         for key, mark in system_attributes.items():
             self._storage.set_trial_system_attr(trial_id, key, mark)
 
-    def finish(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
-    ) -> None:
+    def finish(self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Attributes) -> None:
         if _has_ended(self._storage.get_trial(trial_id).state, state, trial_id):
             return
         for key, value in attributes.items():  # first, because a finished trial takes none
@@ -145,7 +142,7 @@ class _DatabaseWriter:
             row.state = TrialState.RUNNING
             row.datetime_start = datetime.now()
 
-    def report(self, trial_id: int, step: int, value: float, system_attributes: Mapping[str, Any]) -> None:
+    def report(self, trial_id: int, step: int, value: float, system_attributes: Attributes) -> None:
         model = models.TrialIntermediateValueModel
         stored, kind = model.intermediate_value_to_stored_repr(value)
         with self._transaction() as session:
@@ -154,9 +151,7 @@ class _DatabaseWriter:
             session.execute(insert(model), [row])
             _put(session, models.TrialSystemAttributeModel, trial_id, system_attributes)
 
-    def finish(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
-    ) -> None:
+    def finish(self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Attributes) -> None:
         model = models.TrialValueModel
         with self._transaction() as session:
             trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
@@ -206,7 +201,7 @@ def _put_params(session: Session, trial_id: int, trial: FrozenTrial) -> None:
         session.execute(insert(models.TrialParamModel), params)
 
 
-def _put(session: Session, model: Any, trial_id: int, attributes: Mapping[str, Any], new: bool = False) -> None:
+def _put(session: Session, model: Any, trial_id: int, attributes: Attributes, new: bool = False) -> None:
     """Write the attributes of a trial; unless it is ``new``, in the place of those of the same name."""
     if not attributes:
         return
