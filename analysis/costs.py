@@ -6,6 +6,7 @@ estimated effect is drawn towards 0 by ``tau / (tau + noise)`` and spread by the
 own level's, not one pooled variance.
 """
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,11 +14,12 @@ import numpy.typing as npt
 
 from analysis.estimate import Estimate
 from analysis.factorial import Drawn, FactorialFit, subset_effects
-from analysis.factors import Factor
+from analysis.factors import Factor, level_labels
 from analysis.layout import Layout
 from analysis.results import LevelCost
 from analysis.sample import Sample, points_of
 from analysis.shares import Subset
+from analysis.space_filling import Surface
 
 __all__ = ["SAFE_POINTS", "cell_draws", "decision_costs", "level_costs", "level_members", "summarise_costs"]
 
@@ -38,11 +40,27 @@ def cell_draws(fit: FactorialFit, drawn: Drawn, draws: int, generator: np.random
     total = len(drawn.components.noise)
     spread = 1.0 / fit.size  # variance of a cell's mean over the error variance, times 1 / cells
     order = sorted(effects, key=lambda s: (len(s), fit.df[s], fit.mean_squares[s]))
-    if fit.cells > LARGEST_SOLVE or np.allclose(fit.ratio / fit.counts, (fit.ratio / fit.counts).mean(), rtol=0.05):
+    unequal = _cell_noise(fit)
+    if fit.cells > LARGEST_SOLVE or np.allclose(unequal, unequal.mean(), rtol=0.05):
         chosen = np.linspace(0, total - 1, draws).astype(int)
         return _independent(fit, drawn, chosen, effects, order, spread, generator)
     chosen = np.linspace(0, total - 1, min(HYPERDRAWS, draws)).astype(int)
-    return _solved(fit, drawn, chosen, -(-draws // len(chosen)), order, spread, generator)
+    return _solved(fit, drawn, chosen, -(-draws // len(chosen)), order, unequal * spread * fit.cells, generator)
+
+
+def _cell_noise(fit: FactorialFit) -> Floats:
+    """Return the variance of every cell's mean over their average.
+
+    A cell's own variance counts the more, the more the cells' variances scatter beyond chance (a scaled inverse
+    chi-squared prior, its degrees of freedom by the method of moments): an outlier makes its cell's mean doubtful.
+    """
+    noise = fit.ratio.copy()
+    if fit.mse > 0 and fit.seen_part < 0.95:
+        own = np.maximum(fit.counts - 1.0, 0.0)
+        prior = 4.0 + (float(own.mean()) + 2.0) * fit.seen_part / (1.0 - fit.seen_part)
+        noise = (prior * noise + own * fit.variances / fit.mse) / (prior + own)
+    noise = (noise / fit.counts).ravel()
+    return np.asarray(noise / noise.mean())
 
 
 def _independent(
@@ -64,7 +82,7 @@ def _independent(
 
 
 def _solved(
-    fit: FactorialFit, drawn: Drawn, chosen: npt.NDArray[np.int64], each: int, order: list[Subset], spread: float,
+    fit: FactorialFit, drawn: Drawn, chosen: npt.NDArray[np.int64], each: int, order: list[Subset], unequal: Floats,
     generator: np.random.Generator,
 ) -> Floats:  # fmt: skip
     """Cells of unequal noise: ``prior draw + C (C + V)^-1 (means - prior draw - noise draw)`` (Matheron's rule)."""
@@ -73,8 +91,6 @@ def _solved(
         subset: effect.reshape(fit.cells, fit.cells) for subset, effect in subset_effects(identity, fit.groups).items()
     }
     full = frozenset(fit.groups)
-    unequal = (fit.ratio / fit.counts).ravel()
-    unequal = unequal / unequal.mean() * spread * fit.cells
     means = fit.means.ravel() - fit.means.mean()
     found = []
     for place in chosen:
@@ -85,7 +101,7 @@ def _solved(
             tau = float(drawn.components.parts[subset][place]) * fit.cells / fit.df[subset]
             covariance += tau * projections[subset]
             prior += np.sqrt(tau) * generator.normal(size=(each, fit.cells)) @ projections[subset]
-            beyond = float(drawn.errors[subset][place] - drawn.errors[full][place]) * spread * fit.cells
+            beyond = float(drawn.errors[subset][place] - drawn.errors[full][place]) / fit.size * fit.cells
             if beyond > 0:
                 noise = noise + beyond * projections[subset]
                 error += np.sqrt(beyond) * generator.normal(size=(each, fit.cells)) @ projections[subset]
@@ -168,11 +184,60 @@ def level_costs(
 
 
 def decision_costs(
-    sample: Sample, layout: Layout | None, found: Estimate | None, *, level: float, seed: int
+    sample: Sample, layout: Layout | None, found: Estimate | None, *, level: float, seed: int, draws: int = 2000
 ) -> dict[str, dict[str, LevelCost]]:
-    """Return what holding each level of each column, and each combination of a group, costs in points."""
+    """Return what holding each level of each column, and each combination of a group, costs in points.
+
+    In a factorial from draws of the cells' means; of a space-filling sample from the fitted surface, at even draws of
+    all factors: a continuous factor's levels are the quarters of its range.
+    """
+    if found is not None and found.surface is not None and sample.factors:
+        return surface_costs(sample, found.surface, level=level, seed=seed)
     if found is None or layout is None or found.fit is None or found.drawn is None:
         return {}
     members = level_members(sample.factors, layout)
     scale = points_of(sample.outcome) * found.unit
-    return level_costs(found.fit, found.drawn, members, scale=scale, level=level, seed=seed)
+    return level_costs(found.fit, found.drawn, members, scale=scale, level=level, seed=seed, draws=draws)
+
+
+SURFACE_POINTS, SURFACE_DRAWS = 4000, 400
+
+
+def surface_costs(sample: Sample, surface: Surface, *, level: float, seed: int) -> dict[str, dict[str, LevelCost]]:
+    """Return what holding each level costs on the fitted surface: posterior draws at even draws of all factors."""
+    generator = np.random.default_rng([seed, 8])
+    points = _even_points(sample, generator)
+    rows = np.linspace(0, len(surface.coefficients) - 1, min(SURFACE_DRAWS, len(surface.coefficients))).astype(int)
+    thinned = dataclasses.replace(surface, coefficients=surface.coefficients[rows])
+    means = thinned.draws_at(points)
+    members: dict[str, dict[str, Mask]] = {}
+    for factor in points:
+        labels, codes = level_labels(factor)
+        found = {label: (codes == code) & factor.exists for code, label in enumerate(labels)}
+        members[factor.name] = {label: inside for label, inside in found.items() if inside.any()}
+    return summarise_costs(means, members, points_of(sample.outcome), level)
+
+
+def _even_points(sample: Sample, generator: np.random.Generator) -> list[Factor]:
+    """Return the sample's factors at even draws: each factor's own levels or range, where the factor exists.
+
+    Where factors are conditional, the conditions are those of the sample's own rows, drawn anew: only what exists
+    everywhere is drawn evenly.
+    """
+    drawn: list[Factor] = []
+    base = generator.integers(sample.factors[0].rows, size=SURFACE_POINTS)
+    deciding = {name for f in sample.factors if f.nest is not None for name in f.nest.ancestors}
+    for factor in sample.factors:
+        if factor.nest is not None:
+            nest = dataclasses.replace(factor.nest, exists=factor.exists[base])
+            factor = dataclasses.replace(factor, nest=nest)
+        if factor.values is not None:
+            values = generator.uniform(-1, 1, size=SURFACE_POINTS)
+            drawn.append(dataclasses.replace(factor, values=np.where(factor.exists, values, 0.0)))
+        elif factor.name in deciding:
+            assert factor.codes is not None
+            drawn.append(dataclasses.replace(factor, codes=factor.codes[base]))
+        else:
+            codes = generator.integers(len(factor.levels), size=SURFACE_POINTS)
+            drawn.append(dataclasses.replace(factor, codes=np.where(factor.exists, codes, -1)))
+    return drawn

@@ -42,10 +42,10 @@ class FactorialFit:
 
     ``errors`` holds the error terms of replicates that recur (`BLOCK`: of the block itself) and ``residual`` that of
     all groups together; without blocks ``errors`` is empty. ``ratio`` is each cell's noise variance relative to their
-    mean, as far as it differs by level, ``third`` its third central moment (0: not known). ``part`` is the part of
-    their nominal degrees of freedom that the errors are worth, given how unequal and how heavy-tailed the noise is, and
-    ``seen_part`` what the noise's scatter alone says of it. ``pure`` is the variance of runs of one cell *and* block,
-    of which there are ``repeats`` each.
+    mean, as far as it differs by level; ``variances`` and ``third`` are the cells' own second and third central moments
+    (0: not known). ``part`` is the part of their nominal degrees of freedom that the errors are worth, given how
+    unequal and how heavy-tailed the noise is, and ``seen_part`` what the noise's scatter alone says of it. ``pure`` is
+    the variance of runs of one cell *and* block, of which there are ``repeats`` each.
     """
 
     groups: tuple[str, ...]
@@ -63,6 +63,7 @@ class FactorialFit:
     means: Floats
     counts: Floats
     third: Floats
+    variances: Floats
     pure: ErrorTerm | None = None
     repeats: float = 1.0
 
@@ -186,6 +187,7 @@ def _fit(
         seen_part=seen,
         means=means.reshape(shape),
         counts=counts.reshape(shape),
+        variances=(squares / np.maximum(counts - 1.0, 1.0)).reshape(shape),
         third=_third_moments(within, cell, counts).reshape(shape),
         pure=pure,
         repeats=repeats,

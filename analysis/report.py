@@ -15,13 +15,16 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from ana_search.decisions import SHARES_DEPEND
 from ana_search.errors import FrameError
 from ana_search.files import write_durably
 from analysis import wording
 from analysis.attribution import QUESTION, Attribution, attribute, points_of, versions
+from analysis.compare import share_differences
 from analysis.cross_checks import cross_checks
 from analysis.design import study_toml
 from analysis.figures import FIGURES, FigureInput
+from analysis.results import plain
 from analysis.style import DPI, save_figure
 
 __all__ = ["Report", "report"]
@@ -124,13 +127,24 @@ def report(
     document = found[first].to_dict()
     if len(found) > 1:
         document["studies"] = {name: one.to_dict() for name, one in found.items()}
+        document["differences"] = {
+            f"{first} - {name}": plain(share_differences(found[first], one))
+            for name, one in found.items()
+            if name != first
+        }
     write_durably(folder / "verdict.json", json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     title = "Synchronisation or shape?" if len(named) > 1 else f"{first}: synchronisation or shape?"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
     html = environment.get_template("report.html.j2").render(
-        title=title, question=QUESTION, studies=studies, comparison=comparison, refresh=refresh, numeric=_numeric
+        title=title,
+        question=QUESTION,
+        studies=studies,
+        comparison=comparison,
+        differences=wording.difference_table(document.get("differences") or {}),
+        refresh=refresh,
+        numeric=_numeric,
     )
     write_durably(folder / "report.html", html)
     files |= {name: folder / name for name in ("verdict.json", "report.html")}
@@ -216,7 +230,7 @@ def _page(
         "next": found.power["next"]["text"],
         "costs": wording.cost_table(found),
         "decisions": wording.cost_sentences(found),
-        "levels_matter": wording.COSTS_FIRST,
+        "levels_matter": SHARES_DEPEND,
         "shares": wording.share_table(found),
         "figures": pictures,
         "best": wording.best_table(frame, found, outcome),

@@ -12,13 +12,13 @@ from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.verdict import DELTA, RHO
 
 __all__ = [
-    "COSTS_FIRST",
     "answer",
     "best_table",
     "check_table",
     "cost_sentences",
     "cost_table",
     "count_table",
+    "difference_table",
     "loss_table",
     "method_text",
     "sentence",
@@ -32,10 +32,6 @@ ANSWERS: Mapping[str, str] = {
     "neither": "Neither synchronisation nor shape drives accuracy",
     "inconclusive": "Inconclusive",
 }
-COSTS_FIRST = (
-    "Shares of variance depend on which levels were studied: one bad level more makes its group's share larger and all"
-    " others smaller. What a decision costs does not."
-)
 BEST = 10
 MOST_SAFE = 8
 MOST_COLUMNS = 12
@@ -123,6 +119,18 @@ def cost_sentences(found: Attribution) -> list[str]:
         " everything else tuned."
     )
     return said
+
+
+def difference_table(differences: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return the table of how far the first study's shares differ from the others'."""
+    head = ["share", "difference", "low", "high", "differs"]
+    rows = [
+        [f"{name}, {pair}", *(f"{100 * entry[key]:+.1f} %" for key in ("difference", "ci_low", "ci_high")),
+         "yes" if entry["differs"] else "not shown"]
+        for pair, entries in differences.items()
+        for name, entry in entries.items()
+    ]  # fmt: skip
+    return {"head": head, "rows": rows}
 
 
 def _number(value: Any) -> str:

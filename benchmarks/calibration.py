@@ -5,7 +5,8 @@
 Six planted truths under four conditions of a factorial (8 synchronisation levels x 4 shapes x 3 seeds), on 200 random
 trials of a space with continuous offsets, and on adaptive searches (TPE, with and without pruning). Then the spaces
 that people search (log ranges, conditional parameters, many layers, narrow optima, noise of other kinds), each sampled
-at random and by pick-freeze. ``--only WORD`` runs the conditions whose names hold the word; the JSON file keeps its
+at random and by pick-freeze; and factorials as people run them (`analysis.testing.planted_noise`), with the coverage
+of what decisions cost. ``--only WORD`` runs the conditions whose names hold the word; the JSON file keeps its
 rows of the others. It is written after every case, and ``--resume`` goes on from it.
 """
 
@@ -25,7 +26,9 @@ import pandas as pd
 import scipy
 
 from analysis import attribute
+from analysis.costs import decision_costs
 from analysis.testing.planted import CASES, Planted, adaptive_frame, factorial_frame, mixed_frame
+from analysis.testing.planted_noise import PEOPLES, FactorialCase, planted_table
 from analysis.testing.planted_space import SPACES, pick_freeze_frame, space_frame
 
 GROUPS = {"synchronisation": ["interval", "power_law"], "shape": ["noise"]}
@@ -66,6 +69,8 @@ def space_conditions() -> dict[str, tuple[Make, dict[str, Any]]]:
 
 
 CONDITIONS |= space_conditions()
+PEOPLES_REPLICATIONS = 300
+"""Tables of a case that people really have, at most."""
 IDLE = "a factor that does nothing"
 ADAPTIVE: dict[str, Make] = {
     "TPE with pruning, 200 trials": adaptive_frame,
@@ -111,6 +116,49 @@ def measure(make: Make, truth: Planted, replications: int, seed: int, **options:
     }
 
 
+def measure_table(case: FactorialCase, replications: int, seed: int) -> dict[str, Any]:
+    """As `measure`, of tables whose truth is their own; with the coverage of what decisions cost."""
+    hits, cost_hits, costs, explained = np.zeros(2), 0, 0, 0
+    errors: tuple[list[float], list[float]] = ([], [])
+    verdicts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    right, wrong = 0, 0
+    for replication in range(replications):
+        table = planted_table(case, np.random.default_rng([seed, replication]))
+        found = attribute(table.frame, table.groups, details=False, draws=800)
+        both = True
+        for index, group in enumerate(("synchronisation", "shape")):
+            entry, share = found.groups[group], table.shares[group]
+            hit = covered(entry, share)
+            hits[index] += hit
+            both = both and hit
+            if np.isfinite(entry.share):
+                errors[index].append(entry.share - share)
+        decided = decision_costs(found.sample, found.layout, found.estimate, level=0.95, seed=0, draws=600)
+        for axis, columns in enumerate(table.groups.values()):
+            for level, cost in decided.get(columns[0], {}).items():
+                truth = table.cost(axis, int(level.split()[1]))
+                cost_hits += cost.ci_low - 1e-9 <= truth <= cost.ci_high + 1e-9
+                costs += 1
+        verdicts[found.verdict] += 1
+        reasons.update(found.reasons)
+        right += found.verdict == table.verdict
+        wrong += found.verdict not in (table.verdict, "inconclusive")
+        explained += both or "noise_of_few_runs" in found.reasons
+    return {
+        "replications": replications,
+        "coverage": {"synchronisation": hits[0] / replications, "shape": hits[1] / replications},
+        "cost_coverage": cost_hits / max(costs, 1),
+        "covered_or_explained": explained / replications,
+        "bias": {"synchronisation": float(np.mean(errors[0])), "shape": float(np.mean(errors[1]))},
+        "right": right / replications,
+        "wrong": wrong / replications,
+        "inconclusive": verdicts["inconclusive"] / replications,
+        "verdicts": dict(verdicts),
+        "reasons": dict(reasons),
+    }
+
+
 def idle_factor(replications: int, seed: int) -> dict[str, float]:
     """How far a factor of two levels that does nothing moves the shares when it joins a group, on average."""
     moves: dict[str, list[float]] = {"synchronisation": [], "shape": []}
@@ -133,6 +181,11 @@ def rows(factorial: int, random: int, adaptive: int, only: str, done: set[tuple[
             if (condition, case) not in done and (condition in PLAIN or case in SPACE_CASES):
                 row = measure(make, truth, replications, 100 + number, **options)
                 yield {"condition": condition, "case": case, **row}
+    for number, (condition, tables) in enumerate(PEOPLES.items()):
+        for table in tables if only in condition else ():
+            if (condition, table.text) not in done:
+                row = measure_table(table, min(factorial, PEOPLES_REPLICATIONS), 400 + number)
+                yield {"condition": condition, "case": table.text, **row}
     for number, (condition, make) in enumerate(ADAPTIVE.items()):
         for case in [*list(CASES)[:2], "nothing"] if only in condition else ():
             if (condition, case) not in done:
@@ -156,15 +209,18 @@ def markdown(result: dict[str, Any]) -> str:
                 "",
                 f"### {condition[:1].upper() + condition[1:]} ({row['replications']} replications a case)",
                 "",
-                "| planted shares | coverage, synchronisation | coverage, shape | bias (points) | right | wrong |"
-                " inconclusive |",
-                "|---|---|---|---|---|---|---|",
+                "| planted shares | coverage, synchronisation | coverage, shape | coverage, costs | bias (points)"
+                " | right | wrong | inconclusive |",
+                "|---|---|---|---|---|---|---|---|",
             ]
         cover, bias = row["coverage"], row["bias"]
+        costs = f"{row['cost_coverage']:.1%}" if "cost_coverage" in row else ""
+        explained = row["reasons"].get("noise_of_few_runs", 0) / row["replications"]
+        why = f" (`noise_of_few_runs` {explained:.1%})" if explained >= 0.05 else ""
         lines.append(
-            f"| {row['case']} | {cover['synchronisation']:.1%} | {cover['shape']:.1%} "
+            f"| {row['case']} | {cover['synchronisation']:.1%} | {cover['shape']:.1%} | {costs} "
             f"| {100 * bias['synchronisation']:+.1f}, {100 * bias['shape']:+.1f} "
-            f"| {row['right']:.1%} | {row['wrong']:.1%} | {row['inconclusive']:.1%} |"
+            f"| {row['right']:.1%} | {row['wrong']:.1%} | {row['inconclusive']:.1%}{why} |"
         )
     idle = result["idle_factor"]
     if idle:
@@ -179,7 +235,8 @@ def markdown(result: dict[str, Any]) -> str:
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """The new result with the old one's rows of the cases that were not run again, in the usual order."""
-    conditions, cases = [*CONDITIONS, *ADAPTIVE], list(CASES)
+    conditions = [*CONDITIONS, *PEOPLES, *ADAPTIVE]
+    cases = [*CASES, *(table.text for tables in PEOPLES.values() for table in tables)]
     again = {(row["condition"], row["case"]) for row in new["rows"]}
     kept = [row for row in old["rows"] if (row["condition"], row["case"]) not in again]
     found = sorted(

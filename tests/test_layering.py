@@ -9,7 +9,16 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first; modules on one line do not know each other.
 LAYERS = [
-    ["ana_search.errors", "ana_search.passwords", "ana_search.files", "ana_search.shares", "ana_search.wording"],
+    [
+        "ana_search.errors",
+        "ana_search.passwords",
+        "ana_search.files",
+        [
+            "ana_search.decisions",
+        ],
+        "ana_search.shares",
+        "ana_search.wording",
+    ],
     ["ana_search.reading", "ana_search.url_checks"],
     ["ana_search.ana"],
     ["ana_search.plan"],

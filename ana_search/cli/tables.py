@@ -14,6 +14,7 @@ from rich.text import Text
 from ana_search.cli.console import console_for, format_duration, format_value, print_json
 from ana_search.cli.layout import command, facts_table, fits, indented, prose, rows_table, write
 from ana_search.cli.options import Format
+from ana_search.decisions import SHARES_DEPEND, cost_rows
 from ana_search.shares import shares_by_name
 from ana_search.wording import describe_params
 
@@ -38,6 +39,8 @@ _STATE_STYLES = {
     "RUNNING": "cyan",
     "WAITING": "dim",
 }
+
+MOST_COSTS = 24
 
 
 def print_status(status: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
@@ -154,11 +157,17 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
     ``result`` is verdict.json, with ``report`` (a path), ``next`` (a command to type) and, where networks lie beside
     the report, ``models``.
     """
-    parts: list[RenderableType] = [
+    parts: list[RenderableType] = []
+    costs = cost_rows(result, MOST_COSTS)
+    if costs:
+        parts.append(prose("What a decision costs, when it is held and everything else is tuned:"))
+        parts += [rows_table(costs, numbers=tuple(costs[0])[1:]), prose(SHARES_DEPEND)]
+    parts += [
         prose(str(result["question"]), style="dim"),
         Text.assemble("Verdict: ", (str(result["verdict"]), "bold green")),
     ]
     parts += [_hanging("  because: ", str(reason)) for reason in result["explanations"]]
+    parts += _comparison(result)
     level = f"{result['level']:.0%} interval"
     shares = [
         {
@@ -178,6 +187,24 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
     parts += [command(f"model: {model}") for model in result.get("models", ())]
     parts.append(command(f"next: {result['next']}"))
     _print(result, lambda console: parts, output, stream)
+
+
+def _comparison(result: Data) -> list[RenderableType]:
+    """Of several studies: every verdict, and how far the shares of the first differ from the others'."""
+    if len(result.get("studies") or {}) < 2:
+        return []
+    verdicts = [
+        {"study": name, "verdict": study["verdict"], "reasons": ", ".join(study["reasons"])}
+        for name, study in result["studies"].items()
+    ]
+    rows = [
+        {"difference of shares": f"{name}, {pair}", "points of per cent": f"{100 * entry['difference']:+.1f}",
+         "interval": f"{100 * entry['ci_low']:+.1f} to {100 * entry['ci_high']:+.1f}",
+         "differs": "yes" if entry["differs"] else "not shown"}
+        for pair, entries in (result.get("differences") or {}).items()
+        for name, entry in entries.items()
+    ]  # fmt: skip
+    return [rows_table(verdicts), *([rows_table(rows)] if rows else [])]
 
 
 def print_manifest(manifest: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:

@@ -11,12 +11,14 @@ import pandas as pd
 from optuna_dashboard import get_note, save_note
 
 from ana_search.command_line import command_line
+from ana_search.decisions import SHARES_DEPEND, cost_rows
 from ana_search.shares import shares_by_name
 
 __all__ = ["QUESTION", "StudyFacts", "save", "study_note", "trial_notes"]
 
 QUESTION = "Is it the shape of the regularisation or the synchronisation of the layers that drives accuracy?"
 _OWN = "\n\n---\n*What you write below this line stays when the note above is renewed.*\n"
+_MOST_COSTS = 20
 _NOTABLE = 200  # trials with a note; failures beyond that are counted in the study's note
 
 
@@ -49,6 +51,7 @@ def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
     """
     parts = [
         f"# {facts.name}",
+        *_costs(facts.attribution),
         f"**Question.** {_question(facts)}",
         _answer(facts),
         *_shares(facts.attribution),
@@ -118,6 +121,16 @@ def _answer(facts: StudyFacts) -> str:
     if reasons:
         text += "".join(f"\n- {' '.join(str(reason).split())}" for reason in reasons)
     return text
+
+
+def _costs(found: Mapping[str, Any] | None) -> list[str]:
+    """Return the table of what decisions cost, and why it comes before the shares."""
+    rows = cost_rows(found or {}, _MOST_COSTS)
+    if not rows:
+        return []
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    lines += ["| " + " | ".join(row.values()) + " |" for row in rows]
+    return ["**What a decision costs**, when it is held and everything else is tuned:", "\n".join(lines), SHARES_DEPEND]
 
 
 def _shares(found: Mapping[str, Any] | None) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from analysis.figures import (
     comparison,
+    costs,
     curves,
     effects,
     gaps,
@@ -21,6 +22,7 @@ from analysis.figures.base import FigureInput, FigureSpec
 __all__ = ["FIGURES", "FigureInput", "FigureSpec"]
 
 FIGURES: Mapping[str, FigureSpec] = {
+    "costs": costs.FIGURE,
     "shares": shares.FIGURE,
     "comparison": comparison.FIGURE,
     "heatmap": heatmap.FIGURE,

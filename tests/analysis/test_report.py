@@ -31,7 +31,7 @@ GROUP = {
 
 def assert_shape(document: dict) -> None:
     """Hold a verdict.json against the fields that it has promised."""
-    assert set(document) - {"studies"} == KEYS
+    assert set(document) - {"studies", "differences"} == KEYS
     assert document["verdict"] in ("synchronisation", "shape", "both", "neither", "inconclusive")
     assert document["method"] in ("factorial", "space_filling")
     assert document["thresholds"] == {"delta": 0.1, "rho": 1.732}

@@ -1,0 +1,97 @@
+"""What decisions cost: planted costs are covered, a constant costs nothing, and two studies' shares are compared."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ana_search.decisions import SHARES_DEPEND, cost_rows
+from analysis import attribute
+from analysis.compare import share_differences
+from analysis.costs import decision_costs
+from analysis.figures import costs as figure
+from analysis.testing.planted import CASES, Planted, factorial_frame, mixed_frame
+from analysis.testing.planted_noise import FactorialCase, planted_table
+from tests.analysis.samples import figure_input, quickstart
+
+TABLES = 24
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        FactorialCase(0.45, 0.15),
+        FactorialCase(0.0, 0.0, 0.60),
+        FactorialCase(0.10, 0.60, noise="t3"),
+        FactorialCase(0.20, 0.05, seed=0.1, seed_synchronisation=0.3),
+        FactorialCase(0.10, 0.60, noise="binomial", paired=False),
+    ],
+    ids=["clean", "pure interaction", "t3", "seeds that interact", "ceiling"],
+)
+def test_planted_costs_are_covered(case):
+    hits, levels = 0, 0
+    for number in range(TABLES):
+        table = planted_table(case, np.random.default_rng([81, number]))
+        found = attribute(table.frame, table.groups, details=False, draws=500)
+        costs = decision_costs(found.sample, found.layout, found.estimate, level=0.95, seed=0, draws=400)
+        for axis, (name,) in enumerate(table.groups.values()):
+            for level, cost in costs[name].items():
+                truth = table.cost(axis, int(level.split()[1]))
+                hits += cost.ci_low - 1e-9 <= truth <= cost.ci_high + 1e-9
+                levels += 1
+    assert hits >= 0.88 * levels
+
+
+def test_one_bad_level_more_changes_the_verdict_and_no_cost():
+    """Four good intervals and a shape effect of 4 points: shape. One interval 25 points worse: synchronisation."""
+    generator = np.random.default_rng(3)
+    rows = [(i, f, s) for i in range(5) for f in range(4) for s in range(4)]
+    frame = pd.DataFrame(rows, columns=["interval", "noise", "seed"]).astype({"interval": str, "noise": str})
+    frame["value"] = 0.9 - 0.04 * frame["noise"].eq("3") - 0.25 * frame["interval"].eq("4")
+    frame["value"] += 0.004 * generator.normal(size=len(frame))
+    all_levels, four = attribute(frame), attribute(frame[frame["interval"] != "4"].reset_index(drop=True))
+    assert (four.verdict, all_levels.verdict) == ("shape", "synchronisation")
+    for found in (four, all_levels):
+        assert found.costs["noise"]["3"].points == pytest.approx(4, abs=0.6)
+        assert found.costs["noise"]["3"].safe < 0.01
+        assert found.costs["interval"]["1"].points < 0.5
+    assert all_levels.costs["interval"]["4"].points == pytest.approx(25, abs=1)
+    difference = share_differences(all_levels, four)
+    assert difference["synchronisation"].differs
+    assert difference["synchronisation"].ci_low > 0
+    assert difference["shape"].ci_high < 0
+
+
+def test_equal_studies_do_not_differ():
+    one, other = (
+        attribute(factorial_frame(CASES["synchronisation 0.45, shape 0.15"], np.random.default_rng(n)), details=False)
+        for n in (1, 2)
+    )
+    for entry in share_differences(one, other).values():
+        assert entry.ci_low <= entry.difference <= entry.ci_high
+        assert entry.differs == (entry.ci_low > 0 or entry.ci_high < 0)
+    assert not share_differences(one, other)["shape"].differs
+
+
+def test_a_random_sample_has_costs_from_its_surface():
+    found = attribute(mixed_frame(Planted(0.7, 0.02), np.random.default_rng(4)), draws=300)
+    assert {"interval", "power_law", "noise.0", "offset.0", "mean"} <= set(found.costs)
+    assert len(found.costs["offset.0"]) == 4
+    for levels in found.costs.values():
+        assert min(cost.points for cost in levels.values()) < 1.5
+        for cost in levels.values():
+            assert 0 <= cost.ci_low <= cost.points <= cost.ci_high
+    assert max(cost.points for cost in found.costs["interval"].values()) > 2
+
+
+def test_rows_and_figure():
+    given = figure_input(quickstart(96))
+    document = given.attribution.to_dict()
+    rows = cost_rows(document)
+    assert rows[0]["held"].startswith("interval = ")
+    assert len(cost_rows(document, 3)) == 3
+    assert len(rows) == sum(len(levels) for levels in document["costs"].values())
+    assert "levels" in SHARES_DEPEND
+    data = figure.compute(given)
+    assert len(data) == len(rows)
+    assert "same_end" in figure.describe(data, given)
+    assert figure.draw(data, given).axes
