@@ -228,16 +228,14 @@ def _even_points(sample: Sample, generator: np.random.Generator) -> list[Factor]
     base = generator.integers(sample.factors[0].rows, size=SURFACE_POINTS)
     deciding = {name for f in sample.factors if f.nest is not None for name in f.nest.ancestors}
     for factor in sample.factors:
-        if factor.nest is not None:
-            nest = dataclasses.replace(factor.nest, exists=factor.exists[base])
-            factor = dataclasses.replace(factor, nest=nest)
+        exists = np.ones(SURFACE_POINTS, dtype=bool) if factor.nest is None else factor.exists[base]
+        nest = None if factor.nest is None else dataclasses.replace(factor.nest, exists=exists)
         if factor.values is not None:
             values = generator.uniform(-1, 1, size=SURFACE_POINTS)
-            drawn.append(dataclasses.replace(factor, values=np.where(factor.exists, values, 0.0)))
-        elif factor.name in deciding:
-            assert factor.codes is not None
-            drawn.append(dataclasses.replace(factor, codes=factor.codes[base]))
-        else:
-            codes = generator.integers(len(factor.levels), size=SURFACE_POINTS)
-            drawn.append(dataclasses.replace(factor, codes=np.where(factor.exists, codes, -1)))
+            drawn.append(dataclasses.replace(factor, values=np.where(exists, values, 0.0), nest=nest))
+            continue
+        assert factor.codes is not None
+        fresh = generator.integers(len(factor.levels), size=SURFACE_POINTS)
+        codes = factor.codes[base] if factor.name in deciding else np.where(exists, fresh, -1)
+        drawn.append(dataclasses.replace(factor, codes=codes, nest=nest))
     return drawn
