@@ -13,9 +13,7 @@ LAYERS = [
         "ana_search.errors",
         "ana_search.passwords",
         "ana_search.files",
-        [
-            "ana_search.decisions",
-        ],
+        "ana_search.decisions",
         "ana_search.shares",
         "ana_search.wording",
     ],
