@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,12 +32,15 @@ def run(folder: Path, *words: str, timeout: float = 240) -> subprocess.Completed
 class Command:
     """A running command in a process group of its own, as a terminal makes one."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.log = folder / f"{words[0]}-{time.monotonic_ns()}.log"
+    def __init__(
+        self, folder: Path, *words: str, log_folder: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self.log = (log_folder or folder) / f"{words[0]}-{time.monotonic_ns()}.log"
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                words_of(*words), cwd=folder, env=environment(), stdout=log, stderr=log, start_new_session=True
-            )
+                words_of(*words), cwd=folder, env=environment() | dict(variables or {}), stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
         self.pid = self._process.pid
 
     def is_running(self) -> bool:

@@ -1,12 +1,17 @@
 """A real PostgreSQL server, from the wheel that carries one."""
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import psutil
 
 
 class Postgres:
@@ -39,6 +44,15 @@ class Postgres:
     def stop(self) -> None:
         """Stop the server: connections are cut."""
         self._server._stop()
+
+    def crash(self) -> None:
+        """End the server without giving it time for anything: it recovers from its log when it is started again."""
+        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGQUIT)
+        until = time.monotonic() + 60
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
     def url(self, database: str) -> str:
         """Return the URL of a new, empty database."""
