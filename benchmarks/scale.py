@@ -30,7 +30,7 @@ from typing import Any
 import optuna
 from ask import load_spec
 
-from ana_search.dispatch import Done, Outcome, Trained
+from ana_search.dispatch import Done, EpochDone, Outcome
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.runner import Silent, launch
@@ -160,9 +160,9 @@ class Replies:
         self._sleep = asyncio.sleep
         self._size = size
 
-    async def events(self, delay: float) -> list[Trained]:
+    async def events(self, delay: float) -> list[EpochDone]:
         await self._sleep(delay)
-        return [Trained(0, "0@worker", 1, EPOCHS, 0.5)]
+        return [EpochDone(0, "0@worker", 1, EPOCHS, 0.5)]
 
     async def result(self) -> list[Done]:
         outcome = Outcome(0.5, (), os.urandom(self._size), 2.0, 350.0, "0@worker", Machine("cpu"))

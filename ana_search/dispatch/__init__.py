@@ -3,19 +3,20 @@
 from ana_search.dispatch.protocol import (
     Dispatcher,
     Done,
+    EpochDone,
     Event,
     Failed,
     Job,
     Outcome,
     Started,
     Stopped,
-    Trained,
 )
 from ana_search.dispatch.resources import SlotRequest
 
 __all__ = [
     "Dispatcher",
     "Done",
+    "EpochDone",
     "Event",
     "Failed",
     "Job",
@@ -23,5 +24,4 @@ __all__ = [
     "SlotRequest",
     "Started",
     "Stopped",
-    "Trained",
 ]

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from ana_search.dispatch.protocol import Done, Event, Failed, Job, Started, Stopped, Trained
+from ana_search.dispatch.protocol import Done, EpochDone, Event, Failed, Job, Started, Stopped
 from ana_search.dispatch.work import StopWork, Workbench, describe, failure
 from ana_search.training import EpochReport
 
@@ -65,7 +65,7 @@ class LocalDispatcher:
         epochs = job.plan.training.epochs
 
         def report(epoch: EpochReport) -> None:
-            self._tell(Trained(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
+            self._tell(EpochDone(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
 
         try:
             self._tell(Done(job.trial, worker, self._bench.do(job, report, self._stop, threads=self._threads)))

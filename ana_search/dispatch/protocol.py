@@ -11,13 +11,13 @@ __all__ = [
     "Dispatcher",
     "Done",
     "Ended",
+    "EpochDone",
     "Event",
     "Failed",
     "Job",
     "Outcome",
     "Started",
     "Stopped",
-    "Trained",
 ]
 
 
@@ -61,7 +61,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Trained:
+class EpochDone:
     """A worker has finished one epoch of a job (counted from 1)."""
 
     trial: int
@@ -103,7 +103,7 @@ class Stopped:
 
 
 Ended = Done | Failed | Stopped
-Event = Started | Trained | Ended
+Event = Started | EpochDone | Ended
 
 
 class Dispatcher(Protocol):

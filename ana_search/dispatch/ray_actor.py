@@ -10,7 +10,7 @@ import torch
 from ana_search.data import ImagePool
 from ana_search.dispatch.memory import keep_freed_memory
 from ana_search.dispatch.placement import PlacedImages
-from ana_search.dispatch.protocol import Done, Event, Failed, Job, Started, Stopped, Trained
+from ana_search.dispatch.protocol import Done, EpochDone, Event, Failed, Job, Started, Stopped
 from ana_search.dispatch.work import StopWork, Workbench, describe, failure
 from ana_search.training import EpochReport
 
@@ -69,7 +69,7 @@ class Worker:
         """
         events = [self._events.get()]
         until = time.monotonic() + _GATHER_SECONDS
-        while isinstance(events[-1], Trained):
+        while isinstance(events[-1], EpochDone):
             try:
                 events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
             except Empty:
@@ -80,7 +80,7 @@ class Worker:
         worker, epochs = self._bench.name, job.plan.training.epochs
 
         def report(epoch: EpochReport) -> None:
-            self._events.put(Trained(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
+            self._events.put(EpochDone(job.trial, worker, epoch.epoch, epochs, epoch.accuracy))
 
         try:
             self._events.put(

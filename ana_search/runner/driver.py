@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from ana_search.dispatch import Dispatcher, Done, Event, Failed, Job, Outcome, Started, Stopped, Trained
+from ana_search.dispatch import Dispatcher, Done, EpochDone, Event, Failed, Job, Outcome, Started, Stopped
 from ana_search.errors import RunError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
@@ -17,7 +17,7 @@ from ana_search.runner.files import clean, keep
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.patience import Patience
 from ana_search.runner.progress import Progress
-from ana_search.runner.requests import Queue, Request, retry_of
+from ana_search.runner.queue import Queue, Request, retry_of
 from ana_search.space import TrialParams, training_seed
 from ana_search.storage import RunFolder
 from ana_search.storage.attributes import awaits_retry, is_finished, shown_state
@@ -245,7 +245,7 @@ class Driver:
     def _handle_all(self, events: "list[Event] | Any") -> None:
         """Handle events as they come; in deterministic mode, ends only once all jobs have ended, in order."""
         for event in events:
-            if isinstance(event, Started | Trained) or not self._deterministic:
+            if isinstance(event, Started | EpochDone) or not self._deterministic:
                 self._handle(event)
             else:
                 self._running[event.trial].busy = False
@@ -261,7 +261,7 @@ class Driver:
             return
         if isinstance(event, Started):
             self._progress.trial_started(event.worker, event.trial, running.rung_plan.training.epochs)
-        elif isinstance(event, Trained):
+        elif isinstance(event, EpochDone):
             self._progress.epoch(event.worker, event.trial, event.epoch, event.epochs, event.accuracy)
         else:
             running.busy = False

@@ -19,6 +19,7 @@ from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
 from ana_search.space.draw import Suggester
 from ana_search.storage.attributes import LEFT_OUT
 from ana_search.storage.belonging import SearchedSpace, left_out_reason
+from ana_search.storage.reading_trials import read_trials
 from ana_search.storage.rescue import rescue
 from ana_search.storage.writing import NumberTakenError, trial_writer
 from ana_search.study_file import StudySpec
@@ -62,7 +63,7 @@ class Ledger:
         )
         self._open: dict[int, Trial] = {}
         self._ids: list[int] = []
-        self._take_in(self._patience(lambda: study.get_trials(deepcopy=False)))
+        self._take_in(self._patience(lambda: read_trials(self._storage, self._study_id)))
         for key, value in self._patience(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
             if _belongs_to_sampler(key):
                 self._memory._storage.set_study_system_attr(self._memory._study_id, key, value)

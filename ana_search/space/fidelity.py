@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ana_search.space.requests import requested_trials
+from ana_search.space.trial_count import requested_trials
 from ana_search.study_file import StudySpec
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ana_search.dispatch import Done, Event, Failed, Job, Outcome, Started, Stopped, Trained
+from ana_search.dispatch import Done, EpochDone, Event, Failed, Job, Outcome, Started, Stopped
 from ana_search.testing.fates import Fate
 from ana_search.training import Machine
 
@@ -104,7 +104,7 @@ class SimulatedDispatcher:
         share = 1.0 if fate.fault is None else fate.fault_at
         for epoch in range(1, int(share * epochs) + 1):
             time = self.clock + fate.seconds * epoch / epochs
-            self._plan(time, run, Trained(job.trial, worker, epoch, epochs, fate.accuracy))
+            self._plan(time, run, EpochDone(job.trial, worker, epoch, epochs, fate.accuracy))
         end = self.clock + share * fate.seconds
         if fate.fault is None:
             self._plan(end, run, Done(job.trial, worker, self._outcome(run, worker)))

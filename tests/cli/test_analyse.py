@@ -8,7 +8,7 @@ import pytest
 
 from ana_search.cli.confirm_factors import deciding_study
 from ana_search.results import load_results
-from ana_search.runner.requests import Queue
+from ana_search.runner.queue import Queue
 from ana_search.space import requested_trials
 from ana_search.study_file import load_study_file
 from tests.cli.test_commands import ana_search

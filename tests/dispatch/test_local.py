@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ana_search.dispatch import Done, Event, Failed, Job, Started, Stopped, Trained
+from ana_search.dispatch import Done, EpochDone, Event, Failed, Job, Started, Stopped
 from ana_search.dispatch.local import LocalDispatcher
 from tests.training.plans import digits_plan, with_settings
 
@@ -27,7 +27,7 @@ def test_a_job_tells_its_epochs_and_its_end() -> None:
         dispatcher.submit(Job(6, digits_plan(epochs=2)))
     started, *trained, done = until_the_end(dispatcher)
     assert isinstance(started, Started)
-    assert [event.epoch for event in trained if isinstance(event, Trained)] == [1, 2]
+    assert [event.epoch for event in trained if isinstance(event, EpochDone)] == [1, 2]
     assert isinstance(done, Done)
     assert done.trial == 5
     assert [epoch["epoch"] for epoch in done.outcome.history] == [1, 2]
@@ -45,7 +45,7 @@ def test_a_job_that_is_stopped_leaves_its_checkpoint_and_goes_on(tmp_path: Path)
     assert (tmp_path / "checkpoint.pt").is_file()
     again = LocalDispatcher()
     again.submit(job)
-    epochs = [event.epoch for event in until_the_end(again) if isinstance(event, Trained)]
+    epochs = [event.epoch for event in until_the_end(again) if isinstance(event, EpochDone)]
     assert epochs == [2, 3]
 
 

@@ -131,7 +131,8 @@ class Faults:
         return optuna.load_study(study_name=self.study, storage=open_storage(self.url, create=False, write=True))
 
     def _signal(self, number: int) -> set[int]:
-        os.kill(self._launch.pid, number)
+        with suppress(ProcessLookupError):  # it may have come to its end a moment ago
+            os.kill(self._launch.pid, number)
         return {130, 0}
 
     def _kill(self) -> set[int]:

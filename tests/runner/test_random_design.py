@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ana_search.runner.requests import Queue, retry_of
+from ana_search.runner.queue import Queue, retry_of
 from ana_search.space import REDRAWN, distributions, grid, make_sampler, replicate_seed, suggest, training_seed
 from ana_search.study_file import StudySpec
 from tests.conftest import MakeStudy

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ana_search.runner.requests import Queue
+from ana_search.runner.queue import Queue
 from ana_search.space import distributions, grid
 from ana_search.study_file import StudySpec
 from tests.conftest import MakeStudy

@@ -46,7 +46,9 @@ class Soak:
             training="epochs = 3", space="alpha = {low = 0.5, high = 4.0}",
         )  # fmt: skip
         for number, kind in enumerate(self.faults.sequence(FAULTS)):
-            self._until(TRIALS * number // (FAULTS + 1))
+            self._until(int(0.8 * TRIALS * number / FAULTS))  # there must be trials left for the last faults
+            if not self._command.is_running():
+                break
             expected = self.faults.kinds[kind]()
             self.done[kind] += 1
             if expected:

@@ -3,7 +3,7 @@ import tracemalloc
 from collections import Counter
 from itertools import combinations
 
-from ana_search.runner.requests import Queue
+from ana_search.runner.queue import Queue
 from ana_search.space import cell_count, grid, layer_count, requested_trials
 from tests.conftest import MakeStudy
 

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from ana_search.dispatch import Done, Failed, Job, Started, Stopped, Trained
+from ana_search.dispatch import Done, EpochDone, Failed, Job, Started, Stopped
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.runner import Silent, launch
@@ -171,7 +171,7 @@ def test_events_of_a_job(plan: TrainingPlan) -> None:
     assert [type(event) for event in dispatcher.events(0.5)] == [Started]
     assert (list(dispatcher.events(0.5)), dispatcher.clock) == ([], 0.5)  # the first epoch ends after two seconds
     (first,) = dispatcher.events(5.0)
-    assert isinstance(first, Trained)
+    assert isinstance(first, EpochDone)
     assert (first.epoch, first.epochs, dispatcher.clock) == (1, 9, 2.0)
     rest = [event for _ in range(8) for event in dispatcher.events(5.0)]
     assert isinstance(rest[-1], Done)
@@ -186,7 +186,7 @@ def test_a_lost_worker_comes_back_later(plan: TrainingPlan) -> None:
     told = []
     while not told or not isinstance(told[-1], Failed):
         told += dispatcher.events(100.0)
-    assert [type(event) for event in told] == [Started, Trained, Trained, Failed]
+    assert [type(event) for event in told] == [Started, EpochDone, EpochDone, Failed]
     assert (dispatcher.clock, dispatcher.free()) == (22.5, 0)
     assert list(dispatcher.events(4.0)) == []
     assert dispatcher.free() == 0
