@@ -14,6 +14,7 @@ from ana_search.storage import RunFolder
 from ana_search.storage.attributes import attempt_of
 from ana_search.storage.belonging import SearchedSpace, left_out_reason
 from ana_search.storage.locate import SPEC_ATTRIBUTE
+from ana_search.storage.reading_trials import read_trials
 from ana_search.study_file import StudySpec
 from ana_search.training import kept_epochs
 
@@ -55,7 +56,9 @@ def end_orphans(study: Study, spec: StudySpec, folder: RunFolder) -> None:
     which costs no attempt; one that had not may be what its driver died of.
     """
     space = SearchedSpace.from_json(study.user_attrs.get(SPEC_ATTRIBUTE))
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+    for trial in read_trials(study._storage, study._study_id):
+        if trial.state != TrialState.RUNNING:
+            continue
         if left_out_reason(trial, space) is not None:
             continue  # another program runs it, or died over it: its trials are none of ours to end
         attributes = trial.user_attrs
