@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ana_search.export.formats.onnx import to_onnx
-from ana_search.export.formats.onnx.requantise import evaluate, fit
+from ana_search.export.formats.requantise import evaluate, fit
 from ana_search.export.integer import FrozenNetwork, Step
 from ana_search.export.integer.operations import (
     Classifier,

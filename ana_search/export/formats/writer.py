@@ -32,7 +32,8 @@ LAYERS_KEY = "ana_search.layers"
 class Written:
     """A tensor of the ONNX graph: its integers are the stored values minus ``zero``; they lie in [``low``, ``high``].
 
-    ``is_byte`` tells uint8 from the wider type of the format; ``rank`` is the number of dimensions.
+    ``is_byte`` tells uint8 from the wider type of the format; ``rank`` is the number of dimensions; ``reach`` are the
+    least and greatest integers of every channel, where these are known.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Written:
     rank: int
     zero: int = 0
     is_byte: bool = False
+    reach: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
 
 @dataclass(frozen=True)

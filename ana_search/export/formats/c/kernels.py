@@ -29,6 +29,27 @@ static int32_t $name(int32_t value, const $cut *cuts, int32_t count)
     return low;
 }
 """,
+    "on_line": """\
+/* The whole number that a line has reached, from 0 to count. */
+static int32_t $name(int64_t value, int32_t shift, int32_t count)
+{
+    if (value < 0) {
+        return 0;
+    }
+    value >>= shift;
+    return value > count ? count : (int32_t)value;
+}
+""",
+    "occurs": """\
+static int32_t $name(int32_t value, const int32_t *values, int32_t count)
+{
+    int32_t i, found = 0;
+    for (i = 0; i < count; i++) {
+        found += value == values[i];
+    }
+    return found;
+}
+""",
     "map": """\
 static void $name(const $in *in, $out *out, const uint8_t *weight, const window *w$extra)
 {

@@ -21,14 +21,12 @@ from ana_search.export.formats.c.arena import Buffer, plan
 from ana_search.export.formats.c.head import IntegerHead, integer_head
 from ana_search.export.formats.c.kernels import KERNELS
 from ana_search.export.formats.c.texts import ABOUT, FILTER, HEADER, MAIN, PROTOTYPES, STRUCTURES, TRACE
+from ana_search.export.formats.c.values import ARENAS, BYTES, Value, identifier, type_of
+from ana_search.export.formats.line import IntegerLine, find_line, integer_line
 from ana_search.export.integer import FrozenNetwork, Step, storage_bits
 from ana_search.export.integer import operations as ops
 
-__all__ = ["CNetwork", "identifier", "to_c"]
-
-_TYPES = {"int8_t": (-(2**7), 2**7 - 1), "uint8_t": (0, 2**8 - 1), "int16_t": (-(2**15), 2**15 - 1)}
-_BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "int64_t": 8}
-_ARENAS = {"int8_t": "int8_t", "uint8_t": "int8_t", "int16_t": "int16_t", "int32_t": "int32_t"}
+__all__ = ["CNetwork", "to_c"]
 
 
 @dataclass(frozen=True)
@@ -55,48 +53,6 @@ def to_c(
     return _Writer(frozen, identifier(name), dict(metadata or {}), integer_head(frozen, pixels)).network()
 
 
-def identifier(name: str) -> str:
-    """Return a name as C can have it."""
-    found = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return found if re.match("[A-Za-z]", found) else f"n{found}"
-
-
-def _type(low: int, high: int) -> str:
-    for name, (least, greatest) in _TYPES.items():
-        if least <= low and high <= greatest:
-            return name
-    if max(-low, high) >= 2**31:
-        raise ExportRequestError(f"integers in [{low}, {high}]; allowed in C are those of 32 bits")
-    return "int32_t"
-
-
-@dataclass(frozen=True)
-class _Value:
-    """Where a value lies: its number (after aliases), its type, and the shape of one image."""
-
-    number: int
-    type: str
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape))
-
-    @property
-    def channels(self) -> int:
-        return self.shape[0]
-
-    @property
-    def positions(self) -> int:
-        return self.size // self.shape[0]
-
-    @property
-    def plane(self) -> tuple[int, int]:
-        """Height and width; 1 where there is no such dimension."""
-        sizes = (1, 1, *self.shape[1:])
-        return sizes[-2], sizes[-1]
-
-
 class _Writer:
     def __init__(self, frozen: FrozenNetwork, name: str, metadata: dict[str, str], head: IntegerHead) -> None:
         self.frozen, self.name, self.metadata, self.head = frozen, name, metadata, head
@@ -107,14 +63,14 @@ class _Writer:
         self.filter = 0
         self.layers: list[dict[str, Any]] = []
         shapes = [tuple(shape[1:]) for shape in frozen.shapes()]
-        self.values = [_Value(0, "uint8_t", shapes[0])]
+        self.values = [Value(0, "uint8_t", shapes[0])]
         for number, (step, shape) in enumerate(zip(frozen.steps, shapes[1:], strict=True), 1):
             last = number == len(frozen.steps)
             same = self.values[step.inputs[0]]
             if isinstance(step.operation, ops.Flatten):
-                self.values.append(_Value(same.number, same.type, shape))
+                self.values.append(Value(same.number, same.type, shape))
             else:
-                self.values.append(_Value(number, "" if last else _type(step.low, step.high), shape))
+                self.values.append(Value(number, "" if last else type_of(step.low, step.high), shape))
         self.fused = {number for number in range(1, len(frozen.steps)) if self._is_fused(number)}
 
     def _is_fused(self, number: int) -> bool:
@@ -133,7 +89,7 @@ class _Writer:
         body = [line for number, step in enumerate(self.frozen.steps, 1) for line in self._step(number, step)]
         classes = self.values[-1].size
         score = f"int{self.head.score_bits}_t"
-        ram = sum(sizes[each] * _BYTES[each] for each in sizes) + self.filter + classes * _BYTES[score]
+        ram = sum(sizes[each] * BYTES[each] for each in sizes) + self.filter + classes * BYTES[score]
         words = {
             "name": self.name,
             "macro": self.name.upper(),
@@ -178,7 +134,7 @@ class _Writer:
             # A map that is fused with its thresholds reads while they write.
             dies = max((at + 1 if at in self.fused else at for at in reads), default=number)
             born = number - 1 if number - 1 in self.fused else number
-            buffers[_ARENAS[value.type]][number] = Buffer(value.size, born, dies)
+            buffers[ARENAS[value.type]][number] = Buffer(value.size, born, dies)
         offsets: dict[int, int] = {}
         sizes = {}
         for kind, each in buffers.items():
@@ -190,7 +146,7 @@ class _Writer:
         value = self.values[index]
         if value.number == 0:
             return "pixels"
-        arena = f"arena_{_ARENAS[value.type]} + {self.places[value.number]}"
+        arena = f"arena_{ARENAS[value.type]} + {self.places[value.number]}"
         return f"(uint8_t *)({arena})" if value.type == "uint8_t" else arena
 
     def _kernel(self, kind: str, **words: Any) -> str:
@@ -213,10 +169,10 @@ class _Writer:
             numbers = ["INT32_MIN" if each == -(2**31) else str(each) for each in flat.tolist()]
             rows = "\n".join(f"    {', '.join(numbers[at : at + 24])}," for at in range(0, len(numbers), 24))
             self.declarations.append(f"static const {kind} {name}[{len(flat)}] = {{\n{rows}\n}};\n")
-            self.flash += len(flat) * _BYTES[kind]
+            self.flash += len(flat) * BYTES[kind]
         return self.constants[key]
 
-    def _window(self, source: _Value, out: _Value, operation: Any, kernel: tuple[int, ...], groups: int = 1) -> str:
+    def _window(self, source: Value, out: Value, operation: Any, kernel: tuple[int, ...], groups: int = 1) -> str:
         """Return the description of a window that moves over ``source``."""
         if len(kernel) > 2:
             raise ExportRequestError(f"{type(operation).__name__} over {len(kernel)} dimensions; allowed in C are 2")
@@ -256,7 +212,7 @@ class _Writer:
         if step.layer:
             value = self.values[number]
             self.layers.append({"layer": step.layer, "type": value.type, "shape": value.shape})
-            lines = [*lines, f"TRACE({self._at(number)}, {value.size * _BYTES[value.type]});"]
+            lines = [*lines, f"TRACE({self._at(number)}, {value.size * BYTES[value.type]});"]
         return lines
 
     def _integer_map(self, operation: ops.IntegerMap, inputs: tuple[int, ...], number: int) -> list[str]:
@@ -270,7 +226,7 @@ class _Writer:
         self.filter = max(self.filter, weight[0].size)
         linear = operation.dimensions == 0
         if linear:
-            source, out = _Value(0, source.type, (source.size,)), _Value(0, out.type, (out.size,))
+            source, out = Value(0, source.type, (source.size,)), Value(0, out.type, (out.size,))
             operation = ops.IntegerMap(
                 operation.weight[:, :, None, None], operation.limit, stride=(1, 1), padding=(0, 0), dilation=(1, 1)
             )
@@ -279,7 +235,14 @@ class _Writer:
         unpack = self._kernel("unpack", **{f"_{key}" if key != "bits" else key: each for key, each in words.items()})
         given: list[str] = []
         extra, store, cut = "", f"({out.type})sum", ""
-        if steps is not None:
+        found = self._line_of(operation, index, steps) if steps is not None else None
+        if steps is not None and found is not None:
+            cut = f"line_{found.raised.shape[1]}_{found.lowered.shape[1]}"
+            store, given = self._on_line(found, steps)
+            extra = ", const int32_t *slope, const int64_t *offset, int32_t shift, int32_t count, int32_t first"
+            extra += "".join(f", const int32_t *{name}" for name in _corrected(found))
+            store = f"({out.type})({store})"
+        elif steps is not None:
             cuts, cut, count, reached = self._cuts(steps.thresholds.numpy())
             levels = self._constant("levels", steps.levels.numpy(), out.type)
             extra = f", const {cut} *cuts, int32_t count, const {out.type} *levels"
@@ -288,6 +251,32 @@ class _Writer:
         kind = {"in": source.type, "out": out.type, "bits": bits, "cut": cut}
         name = self._kernel("map", **kind, _extra=extra, _store=store, _unpack=unpack)
         return [f"{name}({', '.join([self._at(index), self._at(number), packed, '&' + window, *given])});"]
+
+    def _line_of(self, operation: Any, index: int, steps: ops.Thresholds) -> IntegerLine | None:
+        """Return the thresholds of a map as a line, where that is exact and takes fewer bytes."""
+        thresholds = steps.thresholds.numpy()
+        if thresholds.shape[1] * 2 <= BYTES["int32_t"] + BYTES["int64_t"]:
+            return None
+        low, high = (each.numpy() for each in ops.accumulator_range(operation.weight, *self._range(index)))
+        found = find_line(thresholds, steps.levels.numpy(), low, high)
+        return None if found is None else integer_line(found, thresholds, low, high)
+
+    def _on_line(self, found: IntegerLine, steps: ops.Thresholds) -> tuple[str, list[str]]:
+        """Return the expression of a sum's code, and the arguments that it takes."""
+        store = f"first + {self._kernel('on_line')}((int64_t)slope[o] * sum + offset[o], shift, count)"
+        given = [self._constant("slope", found.factor, "int32_t"), self._constant("offset", found.offset, "int64_t")]
+        given += [str(found.shift), str(len(steps.levels) - 1), str(int(steps.levels[0]))]
+        for name, values in _corrected(found).items():
+            width = values.shape[1]
+            sign = "+" if name == "raised" else "-"
+            store += f" {sign} {self._kernel('occurs')}(sum, {name} + o * {width}, {width})"
+            given.append(self._constant(name, values, "int32_t"))
+        return store, given
+
+    def _range(self, index: int) -> tuple[int, int]:
+        """Return the least and greatest integer of a value."""
+        step = self.frozen.steps[self.values[index].number - 1]
+        return step.low, step.high
 
     def _call(self, kernel: str, *arguments: object) -> list[str]:
         return [f"{kernel}({', '.join(map(str, arguments))});"]
@@ -366,6 +355,12 @@ class _Writer:
         return self._call(kernel, self._at(inputs[0]), "scores", weight, bias, *sizes)
 
     _classifier = _rescale = _last
+
+
+def _corrected(found: IntegerLine) -> dict[str, NDArray[np.int64]]:
+    """Return the accumulators that a line counts wrong, by what becomes of their count."""
+    both = {"raised": found.raised, "lowered": found.lowered}
+    return {name: values for name, values in both.items() if values.shape[1]}
 
 
 def _packed(weight: NDArray[np.int8], bits: int) -> NDArray[np.int64]:

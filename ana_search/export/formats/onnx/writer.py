@@ -7,6 +7,7 @@ none.
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,8 @@ from onnx import TensorProto
 
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats.base import names
-from ana_search.export.formats.onnx.requantise import Requantisation, fit
+from ana_search.export.formats.line import Line, find_line
+from ana_search.export.formats.requantise import Requantisation, fit
 from ana_search.export.formats.writer import OUTPUT, GraphWriter, Range, Written, across
 from ana_search.export.integer import FrozenNetwork
 from ana_search.export.integer import operations as ops
@@ -54,7 +56,7 @@ class OnnxWriter(GraphWriter):
     counter: ClassVar[int] = TensorProto.UINT8
     """The narrowest integers that ``Add`` takes at this opset."""
     operators = names(
-        "Add Cast Clip Conv ConvInteger Flatten Gather Gemm GreaterOrEqual MatMul MatMulInteger MaxPool Mul "
+        "Add Cast Clip Conv ConvInteger Equal Flatten Gather Gemm GreaterOrEqual MatMul MatMulInteger MaxPool Mul "
         "Pad QLinearConv ReduceSum Slice Squeeze Sub Transpose Unsqueeze Where"
     )
 
@@ -82,7 +84,11 @@ class OnnxWriter(GraphWriter):
             if both is not None:
                 self._done[number + 1] = both
                 return both
-        return super().step(number, inputs, out)
+        written = super().step(number, inputs, out)
+        if isinstance(operation, ops.IntegerMap):
+            low, high = ops.accumulator_range(operation.weight, inputs[0].low, inputs[0].high)
+            return replace(written, reach=(low.numpy(), high.numpy()))
+        return written
 
     def byte(self, name: str, out: Range, zero: int) -> Written:
         """Return a tensor of uint8 with its zero point."""
@@ -193,9 +199,13 @@ class OnnxWriter(GraphWriter):
         return self.wide(name, out)
 
     def thresholds(self, operation: ops.Thresholds, inputs: list[Written], out: Range) -> Written:
-        """Sums of ``GreaterOrEqual`` for few thresholds, bisection with ``Gather`` for many."""
-        value = self.to_int32(inputs[0])
+        """Sums of ``GreaterOrEqual`` for few thresholds; for many a line where one is exact, else bisection."""
         table = operation.thresholds.numpy()
+        if table.shape[1] > _SUMMED_COMPARISONS and inputs[0].reach is not None:
+            found = find_line(table, operation.levels.numpy(), *inputs[0].reach)
+            if found is not None:
+                return self._levels(self._on_line(inputs[0], found, table.shape[1]), operation.levels.numpy(), out)
+        value = self.to_int32(inputs[0])
         if table.shape[1] <= _SUMMED_COMPARISONS:
             count = ""
             for column in table.T:
@@ -207,6 +217,21 @@ class OnnxWriter(GraphWriter):
             rows = across(np.arange(len(table)), value.rank)
             count = self._bisect(value.name, self.constant(rows), table)
         return self._levels(count, operation.levels.numpy(), out)
+
+    def _on_line(self, value: Written, found: Line, count: int) -> str:
+        """Return how many thresholds every element has reached, by one multiplication and one addition."""
+        factor, offset = (
+            self.build.constant(across(each, value.rank), np.float64) for each in (found.factor, found.offset)
+        )
+        name = self.node("Mul", self.build.cast(value.name, TensorProto.DOUBLE), factor)
+        limits = [self.build.constant(each, np.float64) for each in (0, count)]
+        name = self.node("Clip", self.node("Add", name, offset), *limits)
+        name = self.build.cast(name, TensorProto.INT32)  # towards 0, which from 0 on is down
+        for values, kind in ((found.raised, "Add"), (found.lowered, "Sub")):
+            for column in values.T:
+                is_one = self.node("Equal", value.name, self.constant(across(column, value.rank)))
+                name = self.node(kind, name, self.build.cast(is_one, TensorProto.INT32))
+        return name if count > _BYTE else self.build.cast(name, TensorProto.UINT8)
 
     def side_thresholds(self, operation: ops.SideThresholds, inputs: list[Written], out: Range) -> Written:
         """Bisection with ``Gather``, in a table whose row is picked by the channel and by the second input's code."""

@@ -44,7 +44,7 @@ class QdqWriter(OnnxWriter):
     ir_version = 7
     counter = TensorProto.INT32
     operators = names(
-        "Add Cast Clip Conv DequantizeLinear Flatten Gather Gemm GreaterOrEqual MaxPool Mul Pad QuantizeLinear "
+        "Add Cast Clip Conv DequantizeLinear Equal Flatten Gather Gemm GreaterOrEqual MaxPool Mul Pad QuantizeLinear "
         "ReduceSum Slice Sub Where"
     )
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Requantisation", "fit"]
+__all__ = ["Integers", "Reals", "Requantisation", "fit", "widest_window"]
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -74,7 +74,10 @@ def _window(
     return below, above
 
 
-def _fit(unit: Integers, half: Reals, low: Integers, high: Integers, spread: int) -> Requantisation | None:
+def widest_window(
+    unit: Integers, half: Reals, low: Integers, high: Integers, spread: int
+) -> tuple[Reals, Reals, Reals]:
+    """Return the 1 / multiplier [C] that leaves the bias the most room, and the open interval of that bias."""
     left = np.full(len(unit), 1.0 / 16)
     right = 4.0 * spread * (high - low + 2)
     for _ in range(_SEARCH_STEPS):
@@ -85,7 +88,12 @@ def _fit(unit: Integers, half: Reals, low: Integers, high: Integers, spread: int
             widths.append(above - below)
         rising = widths[0] < widths[1]
         left, right = np.where(rising, left + third, left), np.where(rising, right, right - third)
-    below, above = _window((left + right) / 2, unit, half, low, high, spread)
+    inverse = (left + right) / 2
+    return inverse, *_window(inverse, unit, half, low, high, spread)
+
+
+def _fit(unit: Integers, half: Reals, low: Integers, high: Integers, spread: int) -> Requantisation | None:
+    _, below, above = widest_window(unit, half, low, high, spread)
     centre = np.where(np.isinf(below), above - spread, np.where(np.isinf(above), below + spread, (below + above) / 2))
     if np.abs(centre).max(initial=0) + spread * max(np.abs(low).max(initial=0), np.abs(high).max(initial=0)) > _INT32:
         return None
