@@ -17,6 +17,7 @@ __all__ = ["IntegerLine", "Line", "find_line", "integer_line"]
 
 _MARGIN = 2.0**-40
 _CORRECTIONS = 4
+_NUDGES = (0.0, 2.0**-10, -(2.0**-10), 2.0**-6, -(2.0**-6))
 _SHIFTS = range(60, 7, -1)
 
 
@@ -55,6 +56,15 @@ def find_line(thresholds: Integers, levels: Integers, low: Integers, high: Integ
     half = np.arange(1, thresholds.shape[1] + 1) - 0.5
     inverse, below, above = widest_window(thresholds, half, low, high, 1)
     centre = np.where(np.isinf(below), above - 1, np.where(np.isinf(above), below + 1, (below + above) / 2))
+    # Where no line fits, the best one touches accumulators, and rounding would decide: it is moved off them.
+    nudged = (np.where(below < above, centre, centre + nudge) for nudge in _NUDGES)
+    return next(filter(None, (_corrected(thresholds, half, inverse, each, low, high) for each in nudged)), None)
+
+
+def _corrected(
+    thresholds: Integers, half: Reals, inverse: Reals, centre: Reals, low: Integers, high: Integers
+) -> Line | None:
+    """Return one line with the corrections that it needs; None where these are too many or too large."""
     ends = low[:, None], high[:, None] + 1
     reached = np.ceil(half * inverse[:, None] - centre[:, None]).clip(*ends).astype(np.int64)
     wrong = thresholds.clip(*ends) - reached
