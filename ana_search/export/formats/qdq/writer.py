@@ -81,6 +81,15 @@ class QdqWriter(OnnxWriter):
         name = self._map(operation, self._real_of(value), self._weight_of(weight, ones, value))
         return self.wide(self.build.cast(name, TensorProto.INT32), out)
 
+    def max_pool(self, operation: ops.MaxPool, inputs: list[Written], out: Range) -> Written:
+        """``MaxPool``; before opset 22, whether a window may begin in the padding was read in two ways."""
+        if operation.ceil_mode and any(operation.padding):
+            raise ExportRequestError(
+                "max-pooling with ceil_mode=True and padding has other windows in older runtimes; "
+                "export with --format onnx, or pool with ceil_mode=False"
+            )
+        return super().max_pool(operation, inputs, out)
+
     def _map(self, operation: ops.IntegerMap, *inputs: str) -> str:
         if operation.dimensions:
             return self.node("Conv", *inputs, **operation.onnx_attributes)
