@@ -24,6 +24,7 @@ from tests.export import computing
 CODING = dyadic_coding([0.5] * 2, [0.3] * 2)
 SHAPE = (2, 8, 8)
 CHANNELS = 4
+IN_C = {"max_pool", "window_sum", "global_sum", "add", "subsample", "pad_channels"}
 
 
 class Network(nn.Module):
@@ -92,7 +93,8 @@ def is_exact(network: nn.Module, pixels: Tensor) -> None:
             writers.pop("qdq")(integers)
     for name, write in writers.items():
         computing.assert_same(computing.in_onnxruntime(write(integers), pixels, 64, optimise=True), wanted, name)
-    computing.assert_same_codes(computing.in_c(integers, pixels), wanted, "C")
+    if {each.kind for each in integers.operations} & IN_C:  # thresholds alone are the same loop in all of them
+        computing.assert_same_codes(computing.in_c(integers, pixels), wanted, "C")
 
 
 def sized(x: Tensor) -> Tensor:
