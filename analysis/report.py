@@ -55,6 +55,17 @@ class Report:
         return self.attribution.verdict
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page embeds it: what it shows in words, a data URI, and its size in pixels."""
+
+    title: str
+    alt: str
+    uri: str
+    width: int
+    height: int
+
+
 def report(
     frames: pd.DataFrame | Mapping[str, pd.DataFrame],
     out: Path | str,
@@ -102,7 +113,8 @@ def report(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
-    studies, comparison = [], None
+    studies: list[dict[str, Any]] = []
+    comparison: Picture | None = None
     for name, frame in named.items():
         table = frame.rename(columns=str).reset_index(drop=True)
         given = FigureInput(
@@ -185,9 +197,9 @@ def _safe(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".") or "study"
 
 
-def _draw(given: FigureInput, folder: Path, own: Path, files: dict[str, Path]) -> dict[str, dict[str, Any]]:
+def _draw(given: FigureInput, folder: Path, own: Path, files: dict[str, Path]) -> dict[str, Picture]:
     """Draw every figure that has something to show; return what the page embeds."""
-    pictures = {}
+    pictures: dict[str, Picture] = {}
     for name, spec in FIGURES.items():
         data = spec.compute(given)
         if data.empty:
@@ -198,13 +210,9 @@ def _draw(given: FigureInput, folder: Path, own: Path, files: dict[str, Path]) -
             files[str(path.relative_to(folder))] = path
         content = base64.b64encode((target / f"{name}.png").read_bytes()).decode()
         width, height = (round(float(side) * DPI) for side in figure.get_size_inches())
-        pictures[name] = {
-            "title": spec.title,
-            "alt": spec.describe(data, given),
-            "uri": f"data:image/png;base64,{content}",
-            "width": width,
-            "height": height,
-        }
+        pictures[name] = Picture(
+            spec.title, spec.describe(data, given), f"data:image/png;base64,{content}", width, height
+        )
     return pictures
 
 
@@ -213,7 +221,7 @@ def _page(
     frame: pd.DataFrame,
     found: Attribution,
     facts: Mapping[str, Any],
-    pictures: list[dict[str, Any]],
+    pictures: list[Picture],
     outcome: str,
     seed: int,
 ) -> dict[str, Any]:
@@ -238,7 +246,7 @@ def _page(
         "losses": wording.loss_table(frame),
         "notes": [note[:1].upper() + note[1:] for note in found.notes],
         "method": wording.method_text(found),
-        "probability": {"head": ["region", "probability"], "rows": chances},
+        "probability": wording.TextTable(["region", "probability"], chances),
         "checks": wording.check_table(found),
         "commands": list(facts.get("commands") or ()),
         "seeds": ", ".join(replicates[:20]) + (f" and {len(replicates) - 20} more" if len(replicates) > 20 else "")

@@ -1,6 +1,7 @@
 """The answer in words, and the tables of the report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.verdict import DELTA, RHO
 
 __all__ = [
+    "TextTable",
     "answer",
     "best_table",
     "check_table",
@@ -24,6 +26,16 @@ __all__ = [
     "sentence",
     "share_table",
 ]
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of the report: the names of its columns, its rows as texts, and what is to be said below it."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
 
 ANSWERS: Mapping[str, str] = {
     SYNCHRONISATION: "Synchronisation drives accuracy",
@@ -69,7 +81,7 @@ def sentence(found: Attribution) -> str:
     )  # fmt: skip
 
 
-def share_table(found: Attribution) -> dict[str, Any]:
+def share_table(found: Attribution) -> TextTable:
     """Return the table of shares: one row per group, then the interaction and the seed."""
     unit = "points" if points_of(found.sample.outcome) == 100.0 else "units"
     head = ["source", "share", "low", "high", f"deviation ({unit})", f"range ({unit})", "columns"]
@@ -85,10 +97,10 @@ def share_table(found: Attribution) -> dict[str, Any]:
     source = "seed alone" if noise["source"] == "replicates" else "unexplained"
     figures = [percent(noise[key]) for key in ("share", "ci_low", "ci_high")]
     rows.append([source, *figures, _number(noise["sd_points"]), "", f"{noise['df']} degrees of freedom"])
-    return {"head": head, "rows": rows}
+    return TextTable(head, rows)
 
 
-def cost_table(found: Attribution) -> dict[str, Any]:
+def cost_table(found: Attribution) -> TextTable:
     """Return the table of what a decision costs: one row per level of every column and group, the cheapest first."""
     unit = "points" if points_of(found.sample.outcome) == 100.0 else "units"
     head = ["held", f"{unit} lost at best", "low", "high", f"chance of less than {SAFE_POINTS:g}"]
@@ -97,7 +109,7 @@ def cost_table(found: Attribution) -> dict[str, Any]:
         for column, levels in found.costs.items()
         for level, cost in sorted(levels.items(), key=lambda item: (item[1].points, -item[1].safe))
     ]
-    return {"head": head, "rows": rows}
+    return TextTable(head, rows)
 
 
 def cost_sentences(found: Attribution) -> list[str]:
@@ -139,17 +151,17 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def best_table(frame: pd.DataFrame, found: Attribution, outcome: str) -> dict[str, Any]:
+def best_table(frame: pd.DataFrame, found: Attribution, outcome: str) -> TextTable:
     """Return the table of the best trials: number, outcome, seed and the factors."""
     sample = found.sample
     rows = frame.loc[sample.rows.index].assign(__o=sample.outcome).sort_values("__o", ascending=False, kind="stable")
     factors = [factor.name for factor in sample.factors][:MOST_COLUMNS]
     columns = [c for c in ("number", outcome, "seed", *factors) if c in rows.columns]
     table = [[_number(value) for value in row] for row in rows[columns].head(BEST).itertuples(index=False)]
-    return {"head": columns, "rows": table}
+    return TextTable(columns, table)
 
 
-def count_table(found: Attribution) -> dict[str, Any]:
+def count_table(found: Attribution) -> TextTable:
     """Return the table of how many trials were used, pruned, lost and unfinished."""
     names = {
         "used": "used", "pruned": "pruned (left out)", "failed": "failed (left out)",
@@ -157,20 +169,20 @@ def count_table(found: Attribution) -> dict[str, Any]:
         "outside": "outside the full crossing (reference only)", "cells": "cells of the crossing",
         "replicates": "fewest runs in a cell",
     }  # fmt: skip
-    return {"head": ["what", "number"], "rows": [[text, str(found.n[key])] for key, text in names.items()]}
+    return TextTable(["what", "number"], [[text, str(found.n[key])] for key, text in names.items()])
 
 
-def loss_table(frame: pd.DataFrame) -> dict[str, Any]:
+def loss_table(frame: pd.DataFrame) -> TextTable:
     """Return the reasons of failed and pruned trials with their numbers."""
     head = ["state and reason", "trials"]
     if "state" not in frame.columns or "reason" not in frame.columns:
-        return {"head": head, "rows": []}
+        return TextTable(head, [])
     lost = frame[frame["state"].astype(str).isin(["FAIL", "PRUNED"])]
     reason = lost["reason"].map(
         lambda text: str(text).splitlines()[0][:160] if pd.notna(text) and str(text) else "no reason"
     )
     counts = (lost["state"].astype(str) + ": " + reason).value_counts().head(BEST)
-    return {"head": head, "rows": [[text, str(count)] for text, count in counts.items()]}
+    return TextTable(head, [[str(text), str(count)] for text, count in counts.items()])
 
 
 def method_text(found: Attribution) -> str:
@@ -194,7 +206,7 @@ def method_text(found: Attribution) -> str:
     )
 
 
-def check_table(found: Attribution) -> dict[str, Any]:
+def check_table(found: Attribution) -> TextTable:
     """Return the table of the cross-checks, one row per method and group, with what each can be trusted for."""
     rows, notes = [], []
     for name, check in found.cross_checks.items():
@@ -210,4 +222,4 @@ def check_table(found: Attribution) -> dict[str, Any]:
         rows.append(
             [f"matched pairs, only {changed} changed", f"median difference {entry['median_points']:.3g} points"]
         )
-    return {"head": ["method and group", "share or difference"], "rows": rows, "notes": notes}
+    return TextTable(["method and group", "share or difference"], rows, notes)
