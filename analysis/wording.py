@@ -133,7 +133,7 @@ def cost_sentences(found: Attribution) -> list[str]:
     return said
 
 
-def difference_table(differences: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def difference_table(differences: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> TextTable:
     """Return the table of how far the first study's shares differ from the others'."""
     head = ["share", "difference", "low", "high", "differs"]
     rows = [
@@ -142,7 +142,7 @@ def difference_table(differences: Mapping[str, Mapping[str, Mapping[str, Any]]])
         for pair, entries in differences.items()
         for name, entry in entries.items()
     ]  # fmt: skip
-    return {"head": head, "rows": rows}
+    return TextTable(head, rows)
 
 
 def _number(value: Any) -> str:
