@@ -27,6 +27,10 @@ SAFE_POINTS = 0.5
 """A level that costs less than so many points is safe to fix."""
 
 HYPERDRAWS = 100
+WIDENING = 1.15
+"""The draws are spread by this much about their means: the errors' own uncertainty, which few seeds leave large, and a
+maximum over many cells made the plain draws cover 89 to 93 % where seeds interact with factors."""
+
 LARGEST_SOLVE = 600
 """Above so many cells every cell counts as equally noisy, which needs no matrix."""
 
@@ -77,7 +81,7 @@ def _independent(
         axes = subset_effects(np.moveaxis(fresh, 0, -1), fit.groups)[subset]
         white = np.moveaxis(axes, -1, 0).reshape(len(chosen), fit.cells)
         found += keep[:, None] * effects[subset].ravel()
-        found += np.sqrt(keep * error * spread * fit.cells)[:, None] * white
+        found += WIDENING * np.sqrt(keep * error * spread * fit.cells)[:, None] * white
     return found
 
 
@@ -111,7 +115,8 @@ def _solved(
             gain = np.linalg.solve(covariance + noise, covariance)
         except np.linalg.LinAlgError:
             gain = np.linalg.lstsq(covariance + noise, covariance, rcond=None)[0]
-        found.append(prior + observed @ gain)
+        middle = (means @ centre) @ gain
+        found.append(middle + WIDENING * (prior + observed @ gain - middle))
     return np.concatenate(found)
 
 

@@ -106,6 +106,18 @@ def make_layout(sample: Sample) -> Layout | None:
     return Layout(tidy, _crossing(tidy), inside, columns, tuple(notes))
 
 
+def _nested_across(sample: Sample) -> bool:
+    """Whether a factor exists for some levels of another group's factor only: the groups cannot be fully crossed then.
+
+    Within one group a nested factor's levels are combinations like any others.
+    """
+    group = {factor.name: factor.group for factor in sample.factors}
+    return any(
+        factor.nest is not None and any(group.get(name, factor.group) != factor.group for name in factor.nest.ancestors)
+        for factor in sample.factors
+    )
+
+
 def choose_method(sample: Sample, layout: Layout | None) -> Method:
     """Return the estimator that fits: ``factorial`` for a designed crossing, else ``space_filling``.
 
@@ -119,6 +131,8 @@ def choose_method(sample: Sample, layout: Layout | None) -> Method:
     runs = int(layout.inside.sum())
     if layout.empty == 0:
         return "factorial"
+    if _nested_across(sample):
+        return "space_filling"
     if runs < 0.5 * layout.cells:
         return "space_filling" if runs >= 16 else "factorial"
     labels = sample.rows[REPLICATE]

@@ -95,3 +95,35 @@ def test_rows_and_figure():
     assert len(data) == len(rows)
     assert "same_end" in figure.describe(data, given)
     assert figure.draw(data, given).axes
+
+
+def nested_frame(group_of_alpha: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Alpha exists under decay = power only."""
+    generator = np.random.default_rng(6)
+    policies = [("power", 1.0), ("power", 2.0), ("cosine", None)]
+    rows = [(i, f, *p, s) for i in "abc" for f in "xy" for p in policies for s in range(4)]
+    frame = pd.DataFrame(rows, columns=["interval", "noise", "decay", "alpha", "seed"])
+    frame["value"] = 0.8 + frame["interval"].map({"a": 0.0, "b": 0.03, "c": 0.08}) + 0.02 * frame["alpha"].eq(2.0)
+    frame["value"] += 0.005 * generator.normal(size=len(frame))
+    groups = {"synchronisation": ["interval"], "shape": ["noise"], "schedule": ["decay"]}
+    groups[group_of_alpha] = [*groups[group_of_alpha], "alpha"]
+    return frame, groups
+
+
+def test_a_nested_factor_is_a_factor_within_a_level():
+    frame, groups = nested_frame("schedule")
+    found = attribute(frame, groups, categorical=["alpha"], draws=500)
+    assert (found.verdict, found.reasons, found.method) == ("synchronisation", (), "factorial")
+    assert found.groups["schedule"].levels == 3
+    assert set(found.costs["alpha"]) == {"1", "2"}
+    assert found.costs["alpha"]["1"].points == pytest.approx(2, abs=0.6)
+    assert "not set" not in found.costs["alpha"]
+
+
+def test_a_factor_nested_in_another_groups_level_is_no_missing_cell():
+    """Where alpha exists the groups are crossed; the trials without it are shown as a reference."""
+    frame, groups = nested_frame("synchronisation")
+    found = attribute(frame, groups, categorical=["alpha"], draws=300, details=False)
+    assert (found.verdict, found.reasons) == ("synchronisation", ())
+    assert found.n["outside"] == 24
+    assert any("outside the full crossing" in note for note in found.notes)
