@@ -295,7 +295,10 @@ class Driver:
             )
             values = [outcome.accuracy] if single else [outcome.accuracy, outcome.weight_bits]
             self._finish(running, TrialState.COMPLETE, values, attrs, outcome.worker)
-            self._progress.recorded(running.number, running.params, values[0], outcome.history)
+            # A display that somebody wrote before there was this event does without it.
+            recorded = getattr(self._progress, "recorded", None)
+            if recorded is not None:
+                recorded(running.number, running.params, values[0], outcome.history)
         else:
             running.rung += 1
             self._next_rungs.append(running)

@@ -36,7 +36,8 @@ class LoggedProgress:
         self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
     ) -> None:
         """Pass it on and log it."""
-        self._progress.recorded(trial, params, value, history)
+        if hasattr(self._progress, "recorded"):
+            self._progress.recorded(trial, params, value, history)
         self._log(lambda logger: logger.recorded(trial, params, value, history))
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:

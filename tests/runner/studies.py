@@ -121,6 +121,9 @@ class Watcher:
         self.ended.append((trial, state))
         self.running.discard(trial)
 
+    def recorded(self, trial: int, params: Any, value: float, history: Any) -> None:
+        self.recorded_last = trial
+
     def best(self, trial: int, value: float) -> None:
         self.best_trial = trial
 
