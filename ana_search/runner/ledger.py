@@ -63,6 +63,7 @@ class Ledger:
         )
         self._open: dict[int, Trial] = {}
         self._ids: list[int] = []
+        self._waiting: set[int] = set()
         self._take_in(self._patience(lambda: read_trials(self._storage, self._study_id)))
         for key, value in self._patience(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
             if _belongs_to_sampler(key):
@@ -75,7 +76,7 @@ class Ledger:
 
     def has_waiting(self) -> bool:
         """Return whether the study's user has put trials into the storage to be run."""
-        return any(trial.state == TrialState.WAITING for trial in self.trials())
+        return bool(self._waiting)
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials in the order of their numbers; not to be changed."""
@@ -96,6 +97,7 @@ class Ledger:
         before = dict(self._memory._storage.get_study_system_attrs(self._memory._study_id))
         trial = self._draw() if params is None else self._give(params)
         waited = trial.number < len(self._ids)  # in the storage, put there by the study's user
+        self._waiting.discard(trial.number)
         try:
             drawn = _suggest(trial, self._spec)
             attrs = dict(attributes(trial.number, drawn))
@@ -215,6 +217,8 @@ class Ledger:
                 if trial.state == TrialState.WAITING:
                     self._end_left_out(trial._trial_id, reason)
                 trial = create_trial(state=TrialState.FAIL, user_attrs={LEFT_OUT: reason})
+            if trial.state == TrialState.WAITING:
+                self._waiting.add(trial.number)
             self._memory._storage.create_new_trial(self._memory._study_id, template_trial=trial)
 
     def _refuse_waiting(self, trial: Trial, reason: str) -> None:

@@ -88,7 +88,9 @@ def take_trials_away(path: Path) -> None:
     connection.close()
 
 
-FAULTS = (delete, delete_folder, replace_by_backup, overwrite_in_place, damage, delete_study, take_trials_away)
+QUICK = (delete, replace_by_backup, take_trials_away)
+SLOW = (delete_folder, overwrite_in_place, damage, delete_study)
+FAULTS = [*QUICK, *(pytest.param(fault, marks=pytest.mark.slow) for fault in SLOW)]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)

@@ -87,7 +87,7 @@ def beating(study: optuna.Study, holder: Holder) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.parametrize("ahead", [90.0, -90.0, 0.0, 1e9])
+@pytest.mark.parametrize("ahead", [90.0, -1e9])
 def test_a_driver_elsewhere_holds_the_study_whatever_its_clock_says(
     study: optuna.Study, ahead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
