@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from ana_search.dispatch.local import LocalDispatcher
 from ana_search.results import load_results
+from ana_search.runner import launch
 from ana_search.study_file import load_study_file
 from tests.cli.test_commands import ana_search
 
@@ -82,7 +84,7 @@ def test_from_a_search_to_a_random_design(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_pick_freeze_study_is_run_and_asks_for_more_of_itself(tmp_path: Path) -> None:
     (tmp_path / "way.toml").write_text(STUDY.format(sampler="pick_freeze", trials=7))
-    typed("ana-search launch way.toml", tmp_path)
+    launch(load_study_file(tmp_path / "way.toml"), runs=tmp_path / "runs", dispatcher=LocalDispatcher())
     table = load_results("way", runs=tmp_path / "runs")
     assert table["block"].tolist() == [0] * 5 + [1] * 2
     assert table["redrawn"].tolist() == ["none", "synchronisation", "shape", "all", "none", "none", "synchronisation"]
