@@ -54,7 +54,7 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
         axes.set_ylim(place + 1.2, 0.6)
         axes.set_xlim(left=min(0.0, float(data["low"].min())) - 0.02 * max(float(data["high"].max()), SAFE_POINTS))
         unit = "points" if given.scale == 100.0 else "units"
-        axes.set_xlabel(f"{unit} lost at best, {given.attribution.level:.0%} interval; dotted: {SAFE_POINTS:g}")
+        axes.set_xlabel(f"lost at best ({unit}, {given.attribution.level:.0%} interval; dotted: {SAFE_POINTS:g})")
         axes.set_ylabel("held (factor = level)")
     return figure
 

@@ -19,9 +19,9 @@ from tests.analysis.samples import figure_input, quickstart, search
 
 EMPTY = {
     ("grid", 100): {"offsets"},
-    ("grid", 10): {"shares", "comparison", "offsets"},
-    ("search", 100): {"shares", "comparison", "pairs"},
-    ("search", 10): {"shares", "comparison", "pairs"},
+    ("grid", 10): {"shares", "comparison", "offsets", "costs"},
+    ("search", 100): {"shares", "comparison", "pairs", "costs"},
+    ("search", 10): {"shares", "comparison", "pairs", "costs"},
 }
 """What there is nothing to show of: no estimate from too few trials, no crossing in a search of ranges."""
 

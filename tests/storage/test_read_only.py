@@ -53,7 +53,12 @@ def archive(spec: StudySpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs(request: pytest.FixtureRequest, archive: Path, tmp_path: Path) -> Path:
     """Return a folder of runs whose database was closed, or whose log was left behind by a driver that was killed."""
     runs = Path(shutil.copytree(archive, tmp_path / "runs"))
-    if request.param != "closed":
+    if request.param == "closed":
+        database = sqlite3.connect(runs / NAME / "study.db")  # the last connection that is closed removes the log
+        database.execute("PRAGMA wal_checkpoint")
+        database.close()
+        assert not (runs / NAME / "study.db-wal").exists()
+    else:
         subprocess.run([sys.executable, "-c", UNTIL_KILLED, str(runs)], check=True)
         assert (runs / NAME / "study.db-wal").stat().st_size
     if request.param == "killed, without index":
