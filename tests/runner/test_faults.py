@@ -79,7 +79,9 @@ def test_an_attempt_that_got_further_is_not_counted(tmp_path: Path, runs: Path) 
             last = epoch
             os.kill(process_of(worker), signal.SIGKILL)
 
-    spec = make_spec(tmp_path, space='noise = ["uniform"]', data="train_size = 1200", training="epochs = 8")
+    spec = make_spec(
+        tmp_path, space='noise = ["uniform"]', data="train_size = 1200", training="epochs = 8\nbatch_size = 4"
+    )
     outcome = launch(spec, workers=1, runs=runs, progress=Watcher(kill_after_a_new_epoch))
     trials = trials_of(runs)
     assert outcome.complete == 1
@@ -157,7 +159,9 @@ def test_a_study_is_extended_and_its_workers_changed(tmp_path: Path, runs: Path)
     trials = trials_of(runs)
     check_sound(trials, 6)
     assert [result(trial) for trial in trials[:3]] == [result(trial) for trial in before]
-    assert len({trial.params["alpha"] for trial in trials}) == 6, "a resumed study repeats its draws"
+    # Every fifth point of a random study is run a second time, with another seed.
+    assert len({trial.params["alpha"] for trial in trials}) == 5, "a resumed study repeats its draws"
+    assert len({trial.user_attrs["seed"] for trial in trials}) == 6
 
 
 def result(trial: FrozenTrial) -> tuple[object, ...]:

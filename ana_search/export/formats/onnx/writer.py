@@ -55,6 +55,8 @@ class OnnxWriter(GraphWriter):
     number = np.int32
     counter: ClassVar[int] = TensorProto.UINT8
     """The narrowest integers that ``Add`` takes at this opset."""
+    has_doubles: ClassVar[bool] = True
+    """Whether the runtimes compute ``float64`` as such."""
     operators = names(
         "Add Cast Clip Conv ConvInteger Equal Flatten Gather Gemm GreaterOrEqual MatMul MatMulInteger MaxPool Mul "
         "Pad QLinearConv ReduceSum Slice Squeeze Sub Transpose Unsqueeze Where"
@@ -201,7 +203,7 @@ class OnnxWriter(GraphWriter):
     def thresholds(self, operation: ops.Thresholds, inputs: list[Written], out: Range) -> Written:
         """Sums of ``GreaterOrEqual`` for few thresholds; for many a line where one is exact, else bisection."""
         table = operation.thresholds.numpy()
-        if table.shape[1] > _SUMMED_COMPARISONS and inputs[0].reach is not None:
+        if self.has_doubles and table.shape[1] > _SUMMED_COMPARISONS and inputs[0].reach is not None:
             found = find_line(table, operation.levels.numpy(), *inputs[0].reach)
             if found is not None:
                 return self._levels(self._on_line(inputs[0], found, table.shape[1]), operation.levels.numpy(), out)

@@ -43,6 +43,7 @@ class QdqWriter(OnnxWriter):
     opset = 13
     ir_version = 7
     counter = TensorProto.INT32
+    has_doubles = False  # OpenVINO computes them in single precision, where a line is not exact.
     operators = names(
         "Add Cast Clip Conv DequantizeLinear Equal Flatten Gather Gemm GreaterOrEqual MaxPool Mul Pad QuantizeLinear "
         "ReduceSum Slice Sub Where"
