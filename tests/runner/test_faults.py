@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.runner import launch
 from ana_search.summary import study_status
+from tests.runner.commands import run
 from tests.runner.studies import (
     DIVERGING_SPACE,
     DIVERGING_TRAINING,
@@ -19,6 +20,7 @@ from tests.runner.studies import (
     complete,
     make_spec,
     trials_of,
+    write_study,
 )
 
 pytestmark = pytest.mark.usefixtures("two_workers")
@@ -117,6 +119,7 @@ def test_a_fault_of_the_users_network_fails_the_trial_for_good(
     outcome = launch(spec, workers=1, runs=runs, progress=watcher)
     trials = trials_of(runs)
     assert (outcome.finished, outcome.complete, outcome.interrupted) == (2, 0, False)
+    assert (outcome.failure() or "").startswith("all 2 trials of this launch failed: ")
     assert [trial.state for trial in trials] == [TrialState.FAIL] * 2
     assert all(trial.user_attrs["reason"].startswith(reason) for trial in trials)
     assert len({trial.user_attrs["worker"] for trial in trials}) == 2, "the worker was not replaced"
@@ -166,3 +169,15 @@ def test_a_study_is_extended_and_its_workers_changed(tmp_path: Path, runs: Path)
 
 def result(trial: FrozenTrial) -> tuple[object, ...]:
     return trial.number, trial.params, trial.value, trial.datetime_complete
+
+
+@pytest.mark.slow
+def test_a_launch_without_a_result_ends_with_1(tmp_path: Path) -> None:
+    """Typed again it has nothing to run, and still no result to show: neither end looks like a success."""
+    write_study(tmp_path, network="raises", space='noise = ["uniform", "normal"]')
+    first = run(tmp_path, "launch", "faults.toml", "--workers", "1")
+    assert first.returncode == 1, first.stderr
+    assert "all 2 trials of this launch failed: ZeroDivisionError: my own mistake" in first.stderr
+    again = run(tmp_path, "launch", "faults.toml", "--workers", "1")
+    assert again.returncode == 1, again.stderr
+    assert "none of 2 finished trials has a result" in again.stderr

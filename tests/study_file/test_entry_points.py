@@ -36,6 +36,27 @@ def no_module(input_shape, classes, width=12):
     return "a network"
 
 
+def three_outputs(input_shape, classes, width=12):
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, width), nn.BatchNorm1d(width), nn.Hardtanh(), nn.Linear(width, 3))
+
+
+def not_flat(input_shape, classes, width=12):
+    return nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.Hardtanh(), nn.Conv2d(width, classes, 1))
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = three_outputs(None, 2)
+
+    def forward(self, x):
+        return self.body(x), x
+
+
+def pair(input_shape, classes, width=12):
+    return Pair()
+
+
 def shades(plan):
     """Dark and bright images, with noise."""
     generator = torch.Generator().manual_seed(0)
@@ -52,6 +73,9 @@ ENTRY_POINTS = """\
 mlp = my_package:mlp
 no_module = my_package:no_module
 gone = my_package:gone
+three_outputs = my_package:three_outputs
+not_flat = my_package:not_flat
+pair = my_package:pair
 [ana_search.datasets]
 shades = my_package:SHADES
 """
@@ -125,6 +149,9 @@ def test_a_study_of_them_trains(tmp_path: Path) -> None:
         ('"mlp"', '"mpl"', ("network.name", "did you mean 'mlp'", "vgg8")),
         ('"mlp"', '"gone"', ("network", "my_package:gone", "cannot be loaded")),
         ('"mlp"', '"no_module"', ("network", "made a str")),
+        ('"mlp"', '"three_outputs"', ("network 'three_outputs' gives 3 outputs; the data have 2 classes",)),
+        ('"mlp"', '"not_flat"', ("network 'not_flat' gives outputs of shape (2, 4, 4); the data have 2 classes",)),
+        ('"mlp"', '"pair"', ("network 'pair' gives a tuple", "[images, classes]")),
         ('"shades"', '"shade"', ("data.name", "did you mean 'shades'")),
     ],
 )
