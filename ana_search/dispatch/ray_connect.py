@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import ray
@@ -70,16 +71,33 @@ def disconnect() -> None:
 
 @contextlib.contextmanager
 def _signals_left_alone() -> Iterator[None]:
-    """Keep Ray from taking SIGTERM and SIGHUP for itself while it starts.
+    """Keep Ray from taking SIGTERM and SIGHUP for itself while it starts, and a signal from ending it half made.
 
-    It would end this process at once, in the middle of a trial and with an exit code of its own. The processes that
-    it starts are others; they keep their ways.
+    Ray would end this process at once, in the middle of a trial and with an exit code of its own. (The processes that
+    it starts are others; they keep their ways.) An exception in the middle of its start leaves threads of its own that
+    crash when the process ends, and processes that nobody ends: so the first signal is answered when it has started,
+    some seconds later. A second one is not kept waiting.
     """
     register, disabled = ray._private.utils.set_sigterm_handler, ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    waiting: list[int] = []
+
+    def answer(number: int, frame: FrameType | None) -> None:
+        handler = before[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, frame)
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        waiting.append(number)
+        if len(waiting) > 1:
+            answer(number, frame)
+
     ray._private.utils.set_sigterm_handler = lambda handler: None
     ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
+    for number, handler in before.items() if main else ():
+        if callable(handler):
+            signal.signal(number, wait)
     try:
         yield
     finally:
@@ -89,6 +107,8 @@ def _signals_left_alone() -> Iterator[None]:
             # Whatever took their place on a way that is not known here; those that were not made in Python are None.
             if handler is not None:
                 signal.signal(number, handler)
+    if len(waiting) == 1:
+        answer(waiting[0], None)
 
 
 def _start_local() -> None:
