@@ -1,8 +1,11 @@
 """One open study: what it reads is what Optuna reads, files are known by their hash, and a storage is opened once."""
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import optuna
 import pytest
@@ -16,6 +19,7 @@ from ana_search.runner import launch
 from ana_search.storage import open_study, opening
 from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH
 from ana_search.storage.reading_trials import read_trials
+from tests.runner.commands import running, wait_until
 from tests.runner.postgres import Postgres
 from tests.runner.studies import make_spec
 
@@ -150,6 +154,11 @@ def test_export_opens_the_storage_once(runs: Path, tmp_path: Path, monkeypatch: 
         opened.clear()
 
 
+def note(address: str, study: int) -> str:
+    """Return the note that the dashboard shows of a study."""
+    return str(json.loads(urlopen(f"{address}/api/studies/{study}?after=0").read())["note"]["body"])
+
+
 @pytest.mark.slow
 def test_a_replica_is_read_and_not_written_to(tmp_path: Path, server: Postgres) -> None:
     url = server.url("replica")
@@ -166,6 +175,15 @@ def test_a_replica_is_read_and_not_written_to(tmp_path: Path, server: Postgres) 
     code, output = command("launch", tmp_path / f"{NAME}.toml", *where)
     assert code == 2
     assert "read-only here (a replica?)" in output
+    with running(tmp_path, "dashboard", NAME, "--port", "0", *map(str, where)) as dashboard:
+        wait_until(lambda: "http://127.0.0.1" in dashboard.output(), "the dashboard says its address", 60)
+        (address,) = set(re.findall(r"http://127\.0\.0\.1:\d+", dashboard.output()))
+        (study,) = json.loads(urlopen(f"{address}/api/studies").read())["study_summaries"]
+        assert study["study_name"] == NAME
+        shown = json.loads(urlopen(f"{address}/api/studies/{study['study_id']}?after=0").read())
+        assert [trial["state"] for trial in shown["trials"]] == ["Complete"]
+        wait_until(lambda: bool(note(address, study["study_id"])), "the note is shown, from memory", 60)
+        assert "Traceback" not in dashboard.output()
 
 
 @pytest.mark.parametrize("damaged", [False, True])
