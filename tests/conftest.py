@@ -37,8 +37,10 @@ def make_study(tmp_path: Path) -> MakeStudy:
     return make
 
 
-# A shell that runs the tests in the background makes them ignore Ctrl-C, and every command that they start.
+# A shell that runs the tests in the background makes them ignore Ctrl-C, and every command that they start; `nohup`
+# does so with SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # These start Ray, servers or commands: they begin first, so that no process of pytest is left with them at the end.
 _LONG = ("runner", "dispatch", "cli", "studies", "dashboard", "docs")
