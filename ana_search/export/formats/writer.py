@@ -5,6 +5,7 @@ in files with QuantizeLinear and in the floating-point reference. A method is fo
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -54,7 +55,7 @@ class Range:
     rank: int
 
 
-class GraphWriter:
+class GraphWriter(ABC):
     """Writes one frozen network as an ONNX model."""
 
     title: ClassVar[str] = "ONNX"
@@ -143,9 +144,9 @@ class GraphWriter:
         mapped = operation.as_map(max(abs(out.low), abs(out.high)))
         return self.integer_map(mapped, inputs, out)
 
+    @abstractmethod
     def integer_map(self, operation: ops.IntegerMap, inputs: list[Written], out: Range) -> Written:
         """The linear map, in whatever way the format has one."""
-        raise NotImplementedError
 
     def reflect(self, operation: ops.Reflect, inputs: list[Written], out: Range) -> Written:
         """``total - x`` in some channels."""
