@@ -31,7 +31,7 @@ from ana_search.planner import make_plan
 from ana_search.space import requested_trials, suggest
 from ana_search.storage import RunFolder, open_storage
 from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH
-from ana_search.storage.writing import trial_writer
+from ana_search.storage.writing import TrialWriter, trial_writer
 from ana_search.study_file import StudySpec, load_study_file
 from ana_search.training import build
 
@@ -91,8 +91,14 @@ def epoch(number: int) -> dict[str, object]:
 
 
 def add(
-    writer, place: RunFolder, spec: StudySpec, source: optuna.Study, number: int, value: float, history: str
-) -> None:  # type: ignore[no-untyped-def] # a benchmark
+    writer: TrialWriter,
+    place: RunFolder,
+    spec: StudySpec,
+    source: optuna.Study,
+    number: int,
+    value: float,
+    history: str,
+) -> None:
     trial = source.ask()
     params = suggest(trial, spec)
     source.tell(trial, state=TrialState.FAIL)

@@ -259,7 +259,7 @@ def bomb(folder: Path, _: Path) -> None:
     with zipfile.ZipFile(sample_path(folder), "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("inputs", "predictions"):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+                np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]  # NumPy leaves it without types
                     member, {"descr": "|u1", "fortran_order": False, "shape": (2**30,)}
                 )
                 for _ in range(16):
@@ -271,7 +271,7 @@ def false_header(folder: Path, _: Path) -> None:
     with zipfile.ZipFile(sample_path(folder), "w") as archive:
         for name in ("inputs", "predictions"):
             header = io.BytesIO()
-            np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+            np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]  # NumPy leaves it without types
                 header, {"descr": "<f8", "fortran_order": False, "shape": (2**60,)}
             )
             archive.writestr(f"{name}.npy", header.getvalue() + bytes(10))

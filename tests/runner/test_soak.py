@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.errors import AnaSearchError
 from ana_search.storage.attributes import is_finished
@@ -123,7 +123,7 @@ class Soak:
         assert now.items() >= self._known.items(), "a finished trial was lost or changed"
         self._known = now
 
-    def trials(self) -> list:  # type: ignore[type-arg]  # Optuna's trials
+    def trials(self) -> list[FrozenTrial]:
         return trials_of(self._folder / "runs", "soak", self._storage)
 
 
