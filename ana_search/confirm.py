@@ -159,7 +159,7 @@ def confirm_study(
     fresh = [derive_seed(spec.study.seed, "confirm", number) for number in range(seeds)]
     entries, problem = _entries(file)
     if problem is not None:
-        stored.notes.append(f"{problem}; what it confirmed is confirmed again")
+        stored.damaged.append(f"{problem}; what it confirmed is confirmed again")
     known = {entry["plan_hash"]: _confirmation(entry) for entry in entries}
     rows: list[ConfirmedSet] = []
     for trials in ranked[:top]:

@@ -37,3 +37,5 @@ def run(
     else:
         result = watch_studies(studies, out, every=watch, following=following, storage=storage, runs=runs)
     tables.print_verdict(result, output)
+    if "damaged" in result:
+        raise typer.Exit(1)

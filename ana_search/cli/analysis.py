@@ -62,6 +62,8 @@ def analyse_studies(
     result["report"] = str(out / "report.html")
     models = sorted(str(path) for path in (out / "models").glob("*.onnx"))
     result |= {"models": models} if models else {}
+    damaged = [line for stored in opened for line in stored.damaged]
+    result |= {"damaged": damaged} if damaged else {}
     words = _next_command(studies[0], result["power"]["next"]["runs"], found.next_study, following)
     result["next"] = command_line(*words, storage=storage, runs=runs)
     return result

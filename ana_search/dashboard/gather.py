@@ -50,7 +50,7 @@ def write_learning_curves(stored: StoredStudy, path: Path) -> dict[int, Curve]:
     """Write the learning curves of the study's trials as one CSV file; return the accuracies of each by epoch.
 
     One line an epoch: ``trial``, then whatever the trials' ``history.json`` recorded. Nothing is written where there
-    is none; a damaged history is noted in ``stored`` and left out. One history is in memory at a time.
+    is none; a damaged history is named in ``stored.damaged`` and left out. One history is in memory at a time.
     """
     curves: dict[int, Curve] = {}
     with path.open("w", encoding="utf-8", newline="") as stream:
@@ -59,7 +59,7 @@ def write_learning_curves(stored: StoredStudy, path: Path) -> dict[int, Curve]:
             try:
                 history = stored.history(trial.number)
             except DamagedFileError as error:
-                stored.notes.append(f"{error}; it is left out")
+                stored.damaged.append(f"{error}; it is left out")
                 continue
             if not history:
                 continue

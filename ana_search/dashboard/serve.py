@@ -108,7 +108,7 @@ def refresh(
             files=[file] if curves else [],
             artifacts=artifacts or place.folder.artifacts,
         )
-    for note in dict.fromkeys(stored.notes):
+    for note in dict.fromkeys((*stored.damaged, *stored.notes)):
         print(f"note: {note}", file=sys.stderr)
     return len(ended)
 

@@ -73,7 +73,9 @@ class StoredStudy:
     study: Study
     is_writable: bool = False
     notes: list[str] = field(default_factory=list)
-    """What was damaged or doubtful and is left out, one line each, for the user."""
+    """What is doubtful or differs from what the user may expect, one line each."""
+    damaged: list[str] = field(default_factory=list)
+    """Which files were damaged and what is done without them, one line each; a command that met any ends with 1."""
 
     @property
     def name(self) -> str:
@@ -233,20 +235,20 @@ class StoredStudy:
         return history
 
     def histories(self) -> "dict[int, list[Epoch]]":
-        """Return the histories of all trials that have one; damaged ones are noted and left out."""
+        """Return the histories of all trials that have one; damaged ones are named in `damaged` and left out."""
         found = {}
         for trial in self.trials:
             try:
                 history = self.history(trial.number)
             except DamagedFileError as error:
-                self.notes.append(f"{error}; it is left out")
+                self.damaged.append(f"{error}; it is left out")
             else:
                 if history:
                     found[trial.number] = history
         return found
 
     def frozen_accuracy(self, number: int) -> float | None:
-        """Return the accuracy that an export measured of a trial's integer network; ``None`` without, or noted."""
+        """Return the accuracy that an export measured of a trial's integer network; ``None`` without, or where it is damaged."""
         path = self.place.folder.frozen(number)
         try:
             note = read_json(path)
@@ -256,11 +258,11 @@ class StoredStudy:
         except FileNotFoundError:
             return None
         except DamagedFileError as error:
-            self.notes.append(f"{error}; it is left out")
+            self.damaged.append(f"{error}; it is left out")
             return None
         recorded = self.trial(number).user_attrs.get(WEIGHTS_HASH)
         if recorded is not None and note.get("weights_sha256", recorded) != recorded:
-            self.notes.append(f"{path}: is of another trial's weights; it is left out")
+            self.damaged.append(f"{path}: is of another trial's weights; it is left out")
             return None
         return float(accuracy)
 
