@@ -248,7 +248,7 @@ class StoredStudy:
         return found
 
     def frozen_accuracy(self, number: int) -> float | None:
-        """Return the accuracy that an export measured of a trial's integer network; ``None`` without, or where it is damaged."""
+        """Return the accuracy that an export measured of a trial's integer network; ``None`` without a whole note."""
         path = self.place.folder.frozen(number)
         try:
             note = read_json(path)

@@ -117,7 +117,8 @@ def test_histories(runs: Path, tmp_path: Path) -> None:
         assert error is None or str(path) in error, name
         stored = open_study(NAME, runs=runs)
         assert 1 in stored.histories(), name
-        assert all(str(path) in line for line in stored.damaged) and not stored.notes, name
+        assert all(str(path) in line for line in stored.damaged), name
+        assert not stored.notes, name
 
     each(path, tmp_path, look)
 
