@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial
 
+from ana_search.command_line import command_line
 from ana_search.errors import StorageError, StorageLostError
 from ana_search.runner.ledger import Ledger
 from ana_search.storage import RunFolder, storage_file
@@ -48,9 +49,9 @@ def rescued(error: StorageLostError, ledger: Ledger, url: str, folder: RunFolder
         except Exception as problem:  # whatever keeps it from being written here may not do so elsewhere
             problems.append(f"{place}: {problem}")
         else:
+            command = command_line("launch", folder.study, storage=f"sqlite:///{path}", runs=folder.runs)
             return StorageLostError(
-                f"{error}; the {count} finished trials in memory were written to {path}; "
-                f"--storage sqlite:///{path} goes on with them"
+                f"{error}; the {count} finished trials in memory were written to {path}; go on with them: {command}"
             )
     return StorageLostError(
         f"{error}; the {count} finished trials in memory could not be written anywhere else ({'; '.join(problems)})"

@@ -225,7 +225,7 @@ class Lease:
     def _refusal(self, holder: Holder) -> LeaseError:
         return LeaseError(
             f"study {self._study.study_name!r} is driven by {holder.describe()}; allowed: one driver a study "
-            f"(`ana-search status {self._study.study_name}` and `dashboard` work beside it)"
+            "(the commands status, best, analyse and dashboard work beside it)"
         )
 
     def _write(self, holder: Holder) -> None:

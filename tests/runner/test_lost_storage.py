@@ -1,6 +1,7 @@
 """A storage that is deleted, replaced or damaged under a running launch: noticed, said, and nothing in memory lost."""
 
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from ana_search.dispatch.local import LocalDispatcher
 from ana_search.errors import StorageLostError
 from ana_search.runner import launch
 from ana_search.storage import open_storage
+from tests.runner.commands import run
 from tests.runner.postgres import Postgres
 from tests.runner.studies import Watcher, check_sound, complete, make_spec, trials_of
 
@@ -105,15 +107,20 @@ def test_what_is_in_memory_is_kept_and_can_be_gone_on_with(
     assert time.monotonic() - watcher.struck_at < 40
     if fault is not damage:  # SQLite goes on from the pages that it has in memory; the results are read back at the end
         assert len(watcher.ended) <= DONE + 1, "it went on after the next trial"
-    message = str(raised.value)
-    url = message.partition("--storage ")[2].split()[0]
+    words = shlex.split(str(raised.value).partition("go on with them: ")[2])
+    assert words[:3] == ["ana-search", "launch", "faults"]
+    url = words[words.index("--storage") + 1]
     rescued = Path(url.removeprefix("sqlite:///"))
     assert rescued.parent == runs / "faults"
     kept = complete(trials_of(runs, storage=url))
     assert len(kept) >= DONE
     if fault is not delete_folder:  # with it the weights are gone; the results are not
-        again = launch(spec, workers=1, runs=runs, storage=url, dispatcher=LocalDispatcher())
-        assert (again.finished, again.complete) == (4, 4)
+        if fault is delete:  # typed as printed, in another folder: it needs no study file
+            done = run(tmp_path, *words[1:])
+            assert done.returncode == 0, done.stderr
+        else:
+            again = launch(spec, workers=1, runs=runs, storage=url, dispatcher=LocalDispatcher())
+            assert (again.finished, again.complete) == (4, 4)
         trials = trials_of(runs, storage=url)
         check_sound(trials, 4)
         assert {trial.number: trial.value for trial in trials}.items() >= {t.number: t.value for t in kept}.items()
