@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.estimate import Estimate
-from analysis.factorial import Drawn, FactorialFit, subset_effects
+from analysis.factorial import Drawn, FactorialFit, subset_effect, subset_effects
 from analysis.factors import Factor, level_labels
 from analysis.layout import Layout
 from analysis.results import LevelCost
@@ -27,10 +27,6 @@ SAFE_POINTS = 0.5
 """A level that costs less than so many points is safe to fix."""
 
 HYPERDRAWS = 100
-WIDENING = 1.15
-"""The draws are spread by this much about their means: the errors' own uncertainty, which few seeds leave large, and a
-maximum over many cells made the plain draws cover 89 to 93 % where seeds interact with factors."""
-
 LARGEST_SOLVE = 600
 """Above so many cells every cell counts as equally noisy, which needs no matrix."""
 
@@ -78,10 +74,10 @@ def _independent(
         error = drawn.errors[subset][chosen]
         keep = true / np.maximum(true + fit.df[subset] * error * spread, 1e-300)
         fresh = generator.normal(size=(len(chosen), fit.cells)).reshape(len(chosen), *fit.means.shape)
-        axes = subset_effects(np.moveaxis(fresh, 0, -1), fit.groups)[subset]
+        axes = subset_effect(np.moveaxis(fresh, 0, -1), fit.groups, subset)
         white = np.moveaxis(axes, -1, 0).reshape(len(chosen), fit.cells)
         found += keep[:, None] * effects[subset].ravel()
-        found += WIDENING * np.sqrt(keep * error * spread * fit.cells)[:, None] * white
+        found += np.sqrt(keep * error * spread * fit.cells)[:, None] * white
     return found
 
 
@@ -115,8 +111,7 @@ def _solved(
             gain = np.linalg.solve(covariance + noise, covariance)
         except np.linalg.LinAlgError:
             gain = np.linalg.lstsq(covariance + noise, covariance, rcond=None)[0]
-        middle = (means @ centre) @ gain
-        found.append(middle + WIDENING * (prior + observed @ gain - middle))
+        found.append(prior + observed @ gain)
     return np.concatenate(found)
 
 

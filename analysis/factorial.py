@@ -19,7 +19,15 @@ from analysis.noise import noise_part, variance_ratio
 from analysis.noncentral import draw_noncentrality, draw_variance
 from analysis.shares import Components, Subset, all_subsets
 
-__all__ = ["Drawn", "FactorialFit", "draw_components", "draw_factorial", "fit_factorial", "subset_effects"]
+__all__ = [
+    "Drawn",
+    "FactorialFit",
+    "draw_components",
+    "draw_factorial",
+    "fit_factorial",
+    "subset_effect",
+    "subset_effects",
+]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -254,6 +262,15 @@ def subset_effects(table: Floats, groups: tuple[str, ...]) -> dict[Subset, Float
     for subset in all_subsets(groups):
         found[subset] = np.broadcast_to(averages[subset], table.shape)
     return found
+
+
+def subset_effect(table: Floats, groups: tuple[str, ...], subset: Subset) -> Floats:
+    """Return the effect of one subset of groups; see `subset_effects`."""
+    part = table
+    for axis, group in enumerate(groups):
+        mean = part.mean(axis=axis, keepdims=True)
+        part = part - mean if group in subset else mean
+    return np.broadcast_to(part, table.shape)
 
 
 def draw_factorial(fit: FactorialFit, draws: int, generator: np.random.Generator, *, fast: bool = False) -> Drawn:

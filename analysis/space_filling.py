@@ -239,7 +239,8 @@ def _draw_wide(matrix: Floats, outcome: Floats, prior: Floats, noise: float, gen
     start = np.sqrt(prior) * generator.standard_normal(len(prior))
     error = generator.standard_normal(len(outcome))
     root = np.sqrt(noise)
-    system = (matrix * prior) @ matrix.T / noise
+    # Only the upper triangle of the symmetric product is computed, which is all that the factor reads.
+    system = linalg.blas.dsyrk(1.0 / noise, matrix * np.sqrt(prior))
     system[np.diag_indices_from(system)] += 1.0
     right = outcome / root - matrix @ start / root - error
     weights = linalg.cho_solve(linalg.cho_factor(system, overwrite_a=True, check_finite=False), right)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.factorial import subset_effects
+from analysis.sample import points_of
 from analysis.verdict import REGIONS, region_of
 
 __all__ = ["PEOPLES", "FactorialCase", "PlantedTable", "planted_table"]
@@ -79,8 +80,12 @@ class PlantedTable:
         return REGIONS[int(region_of(*pair)[0])]
 
     def cost(self, axis: int, level: int) -> float:
-        """The points that holding one level of one group truly costs."""
-        return 100 * float(self.means.max() - np.take(self.means, level, axis=axis).max())
+        """The points that holding one level of one group truly costs.
+
+        Planted accuracies may exceed 1: the analysis then takes the outcomes for points, and so does this.
+        """
+        points = points_of(self.frame["value"].to_numpy())
+        return points * float(self.means.max() - np.take(self.means, level, axis=axis).max())
 
 
 def _effect(size: tuple[int, ...], share: float, generator: np.random.Generator) -> Floats:

@@ -14,6 +14,9 @@ from analysis.testing.planted_noise import FactorialCase, planted_table
 from tests.analysis.samples import figure_input, quickstart
 
 TABLES = 24
+LEAST = 0.92
+"""The planted tables are always the same, of which 94 to 99 % of the levels are covered: 48 tables a case leave a
+standard error of 0.3 to 1.8 % (levels of one table are not independent: 2 to 13 % from table to table)."""
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def test_planted_costs_are_covered(case):
                 truth = table.cost(axis, int(level.split()[1]))
                 hits += cost.ci_low - 1e-9 <= truth <= cost.ci_high + 1e-9
                 levels += 1
-    assert hits >= 0.88 * levels
+    assert hits >= LEAST * levels
 
 
 def test_one_bad_level_more_changes_the_verdict_and_no_cost():

@@ -72,3 +72,19 @@ def test_the_first_screen_has_the_result_and_its_picture() -> None:
     assert any(line.startswith("![") for line in first)
     commands = (ROOT / "README.md").read_text(encoding="utf-8").split("## Set up\n\n", 1)[1].split("\n\n")[0]
     assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make quickstart", "make test"]
+
+
+def test_the_calibrations_page_is_that_of_the_stored_rows() -> None:
+    """If this fails after a new measurement: python benchmarks/calibration_page.py."""
+    calibration = runpy.run_path(str(ROOT / "benchmarks" / "calibration_page.py"))
+    result = json.loads(calibration["STORED"].read_text(encoding="utf-8"))
+    page = calibration["PAGE"].read_text(encoding="utf-8")
+    assert calibration["page"](page, result) == page
+    assert {calibration["section"](row) for row in result["rows"]} == set(calibration["SECTIONS"])
+    for row in result["rows"]:
+        assert row["wrong"] <= calibration["MOST_WRONG"], row
+        assert (calibration["kept"](row)) == ("(misses)" not in calibration["line"](row))
+    few = {"coverage": {"synchronisation": 0.5, "shape": 0.95}, "right": 0.0, "wrong": 0.0, "replications": 100}
+    assert not calibration["kept"]({**few, "reasons": {"undecided": 100}})
+    assert calibration["kept"]({**few, "reasons": {"undecided": 4, "lack_of_fit": 96}})
+    assert not calibration["kept"]({**few, "right": 1.0, "reasons": {}, "coverage": {"shape": 0.95}, "wrong": 0.03})
