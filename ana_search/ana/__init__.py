@@ -1,6 +1,7 @@
 """Additive noise annealing: stair functions, the noise that regularises them, and the layers that use it."""
 
 from ana_search.ana.annealer import Annealer, LayerSchedule, NoiseState
+from ana_search.ana.conversion import FloatPart, FloatPartWarning, float_parts
 from ana_search.ana.gap import regularisation_gap
 from ana_search.ana.layers import (
     QuantActivation,
@@ -26,6 +27,8 @@ __all__ = [
     "SCHEDULES",
     "STE_PRESETS",
     "Annealer",
+    "FloatPart",
+    "FloatPartWarning",
     "LayerSchedule",
     "Noise",
     "NoiseState",
@@ -40,6 +43,7 @@ __all__ = [
     "StairFunction",
     "decay_intervals",
     "decay_powers",
+    "float_parts",
     "quantise",
     "quantised_layers",
     "regularisation_gap",

@@ -23,6 +23,8 @@ class QuantMap(nn.Module):
 
     weight: Tensor
     weight_quantiser: Quantiser
+    position: tuple[int, int] | None = None
+    """The layer's number and 0, where `quantise` made it; see `QuantActivation.position`."""
 
     @property
     def weight_stair(self) -> StairFunction:
@@ -119,6 +121,9 @@ class QuantConv3d(_QuantConv, nn.Conv3d):
 
 class QuantActivation(nn.Module):
     """A quantised activation function: the regularised stair (training) or the stair (evaluation)."""
+
+    position: tuple[int, int] | None = None
+    """The number of its layer and its place in the order of execution, where `quantise` made it."""
 
     def __init__(self, stair: StairFunction) -> None:
         super().__init__()

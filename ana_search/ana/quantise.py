@@ -1,56 +1,22 @@
 """Turning an ordinary network into a quantised one, and finding its layers again."""
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
-from ana_search.ana.layers import (
-    QuantActivation,
-    QuantConv1d,
-    QuantConv2d,
-    QuantConv3d,
-    QuantLinear,
-    QuantMap,
-)
+from ana_search.ana.conversion import convert
+from ana_search.ana.layers import QuantActivation, QuantMap
 from ana_search.ana.stairs import StairFunction
-from ana_search.errors import NetworkError
 
-__all__ = ["ACTIVATIONS", "QuantisedLayer", "quantise", "quantised_layers"]
-
-_MAPS: dict[type[nn.Module], Callable[..., QuantMap]] = {
-    nn.Linear: QuantLinear.from_float,
-    nn.Conv1d: QuantConv1d.from_float,
-    nn.Conv2d: QuantConv2d.from_float,
-    nn.Conv3d: QuantConv3d.from_float,
-}
-
-ACTIVATIONS: tuple[type[nn.Module], ...] = (
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.PReLU,
-    nn.ELU,
-    nn.SELU,
-    nn.CELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Hardswish,
-    nn.Hardtanh,
-    nn.Hardsigmoid,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.Softplus,
-)
-"""The modules that `quantise` takes for activation functions."""
+__all__ = ["QuantisedLayer", "quantise", "quantised_layers"]
 
 
 @dataclass(frozen=True)
 class QuantisedLayer:
-    """A quantised linear map and the quantised activations between it and the next one."""
+    """A quantised linear map and the quantised activations that its result reaches before the next one."""
 
     index: int
     name: str
@@ -68,50 +34,45 @@ def quantise(
     keep_last: bool = True,
     reset: bool = True,
     generator: torch.Generator | None = None,
+    example: Any = None,
 ) -> nn.Module:
     """Return a quantised copy of ``module``, which itself is left alone; the two share nothing.
 
-    Linear maps (`Linear`, `Conv1d`, `Conv2d`, `Conv3d`) get quantised weights and activation modules
-    (`ACTIVATIONS`) become stairs, in the order of registration. Everything else stays.
+    The network is converted by its graph (`torch.fx`), in order of execution. Linear maps (`Linear`, `Conv1d`,
+    `Conv2d`, `Conv3d`, and the functions of these names on parameters) get quantised weights. Activation functions,
+    modules and calls alike, become stairs, each use one of its own: as given for hard tanh and its like; unsigned,
+    with as many bits, for ReLU; smooth ones (GELU, SiLU, sigmoid and their like) are computed and then quantised.
+    Every other value that a quantised map reads, or that is added to or put beside another, gets a stair too.
+
+    Where modules in the places of others are enough, the result is of the class of ``module``; else it is a
+    `torch.fx.GraphModule` with the same names of modules. What stays in floating point is named in a
+    `FloatPartWarning` and by `float_parts`. A network without a graph (branches on values) is converted module by
+    module in the order of registration, with a warning that says why.
 
     Args:
-        module: an ordinary network. Its activation functions must be modules: calls such as
-            ``torch.relu`` inside ``forward`` cannot be seen.
+        module: an ordinary network.
         weights: stair of every map's weights (default: ternary).
         activations: stair of every activation (default: ternary).
-        layers: instead of both, one pair (weights, activations) a quantised layer.
+        layers: instead of both, one pair (weights, activations) a quantised layer, in order of execution.
         keep_first: leave the first map, and the activations before the second, in floating point.
         keep_last: leave the last map, and the activations after it, in floating point.
         reset: draw the weights of the quantised maps anew, near the thresholds; else they are copied.
         generator: source of the new weights (default: torch's own).
+        example: an input of the network, or a tuple of inputs; only lazy modules need it.
 
     Raises:
-        NetworkError: nothing to quantise, or ``layers`` does not match the maps in number.
+        NetworkError: nothing to quantise, ``layers`` does not match the maps in number, or a module is lazy and there
+            is no example.
     """
-    network = copy.deepcopy(module)
-    found = [(name, old) for name, old in network.named_modules() if type(old) in (*_MAPS, *ACTIVATIONS)]
-    maps = [old for _, old in found if type(old) in _MAPS]
-    wanted = maps[int(keep_first) : len(maps) - int(keep_last)]
-    if not wanted:
-        raise NetworkError(
-            f"no linear map to quantise in {type(module).__name__}: it has {len(maps)}, with "
-            f"keep_first={keep_first} and keep_last={keep_last}"
-        )
-    pairs = list(layers) if layers is not None else [_pair(weights, activations)] * len(wanted)
-    if len(pairs) != len(wanted):
-        raise NetworkError(
-            f"`layers` must hold one pair for each of the {len(wanted)} quantised layers, got {len(pairs)}"
-        )
-    replaced: dict[nn.Module, nn.Module] = {}
-    current: tuple[StairFunction, StairFunction] | None = None
-    for _, old in found:
-        if type(old) in _MAPS:
-            current = pairs[wanted.index(old)] if old in wanted else None
-            if current is not None:
-                replaced[old] = _MAPS[type(old)](old, current[0])
-        elif current is not None:
-            replaced[old] = QuantActivation(current[1]).train(old.training)
-    network = _replace(network, replaced)
+    one = (weights or StairFunction.ternary(), activations or StairFunction.ternary())
+    network = convert(
+        module,
+        [one] if layers is None else layers,
+        one_pair=layers is None,
+        keep_first=keep_first,
+        keep_last=keep_last,
+        example=example,
+    )
     if reset:
         for layer in quantised_layers(network):
             layer.map.reset_weight(generator=generator)
@@ -119,29 +80,20 @@ def quantise(
 
 
 def quantised_layers(network: nn.Module) -> list[QuantisedLayer]:
-    """Return the quantised layers, numbered in the order of registration.
+    """Return the quantised layers, numbered in the order of execution.
 
-    An activation belongs to the last map registered before it.
+    In a network whose layers were not all made by one call of `quantise` the order is that of registration, and an
+    activation belongs to the last map registered before it.
     """
+    found = [(n, m) for n, m in network.named_modules() if isinstance(m, QuantMap | QuantActivation)]
+    positions = [part.position for _, part in found]
+    maps = [part.position for _, part in found if isinstance(part, QuantMap)]
+    if None not in positions and len(set(maps)) == len(maps):
+        found.sort(key=lambda each: each[1].position or (0, 0))
     groups: list[tuple[str, QuantMap, list[QuantActivation]]] = []
-    for name, module in network.named_modules():
+    for name, module in found:
         if isinstance(module, QuantMap):
             groups.append((name, module, []))
-        elif isinstance(module, QuantActivation) and groups:
+        elif groups:
             groups[-1][2].append(module)
     return [QuantisedLayer(i, name, map_, tuple(acts)) for i, (name, map_, acts) in enumerate(groups)]
-
-
-def _pair(weights: StairFunction | None, activations: StairFunction | None) -> tuple[StairFunction, StairFunction]:
-    return weights or StairFunction.ternary(), activations or StairFunction.ternary()
-
-
-def _replace(network: nn.Module, replaced: dict[nn.Module, nn.Module]) -> nn.Module:
-    """Put the new modules in every place of the old ones, also of one that is used in several."""
-    if network in replaced:
-        return replaced[network]
-    for parent in list(network.modules()):
-        for name, child in list(parent._modules.items()):  # `named_children` leaves out repetitions
-            if child is not None and child in replaced:
-                setattr(parent, name, replaced[child])
-    return network

@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ana_search.ana import QuantActivation, QuantMap, StairFunction, quantise, quantised_layers
+from ana_search.ana import (
+    FloatPartWarning,
+    QuantActivation,
+    QuantMap,
+    StairFunction,
+    quantise,
+    quantised_layers,
+)
 from ana_search.errors import NetworkError
 from ana_search.networks import NETWORKS
 from tests.ana.tensors import tensors_of
@@ -70,7 +77,7 @@ def test_in_evaluation_all_activations_are_levels(name: str) -> None:
     [(False, True, [0, 1]), (True, True, [1]), (False, False, [0, 1, 2]), (True, False, [1, 2])],
 )
 def test_first_and_last_are_kept_or_not(first: bool, last: bool, maps: list[int]) -> None:
-    network = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 2), nn.Sigmoid())
+    network = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 2), nn.Hardtanh())
     quantised = quantise(network, keep_first=first, keep_last=last)
     assert [int(layer.name) // 2 for layer in quantised_layers(quantised)] == maps
     activations = [i for i in range(3) if isinstance(quantised.get_submodule(str(2 * i + 1)), QuantActivation)]
@@ -80,27 +87,34 @@ def test_first_and_last_are_kept_or_not(first: bool, last: bool, maps: list[int]
 def test_a_users_own_module() -> None:
     torch.manual_seed(0)
     network = Mine()
-    quantised = quantise(network, weights=FOUR)
-    assert isinstance(quantised, Mine)
+    with pytest.warns(FloatPartWarning, match=r"blocks\.b \(LayerNorm\): it has no quantised form"):
+        quantised = quantise(network, weights=FOUR)
+    assert type(quantised).__name__ == "Mine"
     assert [layer.name for layer in quantised_layers(quantised)] == ["stem", "blocks.a.0"]
-    # The activation is registered once and used twice: one module, in the place of the old one.
-    assert isinstance(quantised.activation, QuantActivation)
-    assert isinstance(quantised.embedding, nn.Embedding)
-    assert isinstance(quantised.head, nn.Linear)
+    # The activation is registered once and used twice: a quantiser each, the second one of the sum's map.
+    names = {name for name, part in quantised.named_modules() if isinstance(part, QuantActivation)}
+    assert names == {"activation", "blocks.a.1_quantiser", "activation_2", "blocks.b_quantiser"}
+    assert [len(layer.activations) for layer in quantised_layers(quantised)] == [1, 3]
+    assert isinstance(quantised.get_submodule("blocks.a.1"), nn.GELU)
+    assert isinstance(quantised.get_submodule("head"), nn.Linear)
     x = torch.randn(4, 2, 10)
     assert quantised(x).shape == (4, 3)
     quantised(x).sum().backward()
     assert all(layer.map.weight.grad is not None for layer in quantised_layers(quantised))
 
 
-def test_a_module_in_several_places_stays_one_module() -> None:
-    shared_map, shared = nn.Linear(4, 4), nn.ReLU()
+def test_a_map_in_several_places_stays_one_map() -> None:
+    shared_map, shared = nn.Linear(4, 4), nn.Hardtanh()
     network = nn.Sequential(shared_map, shared, shared_map, shared, nn.Linear(4, 2))
     quantised = quantise(network)
-    assert isinstance(quantised, nn.Sequential)
-    assert quantised[0] is quantised[2]
-    assert quantised[1] is quantised[3]
-    assert len(quantised_layers(quantised)) == 1
+    (layer,) = quantised_layers(quantised)
+    assert len(layer.activations) == 2
+    assert len({id(part) for part in layer.activations}) == 2
+    x = torch.randn(3, 4)
+    first, second = (part.stair for part in layer.activations)
+    weight = layer.map.quantised_weight()
+    expected = second(first(x @ weight.T + layer.map.bias) @ weight.T + layer.map.bias)
+    assert torch.equal(quantised.eval()(x), network[4](expected))
 
 
 def test_the_network_itself_may_be_the_map() -> None:
@@ -136,7 +150,7 @@ def test_the_original_is_left_alone_and_nothing_is_shared(name: str) -> None:
 
 def test_layers_may_have_bits_of_their_own() -> None:
     pairs = [(StairFunction.for_network(w), StairFunction.for_network(a)) for w, a in ((8, 4), (2, 1), (3, 8))]
-    network = nn.Sequential(*(part for _ in range(3) for part in (nn.Linear(4, 4), nn.ReLU())), nn.Linear(4, 2))
+    network = nn.Sequential(*(part for _ in range(3) for part in (nn.Linear(4, 4), nn.Hardtanh())), nn.Linear(4, 2))
     layers = quantised_layers(quantise(network, layers=pairs))
     assert [(layer.map.weight_stair, layer.activations[0].stair) for layer in layers] == pairs
 

@@ -39,12 +39,12 @@ class Branches(nn.Module):
 
 
 class Unquantised(nn.Module):
-    """Adds the outputs of two maps before either is quantised."""
+    """Adds the outputs of two maps, neither of which is quantised."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.other = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(1, 4, 3, padding=1)
-        self.rest = nn.Sequential(nn.Hardtanh(), *head())
+        self.one, self.other = (quantise(nn.Conv2d(1, 4, 3, padding=1), keep_last=False) for _ in "ab")
+        self.rest = nn.Sequential(QuantActivation(TERNARY), *head())
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rest(self.one(x) + self.other(x))
@@ -77,7 +77,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: quantise(nn.Sequential(*block(), *block(4), *head()), keep_first=True),
         "a floating-point|Conv2d has no integer form",
     ),
-    "two maps": (lambda: quantise(Unquantised()), "add.*: one term of a sum must be quantised"),
+    "two maps": (Unquantised, "add.*: one term of a sum must be quantised"),
     "sine": (lambda: quantise(Sine()), "sin.*it has no integer form; allowed are"),
     "no codes": (lambda: nn.Sequential(*block(), *head()), "Conv2d has no integer form"),
     "quantum": (
@@ -98,6 +98,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::ana_search.ana.FloatPartWarning")
 @pytest.mark.parametrize("kind", REFUSED)
 def test_refused(kind: str) -> None:
     make, reason = REFUSED[kind]
@@ -115,8 +116,8 @@ def test_the_network_is_left_alone() -> None:
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_layers_are_named_after_their_activations_by_call() -> None:
-    """An activation that is called twice is two layers."""
+def test_layers_are_named_after_their_activations() -> None:
+    """An activation that is called twice is two quantisers; a quantiser that is called twice is two layers."""
 
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -129,6 +130,8 @@ def test_layers_are_named_after_their_activations_by_call() -> None:
 
     network = quantise(Twice())
     assert isinstance(network.get_submodule("activation"), QuantActivation)
+    assert frozen(network).layers == ["activation", "activation_2"]
+    network.add_module("activation_2", network.get_submodule("activation"))
     assert frozen(network).layers == ["activation", "activation#2"]
 
 

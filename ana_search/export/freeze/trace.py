@@ -7,6 +7,7 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from ana_search.ana import QuantActivation
+from ana_search.ana.conversion.trace import PartsTracer
 from ana_search.ana.layers import QuantMap
 from ana_search.errors import ExportRequestError
 
@@ -15,7 +16,7 @@ __all__ = ["batch_shape", "trace"]
 _BATCHES = (3, 2)  # the last one's shapes are kept
 
 
-class _Tracer(fx.Tracer):
+class _Tracer(PartsTracer):
     """Traces through everything but PyTorch's own modules and the quantised layers."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
