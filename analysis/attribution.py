@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from ana_search.errors import FrameError
+from analysis.collapse import has_collapsed_level
 from analysis.costs import decision_costs
 from analysis.design import next_design
 from analysis.effects import level_effects
@@ -178,6 +179,8 @@ def attribute(
         reasons.append("lack_of_fit")
     if found is not None and found.fit is not None and found.fit.noise_of_few_runs:
         reasons.append("noise_of_few_runs")
+    if found is not None and found.fit is not None and has_collapsed_level(found.fit):
+        reasons.append("collapsed_level")
     verdict, probability = _decide(found, sample, level)
     sensitivity = {"failed_dropped": verdict, "failed_chance": verdict}
     if found is not None and len(sample.lost):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from analysis.collapse import ENOUGH_RUNS
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.gates import FEWEST_BLOCKS, SMALLEST_RESIDUAL_DF
 from analysis.layout import Layout
@@ -25,6 +26,10 @@ EXTENDED = ("random", "qmc", PICK_FREEZE)
 """Samplers of which more trials are more of the same sample."""
 LARGEST_FACTORIAL = 200
 MOST_LISTED = 200
+CURED_BY_RUNS = {
+    "empty_cell", "no_replicates", "too_few_residual_df", "too_few_trials", "failed", "collapsed_level",
+}  # fmt: skip
+"""What more runs of the same cells cure, however close the shares lie to a border."""
 SELECTED = {"pruned", "not_uniform", "too_few_trials", "failed", "failure_depends_on_level"}
 
 
@@ -159,10 +164,12 @@ def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Map
         wanted = max(int(power.get("replicates_for_80_percent") or 0), have + 1, _enough(layout.cells))
     elif have < 2:
         wanted = _enough(layout.cells)
+    if "collapsed_level" in reasons:
+        wanted = max(wanted, -(-ENOUGH_RUNS * max(layout.counts.shape) // layout.cells))
     beyond = power.get("probability_decided_with_this_design") is not None and not power.get(
         "replicates_for_80_percent"
     )
-    if beyond and not set(reasons) & {"empty_cell", "no_replicates", "too_few_residual_df", "too_few_trials", "failed"}:
+    if beyond and not set(reasons) & CURED_BY_RUNS:
         text = (
             "More than 20 replicates of each cell would be needed: the shares lie close to a border between two"
             " verdicts. Report the shares with their intervals rather than a verdict."

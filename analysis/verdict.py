@@ -37,6 +37,9 @@ REASONS: Mapping[str, str] = {
     " point differ by",
     "noise_of_few_runs": "a few runs that collapsed or lie far off make most of the noise, and some levels have "
     "several times the noise of others: how much of the variance is the seed's is not known well enough",
+    "collapsed_level": "every run of a level ended far below the rest, and these runs agree far better than others do: "
+    "whether one in ten would not collapse, and how much of the variance is then the seed's, is not known from fewer "
+    "than 29 runs of that level",
     "failed_trials_matter": "dropping the failed trials and counting them at chance contradict each other",
     "constant_outcome": "every finished trial has the same outcome: there is no variance to attribute",
 }

@@ -102,6 +102,13 @@ def noise_of_few_runs() -> pd.DataFrame:
     return frame.assign(value=frame["value"].where(~fall, 0.1))
 
 
+def collapsed_level(replicates: int = 3) -> pd.DataFrame:
+    """Every run of one interval and power law collapses."""
+    frame, generator = factorial_frame(CLEAR, np.random.default_rng(1), replicates=replicates), np.random.default_rng(2)
+    fall = frame["interval"].eq("same_end") & frame["power_law"].eq("homogeneous")
+    return frame.assign(value=frame["value"].where(~fall, 0.1 + 0.002 * generator.normal(size=len(frame))))
+
+
 def constant_outcome() -> pd.DataFrame:
     return clear().assign(value=0.5)
 
@@ -115,7 +122,7 @@ TABLES = {
     for make in (
         group_missing, not_varied, no_replicates, too_few_residual_df, empty_cell, too_few_trials, pruned, failed,
         failure_depends_on_level, not_uniform, one_seed, lack_of_fit, noise_of_few_runs,
-        failed_trials_matter, constant_outcome, undecided,
+        collapsed_level, failed_trials_matter, constant_outcome, undecided,
     )
 }  # fmt: skip
 
@@ -149,6 +156,19 @@ def test_the_same_tables_without_the_flaw_are_decided():
         found = attribute(frame, draws=400, details=False)
         assert (found.verdict, found.reasons) == ("synchronisation", ())
         assert found.power["next"]["kind"] == "none"
+
+
+def test_a_collapsed_level_is_believed_with_enough_runs():
+    asked = attribute(collapsed_level(), draws=400)
+    assert asked.reasons == ("collapsed_level",)
+    assert asked.power["next"]["replicates"] == 8  # of four shapes each: 32 runs of the level
+    assert attribute(collapsed_level(8), draws=400, details=False).verdict == "synchronisation"
+
+
+def test_a_bad_level_that_is_no_quieter_is_no_collapse():
+    frame = clear()
+    found = attribute(frame.assign(value=frame["value"] - 0.25 * frame["interval"].eq("same_end")), draws=400)
+    assert (found.verdict, found.reasons) == ("synchronisation", ())
 
 
 def test_face_value_is_told_but_not_trusted():
