@@ -78,6 +78,14 @@ class OnnxBuilder:
         )
         return output
 
+    def rename(self, old: str, new: str) -> None:
+        """Let a tensor be called ``new``, wherever nodes write or read it."""
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                for place, name in enumerate(names):
+                    if name == old:
+                        names[place] = new
+
     def cast(self, value: str, to: int, output: str = "") -> str:
         """Add a ``Cast`` and return its output's name."""
         return self.node("Cast", value, to=to, output=output)

@@ -7,18 +7,19 @@ in files with QuantizeLinear and in the floating-point reference. A method is fo
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats.builder import OnnxBuilder
 from ana_search.export.formats.graph_safety import refuse_foreign
+from ana_search.export.formats.layout import LayoutNodes
+from ana_search.export.formats.tensors import Range, Written, across
 from ana_search.export.integer import FrozenNetwork
 from ana_search.export.integer import operations as ops
 
@@ -29,33 +30,7 @@ OUTPUT = "logits"
 LAYERS_KEY = "ana_search.layers"
 
 
-@dataclass(frozen=True)
-class Written:
-    """A tensor of the ONNX graph: its integers are the stored values minus ``zero``; they lie in [``low``, ``high``].
-
-    ``is_byte`` tells uint8 from the wider type of the format; ``rank`` is the number of dimensions; ``reach`` are the
-    least and greatest integers of every channel, where these are known.
-    """
-
-    name: str
-    low: int
-    high: int
-    rank: int
-    zero: int = 0
-    is_byte: bool = False
-    reach: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-
-
-@dataclass(frozen=True)
-class Range:
-    """The integers that a step may give, and the rank of its value."""
-
-    low: int
-    high: int
-    rank: int
-
-
-class GraphWriter(ABC):
+class GraphWriter(LayoutNodes, ABC):
     """Writes one frozen network as an ONNX model."""
 
     title: ClassVar[str] = "ONNX"
@@ -91,6 +66,12 @@ class GraphWriter(ABC):
             values.append(self.step(number, inputs, Range(step.low, step.high, len(self.shapes[number]))))
             if step.layer:
                 layers.append({"layer": step.layer, "tensor": values[-1].name, "zero_point": values[-1].zero})
+        if values[-1].name != OUTPUT:
+            scores, last = self.build.name("scores"), values[-1].name
+            self.build.rename(OUTPUT, scores)
+            self.build.rename(last, OUTPUT)
+            renamed = {OUTPUT: scores, last: OUTPUT}
+            values = [replace(each, name=renamed.get(each.name, each.name)) for each in values]
         model = helper.make_model(
             self.graph(values),
             opset_imports=[helper.make_opsetid(each, n) for each, n in {"": self.opset, **self.domains}.items()],
@@ -185,17 +166,9 @@ class GraphWriter(ABC):
 
     def pad_channels(self, operation: ops.PadChannels, inputs: list[Written], out: Range) -> Written:
         """``Pad``: more channels, of zeros."""
-        value, rest = inputs[0], [0] * (inputs[0].rank - 2)
-        pads = self.build.constant([0, operation.before, *rest, 0, operation.after, *rest], np.int64)
-        fill = [self.build.constant(value.zero, np.uint8 if value.is_byte else self.number)]
-        name = self.node("Pad", value.name, pads, *(fill if value.is_byte or self.number != np.float32 else []))
-        return self.like(name, value, out)
+        rest = [0] * (inputs[0].rank - 2)
+        return self.padded(inputs[0], [0, operation.before, *rest, 0, operation.after, *rest], out)
 
     def flatten(self, operation: ops.Flatten, inputs: list[Written], out: Range) -> Written:
         """``Flatten``."""
         return self.like(self.node("Flatten", inputs[0].name, axis=1), inputs[0], out)
-
-
-def across(values: NDArray[Any], rank: int) -> NDArray[Any]:
-    """Reshape a vector [C] so that it broadcasts over [N, C, ...]."""
-    return values.reshape(-1, *[1] * (rank - 2))

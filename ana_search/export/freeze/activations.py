@@ -22,6 +22,7 @@ def quantised_activation(call: Call, value: Value, module: QuantActivation) -> C
     stair = module.stair
     levels = integer_levels(call, stair)
     pending = call.pending(value)
+    _check_dip(call, pending, stair)
     total = int(levels[0] + levels[-1])
     reflected = pending.falls_after_pool()
     if bool(reflected.any()) and not torch.equal(levels, (total - levels).flip(0)):
@@ -51,6 +52,18 @@ def quantised_activation(call: Call, value: Value, module: QuantActivation) -> C
         operation = ops.Reflect(reflected, total)
         codes = call.steps.codes(operation, codes.index, scale=codes.scale, low=low, high=high, layer=name)
     return codes
+
+
+def _check_dip(call: Call, pending: Pending, stair: StairFunction) -> None:
+    """Refuse a function that dips below 0, unless the stair comes right behind it and is level there."""
+    if pending.dips_at is None:
+        return
+    behind = pending.dips_at < len(pending.functions) - 1 or pending.pools or pending.side is not None
+    if behind or stair.thresholds[0] <= 0:
+        raise call.refuse(
+            "a function that is not monotonic must be quantised at once, with levels that are not negative "
+            f"(got {stair.levels}): use ReLU, or an unsigned stair"
+        )
 
 
 def _with_shortcut(

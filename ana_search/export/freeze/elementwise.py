@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ana_search.export.freeze.call import Call
-from ana_search.export.freeze.values import Pending, Value
+from ana_search.export.freeze.tail import batch_norm_of_reals, function_of_reals
+from ana_search.export.freeze.values import Pending, Real, Value
 
-__all__ = ["batch_norm", "bounded", "dropout", "leaky", "monotonic", "same"]
+__all__ = ["batch_norm", "bounded", "dipping", "dropout", "gelu", "leaky", "monotonic", "same", "stochastic_depth"]
 
 
 def same(call: Call, value: Any) -> Any:
@@ -28,24 +29,48 @@ def dropout(call: Call, value: Value, p: float = 0.5, training: bool = True, inp
     return value
 
 
-def batch_norm(call: Call, value: Value, module: nn.modules.batchnorm._BatchNorm) -> Pending:
+def stochastic_depth(call: Call, value: Value, p: float, mode: str, training: bool = True) -> Value:
+    """torchvision's stochastic depth, which in evaluation is the identity."""
+    return dropout(call, value, p, training)
+
+
+def batch_norm(call: Call, value: Value, module: nn.modules.batchnorm._BatchNorm) -> Pending | Real:
     """Batch norm with the statistics of training, evaluated by the module itself."""
     if module.running_mean is None or module.running_var is None:
         raise call.refuse(
             "without running statistics its result depends on the other images of a batch; "
             "allowed is track_running_stats=True"
         )
+    if isinstance(value, Real):
+        return batch_norm_of_reals(call, value, module)
     return call.pending(value).then(module, affine=True)
 
 
-def monotonic(function: Callable[[Tensor], Tensor]) -> Callable[..., Pending]:
-    """Return the handler of a rising function without settings."""
+def monotonic(function: Callable[[Tensor], Tensor], of_reals: str = "") -> Callable[..., Pending | Real]:
+    """Return the handler of a rising function without settings; ``of_reals`` is its name behind the classifier."""
 
-    def handler(call: Call, value: Value, inplace: bool = False) -> Pending:
+    def handler(call: Call, value: Value, inplace: bool = False) -> Pending | Real:
         call.in_place(inplace)
+        if isinstance(value, Real) and of_reals:
+            return function_of_reals(call, value, of_reals)
         return call.pending(value).then(function)
 
     return handler
+
+
+def dipping(function: Callable[[Tensor], Tensor]) -> Callable[..., Pending]:
+    """Return the handler of a function that rises above 0 and is negative below: a quantiser must not see the dip."""
+
+    def handler(call: Call, value: Value, inplace: bool = False) -> Pending:
+        call.in_place(inplace)
+        return call.pending(value).then(function, dips=True)
+
+    return handler
+
+
+def gelu(call: Call, value: Value, approximate: str = "none") -> Pending:
+    """GELU, exact or by way of tanh."""
+    return call.pending(value).then(lambda x: functional.gelu(x, approximate=approximate), dips=True)
 
 
 def bounded(call: Call, value: Value, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Pending:

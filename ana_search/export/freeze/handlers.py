@@ -15,25 +15,33 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.ops import stochastic_depth
 
 from ana_search.ana import QuantActivation
 from ana_search.ana.layers import QuantMap
-from ana_search.export.freeze import activations, elementwise, maps, pools, shapes, sums
+from ana_search.export.freeze import activations, branches, elementwise, maps, pools, shapes, sums, tail
 from ana_search.export.freeze.call import Call
 
 __all__ = ["HANDLERS", "bind_function", "bind_module", "handler_of"]
 
 Handler = Callable[..., Any]
-_relu = elementwise.monotonic(torch.relu)
+_relu = elementwise.monotonic(torch.relu, "relu")
 _relu6 = elementwise.monotonic(functional.relu6)
-_tanh = elementwise.monotonic(torch.tanh)
-_sigmoid = elementwise.monotonic(torch.sigmoid)
+_tanh = elementwise.monotonic(torch.tanh, "tanh")
+_sigmoid = elementwise.monotonic(torch.sigmoid, "sigmoid")
+_hardsigmoid = elementwise.monotonic(functional.hardsigmoid)
+_silu = elementwise.dipping(functional.silu)
+_hardswish = elementwise.dipping(functional.hardswish)
+_mish = elementwise.dipping(functional.mish)
 
 HANDLERS: dict[Any, Handler] = {
     # Modules: a subclass is handled as its nearest ancestor here.
     QuantMap: maps.quantised_map,
     QuantActivation: activations.quantised_activation,
     nn.Linear: maps.classifier,
+    nn.Conv1d: tail.pointwise_classifier,
+    nn.Conv2d: tail.pointwise_classifier,
+    nn.Conv3d: tail.pointwise_classifier,
     nn.Identity: elementwise.same,
     nn.Dropout: elementwise.dropout,
     nn.Dropout1d: elementwise.dropout,
@@ -49,6 +57,16 @@ HANDLERS: dict[Any, Handler] = {
     nn.Tanh: _tanh,
     nn.Sigmoid: _sigmoid,
     nn.Hardtanh: elementwise.bounded,
+    nn.Hardsigmoid: _hardsigmoid,
+    nn.SiLU: _silu,
+    nn.Hardswish: _hardswish,
+    nn.Mish: _mish,
+    nn.GELU: elementwise.gelu,
+    nn.Softmax: tail.softmax,
+    nn.LogSoftmax: tail.log_softmax,
+    nn.ZeroPad1d: shapes.zero_pad,
+    nn.ZeroPad2d: shapes.zero_pad,
+    nn.ZeroPad3d: shapes.zero_pad,
     nn.LeakyReLU: elementwise.leaky,
     nn.MaxPool1d: pools.max_pool,
     nn.MaxPool2d: pools.max_pool,
@@ -67,6 +85,26 @@ HANDLERS: dict[Any, Handler] = {
     operator.add: sums.add,
     operator.iadd: sums.add_in_place,
     torch.add: sums.add,
+    operator.mul: branches.multiply,
+    torch.mul: branches.multiply,
+    torch.cat: branches.cat,
+    torch.concat: branches.cat,
+    torch.chunk: branches.chunk,
+    torch.split: branches.split,
+    torch.permute: shapes.permute,
+    torch.transpose: shapes.transpose,
+    torch.squeeze: shapes.squeeze,
+    torch.unsqueeze: shapes.squeeze,
+    torch.softmax: tail.softmax,
+    torch.log_softmax: tail.log_softmax,
+    functional.softmax: tail.softmax,
+    functional.log_softmax: tail.log_softmax,
+    functional.hardsigmoid: _hardsigmoid,
+    functional.silu: _silu,
+    functional.hardswish: _hardswish,
+    functional.mish: _mish,
+    functional.gelu: elementwise.gelu,
+    stochastic_depth: elementwise.stochastic_depth,
     torch.flatten: shapes.flatten,
     torch.reshape: shapes.reshape,
     functional.dropout: elementwise.dropout,
@@ -101,6 +139,16 @@ HANDLERS: dict[Any, Handler] = {
     # Methods of tensors.
     "add": sums.add,
     "add_": sums.add_in_place,
+    "mul": branches.multiply,
+    "chunk": branches.chunk,
+    "split": branches.split,
+    "permute": shapes.permute,
+    "transpose": shapes.transpose,
+    "squeeze": shapes.squeeze,
+    "unsqueeze": shapes.squeeze,
+    "unflatten": shapes.reshape,
+    "softmax": tail.softmax,
+    "log_softmax": tail.log_softmax,
     "flatten": shapes.flatten,
     "view": shapes.reshape,
     "reshape": shapes.reshape,

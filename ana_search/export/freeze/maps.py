@@ -10,6 +10,7 @@ from ana_search.ana.layers import QuantMap
 from ana_search.export.freeze.call import Call
 from ana_search.export.freeze.values import Codes, Pending, Real, Value
 from ana_search.export.integer import operations as ops
+from ana_search.export.integer.branches import PadSides
 
 __all__ = ["classifier", "integer_levels", "quantised_map"]
 
@@ -33,11 +34,18 @@ def quantised_map(call: Call, value: Value, module: QuantMap) -> Pending:
     low, high = ops.accumulator_range(weight, value.low, value.high)
     limit = int(torch.maximum(low.abs(), high.abs()).max())
     geometry = _geometry(call, module) if weight.dim() > 2 else {}
+    before, after = geometry.pop("sides", ((), ()))
+    if before:
+        codes = call.steps.codes(
+            PadSides(before, after), value.index, scale=value.scale, low=min(value.low, 0), high=max(value.high, 0)
+        )
+        value = codes
+    index = value.index
 
     def emit(negated: Tensor) -> int:
         signs = torch.where(negated, -1, 1).reshape(-1, *[1] * (weight.dim() - 1))
         operation = ops.IntegerMap(weight * signs, limit, **geometry)
-        return call.steps.add(operation, value.index, low=-limit, high=limit)
+        return call.steps.add(operation, index, low=-limit, high=limit)
 
     pending = Pending(emit, value.scale * stair.quantum, low, high, weight.dim())
     bias = getattr(module, "bias", None)
@@ -72,11 +80,16 @@ def _without_batch(shape: torch.Size) -> list[int]:
 
 def _geometry(call: Call, module: Any) -> dict[str, Any]:
     padding = module.padding
+    sides: tuple[tuple[int, ...], tuple[int, ...]] = (), ()
     if padding == "valid":
         padding = (0,) * len(module.kernel_size)
     if padding == "same":
         total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-        padding = None if any(each % 2 for each in total) else tuple(each // 2 for each in total)
-    if padding is None or (module.padding_mode != "zeros" and any(padding)):
-        raise call.refuse(f"padding {module.padding!r} of mode {module.padding_mode!r}; allowed are symmetric zeros")
-    return {"stride": module.stride, "padding": padding, "dilation": module.dilation, "groups": module.groups}
+        padding = tuple(each // 2 for each in total)
+        if any(each % 2 for each in total):  # what is left over goes behind
+            sides = padding, tuple(each - each // 2 for each in total)
+            padding = (0,) * len(total)
+    if module.padding_mode != "zeros" and (any(padding) or sides[0]):
+        raise call.refuse(f"padding {module.padding!r} of mode {module.padding_mode!r}; allowed are zeros")
+    found = {"stride": module.stride, "padding": padding, "dilation": module.dilation, "groups": module.groups}
+    return {**found, "sides": sides}

@@ -7,8 +7,10 @@ from dataclasses import replace
 import torch
 
 from ana_search.export.freeze.call import Call
-from ana_search.export.freeze.values import Codes, Value
+from ana_search.export.freeze.tail import mean_of_reals
+from ana_search.export.freeze.values import Codes, Real, Value
 from ana_search.export.integer import operations as ops
+from ana_search.export.integer.branches import Take
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool", "mean"]
 
@@ -49,11 +51,13 @@ def average_pool(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
-) -> Codes:
+) -> Codes | Real:
     """Averages of codes: sums of windows, with the divisor in the scale."""
     kernel, pads = _sizes(call, kernel_size), _sizes(call, padding)
     steps = _stride(call, stride, kernel)
     before = call.input_shape[2:]
+    if isinstance(value, Real):
+        return _mean_of_reals(call, value, kernel == tuple(before) and not any(pads) and divisor_override is None)
     windows = [(s + 2 * p - k) // t + 1 for s, p, k, t in zip(before, pads, kernel, steps, strict=True)]
     if list(_shape(call)[2:]) != windows:
         raise call.refuse("ceil_mode=True adds windows that are not whole; allowed is False")
@@ -68,12 +72,17 @@ def average_pool(
     return _summed(call, value, window, math.prod(kernel), divisor, padded=any(pads))
 
 
-def adaptive_average_pool(call: Call, value: Value, output_size: Size | Sequence[int | None] | None) -> Codes | Value:
-    """Averages of as many windows as asked, where these are alike."""
-    kernel = _windows(call)
+def adaptive_average_pool(call: Call, value: Value, output_size: Size | Sequence[int | None] | None) -> Value:
+    """Averages of as many windows as asked, where these are of one size."""
+    if isinstance(value, Real):
+        return _mean_of_reals(call, value, all(each == 1 for each in _shape(call)[2:]))
+    value, kernel, steps = _windows(call, value)
     if all(each == 1 for each in kernel):
         return value
-    return average_pool(call, value, kernel)
+    if isinstance(value, Codes) and kernel == tuple(call.input_shape[2:]):
+        return _summed(call, value, ops.GlobalSum(True), math.prod(kernel), math.prod(kernel))
+    window = ops.WindowSum(call.input_shape[1], kernel, steps, (0,) * len(kernel))
+    return _summed(call, value, window, math.prod(kernel), math.prod(kernel))
 
 
 def adaptive_max_pool(
@@ -82,13 +91,14 @@ def adaptive_max_pool(
     output_size: Size | Sequence[int | None] | None,
     return_indices: bool = False,
 ) -> Value:
-    """Maxima of as many windows as asked, where these are alike."""
-    return max_pool(call, value, _windows(call), return_indices=return_indices)
+    """Maxima of as many windows as asked, where these are of one size."""
+    value, kernel, steps = _windows(call, value)
+    return max_pool(call, value, kernel, steps, return_indices=return_indices)
 
 
 def mean(
     call: Call, value: Value, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: object = None
-) -> Codes:
+) -> Codes | Real:
     """The mean over all positions."""
     rank = len(call.input_shape)
     over = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
@@ -96,6 +106,8 @@ def mean(
         raise call.refuse(f"a mean over dimensions {dim}; allowed is the mean over all positions")
     if dtype not in (None, torch.float32):
         raise call.refuse(f"dtype={dtype!r}; allowed is none")
+    if isinstance(value, Real):
+        return mean_of_reals(call, value, keep=keepdim)
     positions = math.prod(call.input_shape[2:])
     return _summed(call, value, ops.GlobalSum(keepdim), positions, positions)
 
@@ -119,12 +131,33 @@ def _shape(call: Call) -> torch.Size:
     return call.shape
 
 
-def _windows(call: Call) -> tuple[int, ...]:
-    """Return the window of an adaptive pool from the shapes before and after it."""
+def _mean_of_reals(call: Call, value: Real, over_all: bool) -> Real:
+    if not over_all:
+        raise call.refuse("only averages of quantised values have an integer form, or the mean over all positions")
+    return mean_of_reals(call, value, keep=True)
+
+
+def _windows(call: Call, value: Value) -> tuple[Value, tuple[int, ...], tuple[int, ...]]:
+    """Return what an adaptive pool reads, and its windows and steps, from the shapes before and after it.
+
+    Output i of a out of b positions covers those from floor(i b / a) to before ceil((i + 1) b / a). Where such windows
+    have one size but no even step, their positions are laid out one window after the other.
+    """
     before, after = call.input_shape[2:], _shape(call)[2:]
-    if any(b % a for b, a in zip(before, after, strict=True)):
-        raise call.refuse(f"windows of {list(before)} to {list(after)} are not alike; allowed are whole divisors")
-    return tuple(b // a for b, a in zip(before, after, strict=True))
+    spans = [[(i * b // a, -(-(i + 1) * b // a)) for i in range(a)] for b, a in zip(before, after, strict=True)]
+    sizes = [{stop - start for start, stop in each} for each in spans]
+    if any(len(each) != 1 for each in sizes):
+        raise call.refuse(f"windows of {list(before)} to {list(after)} are not alike; allowed are those of one size")
+    kernel = tuple(each.pop() for each in sizes)
+    steps = tuple(each[1][0] if len(each) > 1 else size for each, size in zip(spans, kernel, strict=True))
+    if (
+        all(start == i * t for each, t in zip(spans, steps, strict=True) for i, (start, _) in enumerate(each))
+        and min(steps) > 0
+    ):
+        return value, kernel, steps
+    codes = _codes(call, value)
+    taken = Take([[at for start, stop in each for at in range(start, stop)] for each in spans])
+    return call.steps.codes(taken, codes.index, scale=codes.scale, low=codes.low, high=codes.high), kernel, kernel
 
 
 def _sizes(call: Call, value: Size) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ class Pending:
     map to the frozen network with the accumulators of the masked channels negated. ``functions`` are what the
     network applies to them, one monotonic function of every channel each; ``pools`` are the max-pools that come after
     the first ``pooled_after`` of them. ``side`` are the codes that are added as function number ``side_at``. ``affine``
-    tells whether all functions are factors and offsets.
+    tells whether all functions are factors and offsets. Function number ``dips_at`` is not monotonic below 0.
     """
 
     emit: Callable[[Tensor], int]
@@ -55,10 +55,15 @@ class Pending:
     side: Codes | None = None
     side_at: int = 0
     affine: bool = True
+    dips_at: int | None = None
 
-    def then(self, function: Elementwise, *, affine: bool = False) -> "Pending":
-        """Return this value with one more function applied to it; ``affine`` if it is a factor and an offset."""
-        return replace(self, functions=(*self.functions, function), affine=self.affine and affine)
+    def then(self, function: Elementwise, *, affine: bool = False, dips: bool = False) -> "Pending":
+        """Return this value with one more function applied to it; ``affine`` if it is a factor and an offset.
+
+        One that ``dips`` rises above 0 and has negative values below.
+        """
+        at = len(self.functions) if dips and self.dips_at is None else self.dips_at
+        return replace(self, functions=(*self.functions, function), affine=self.affine and affine, dips_at=at)
 
     def evaluate(self, accumulators: Tensor, side: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return what the network makes of accumulators, int64 [C, P] → ``dtype`` [C, P].

@@ -36,11 +36,14 @@ def integer_head(frozen: FrozenNetwork, pixels: Tensor | None) -> IntegerHead:
     step = frozen.steps[-1]
     operation = step.operation
     before = frozen.steps[step.inputs[0] - 1]
-    if isinstance(operation, ops.Classifier):
+    if type(operation) is ops.Classifier:
         weight = operation.weight.double().numpy() * operation.scale
         bias = operation.bias.double().numpy()
+    elif not isinstance(operation, ops.Rescale) or isinstance(before.operation, ops.Classifier):
+        raise ExportRequestError(
+            f"C has no loop for {type(operation).__name__} behind the classifier; export with --format onnx"
+        )
     else:
-        assert isinstance(operation, ops.Rescale)
         weight, bias = operation.scale.numpy(), operation.offset.numpy()
     reach = max(abs(before.low), abs(before.high))
     values = [frozen.run(part) for part in torch.split(pixels, 64)] if pixels is not None else []

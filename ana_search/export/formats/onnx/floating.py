@@ -12,7 +12,7 @@ import onnx
 
 from ana_search.export.formats.base import names
 from ana_search.export.formats.writer import GraphWriter, Range, Written
-from ana_search.export.integer import FrozenNetwork
+from ana_search.export.integer import FrozenNetwork, branches, tail
 from ana_search.export.integer import operations as ops
 
 __all__ = ["float_bytes", "float_onnx"]
@@ -36,7 +36,10 @@ class _FloatWriter(GraphWriter):
     opset = 25
     ir_version = 13
     input_name = "images"
-    operators = names("Add AveragePool Clip Conv Flatten Gemm GlobalAveragePool MaxPool Pad Slice")
+    operators = names(
+        "Add AveragePool Clip Concat Conv Flatten Gather Gemm GlobalAveragePool LogSoftmax MaxPool Mul Pad ReduceSum "
+        "Relu Reshape Sigmoid Slice Softmax Tanh Transpose"
+    )
 
     def graph(self, values: list[Written]) -> onnx.GraphProto:
         """Return the graph without the nodes that nothing depends on."""
@@ -97,6 +100,17 @@ class _FloatWriter(GraphWriter):
     def multiply(self, operation: ops.Multiply, inputs: list[Written], out: Range) -> Written:
         """Only corrections multiply."""
         return self.wide(_NOTHING, out)
+
+    def concat(self, operation: branches.Concat, inputs: list[Written], out: Range) -> Written:
+        """``Concat``."""
+        return self.wide(self.node("Concat", *(each.name for each in inputs), axis=1), out)
+
+    def pointwise_classifier(self, operation: tail.PointwiseClassifier, inputs: list[Written], out: Range) -> Written:
+        """``Conv``."""
+        ones = (1,) * len(operation.positions)
+        weight = self.build.unshared("weight", operation.weight.numpy().reshape(*operation.weight.shape, *ones))
+        bias = self.build.unshared("bias", operation.bias.numpy())
+        return self.wide(self.node("Conv", inputs[0].name, weight, bias), out)
 
     def global_sum(self, operation: ops.GlobalSum, inputs: list[Written], out: Range) -> Written:
         """``GlobalAveragePool``."""

@@ -20,7 +20,7 @@ from ana_search.export.formats.base import names
 from ana_search.export.formats.line import Line, find_line
 from ana_search.export.formats.requantise import Requantisation, fit
 from ana_search.export.formats.writer import OUTPUT, GraphWriter, Range, Written, across
-from ana_search.export.integer import FrozenNetwork
+from ana_search.export.integer import FrozenNetwork, branches, tail
 from ana_search.export.integer import operations as ops
 
 __all__ = ["OnnxWriter", "to_onnx"]
@@ -58,8 +58,9 @@ class OnnxWriter(GraphWriter):
     has_doubles: ClassVar[bool] = True
     """Whether the runtimes compute ``float64`` as such."""
     operators = names(
-        "Add Cast Clip Conv ConvInteger Equal Flatten Gather Gemm GreaterOrEqual MatMul MatMulInteger MaxPool Mul "
-        "Pad QLinearConv ReduceSum Slice Squeeze Sub Transpose Unsqueeze Where"
+        "Add Cast Clip Concat Conv ConvInteger Equal Flatten Gather Gemm GreaterOrEqual LogSoftmax MatMul "
+        "MatMulInteger MaxPool Mul Pad QLinearConv ReduceSum Relu Reshape Sigmoid Slice Softmax Squeeze Sub Tanh "
+        "Transpose Unsqueeze Where"
     )
 
     def __init__(self, frozen: FrozenNetwork) -> None:
@@ -313,6 +314,17 @@ class OnnxWriter(GraphWriter):
         """``Mul``, in int32."""
         return super().multiply(operation, [self.to_int32(value) for value in inputs], out)
 
+    def concat(self, operation: branches.Concat, inputs: list[Written], out: Range) -> Written:
+        """``Concat``, in uint8 where all have one zero point."""
+        alike = len({each.zero for each in inputs}) == 1 and all(each.is_byte for each in inputs)
+        if alike and set(operation.factors) == {1}:
+            return self.byte(super().concat(operation, inputs, out).name, out, inputs[0].zero)
+        return self.to_uint8(super().concat(operation, [self.to_int32(value) for value in inputs], out))
+
+    def product(self, operation: branches.Product, inputs: list[Written], out: Range) -> Written:
+        """``Mul``, in int32."""
+        return self.to_uint8(super().product(operation, [self.to_int32(value) for value in inputs], out))
+
     def clamp(self, operation: ops.Clamp, inputs: list[Written], out: Range) -> Written:
         """``Clip``."""
         value, zero = inputs[0], max(0, -out.low)
@@ -338,6 +350,12 @@ class OnnxWriter(GraphWriter):
         bias = self.build.cast(self.build.constant(operation.bias.numpy(), np.float32), TensorProto.DOUBLE)
         name = self.node("Gemm", real, weight, bias, transB=1)
         return Written(self.build.cast(name, TensorProto.FLOAT, output=OUTPUT), 0, 0, 2, 0, False)
+
+    def pointwise_classifier(self, operation: tail.PointwiseClassifier, inputs: list[Written], out: Range) -> Written:
+        """A product of matrices in double precision on the scaled codes."""
+        real = self.node("Mul", self._real(inputs[0]), self.build.constant(operation.scale, np.float64))
+        found = self.pointwise_doubles(operation, real)
+        return self.wide(self.build.cast(found, TensorProto.FLOAT, output=OUTPUT), out)
 
     def rescale(self, operation: ops.Rescale, inputs: list[Written], out: Range) -> Written:
         """One factor and offset a channel, in double precision."""

@@ -17,7 +17,7 @@ from ana_search.errors import ExportRequestError
 from ana_search.export.formats.base import names
 from ana_search.export.formats.onnx.writer import OnnxWriter, requantisation, saturates
 from ana_search.export.formats.writer import OUTPUT, Range, Written, across
-from ana_search.export.integer import FrozenNetwork
+from ana_search.export.integer import FrozenNetwork, tail
 from ana_search.export.integer import operations as ops
 
 __all__ = ["QdqWriter", "to_qdq"]
@@ -45,8 +45,8 @@ class QdqWriter(OnnxWriter):
     counter = TensorProto.INT32
     has_doubles = False  # OpenVINO computes them in single precision, where a line is not exact.
     operators = names(
-        "Add Cast Clip Conv DequantizeLinear Equal Flatten Gather Gemm GreaterOrEqual MaxPool Mul Pad QuantizeLinear "
-        "ReduceSum Slice Sub Where"
+        "Add Cast Clip Concat Conv DequantizeLinear Equal Flatten Gather Gemm GreaterOrEqual LogSoftmax MaxPool Mul "
+        "Pad QuantizeLinear ReduceSum Relu Reshape Sigmoid Slice Softmax Sub Tanh Transpose Where"
     )
 
     def fused(self, operation: ops.IntegerMap, steps: ops.Thresholds, value: Written, out: Range) -> Written | None:
@@ -115,6 +115,13 @@ class QdqWriter(OnnxWriter):
         weight: NDArray[Any] = operation.weight.numpy() * operation.scale
         factor, bias = (self.build.constant(each, np.float32) for each in (weight, operation.bias.numpy()))
         return self.wide(self.node("Gemm", self._real_of(inputs[0]), factor, bias, transB=1, output=OUTPUT), out)
+
+    def pointwise_classifier(self, operation: tail.PointwiseClassifier, inputs: list[Written], out: Range) -> Written:
+        """``Conv`` in ``float32``; the codes' scale is in the weights."""
+        ones = (1,) * len(operation.positions)
+        weight = (operation.weight.numpy() * operation.scale).reshape(*operation.weight.shape, *ones)
+        factor, bias = (self.build.constant(each, np.float32) for each in (weight, operation.bias.numpy()))
+        return self.wide(self.node("Conv", self._real_of(inputs[0]), factor, bias, output=OUTPUT), out)
 
     def rescale(self, operation: ops.Rescale, inputs: list[Written], out: Range) -> Written:
         """One factor and offset a channel, in ``float32``."""

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats.base import names
 from ana_search.export.formats.writer import INPUT, OUTPUT, GraphWriter, Range, Written, across
-from ana_search.export.integer import FrozenNetwork, storage_bits
+from ana_search.export.integer import FrozenNetwork, storage_bits, tail
 from ana_search.export.integer import operations as ops
 
 __all__ = ["QonnxWriter", "to_qonnx"]
@@ -42,7 +42,8 @@ class QonnxWriter(GraphWriter):
     ir_version = 8
     domains: ClassVar[Mapping[str, int]] = MappingProxyType({QONNX_DOMAIN: 1})
     operators = names(
-        "Add Clip Conv Flatten MatMul MaxPool Mul Pad ReduceSum Slice "
+        "Add Clip Concat Conv Flatten Gather LogSoftmax MatMul MaxPool Mul Pad ReduceSum Relu Reshape Sigmoid Slice "
+        "Softmax Tanh Transpose "
         f"{QONNX_DOMAIN}::BipolarQuant {QONNX_DOMAIN}::MultiThreshold {QONNX_DOMAIN}::Quant"
     )
 
@@ -115,6 +116,14 @@ class QonnxWriter(GraphWriter):
         weight = self.constant(operation.weight.numpy().T * operation.scale)
         bias = self.constant(operation.bias.numpy())
         return self.wide(self.node("Add", self.node("MatMul", inputs[0].name, weight), bias, output=OUTPUT), out)
+
+    def pointwise_classifier(self, operation: tail.PointwiseClassifier, inputs: list[Written], out: Range) -> Written:
+        """``Conv`` and ``Add``."""
+        ones = (1,) * len(operation.positions)
+        weight = (operation.weight.numpy() * operation.scale).reshape(*operation.weight.shape, *ones)
+        found = self.node("Conv", inputs[0].name, self.constant(weight), kernel_shape=ones)
+        bias = self.constant(across(operation.bias.numpy(), out.rank))
+        return self.wide(self.node("Add", found, bias, output=OUTPUT), out)
 
     def rescale(self, operation: ops.Rescale, inputs: list[Written], out: Range) -> Written:
         """One factor and offset a channel."""
