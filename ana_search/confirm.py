@@ -23,6 +23,7 @@ from ana_search.planner import make_plan
 from ana_search.reading import is_number, read_json
 from ana_search.space import derive_seed
 from ana_search.storage import StoredStudy, open_study
+from ana_search.storage.provenance import StudyData
 from ana_search.summary import RankedTrial, best_trials
 from ana_search.training import evaluate, train
 
@@ -84,7 +85,7 @@ def confirm(
     plans: Sequence[TrainingPlan],
     *,
     known: Mapping[str, Confirmation] | None = None,
-    datasets: Mapping[DataPlan, Dataset] | None = None,
+    load: Callable[[DataPlan], Dataset] = load_dataset,
     keep: Callable[[Confirmation], None] | None = None,
     threads: int | None = None,
 ) -> list[Confirmation]:
@@ -93,20 +94,20 @@ def confirm(
     Args:
         plans: what to train, one plan a seed.
         known: results by plan hash, which are not found again.
-        datasets: data sets that are in memory already.
+        load: how the data set of a plan is loaded.
         keep: called with every new result.
         threads: CPU threads to train with (default: as many as PyTorch has, which the environment may change).
 
     Raises:
         DivergedError, DataError, NetworkError: as `train`.
     """
-    loaded = dict(datasets or {})
+    loaded: dict[DataPlan, Dataset] = {}
     results = []
     for plan in plans:
         result = (known or {}).get(plan.hash)
         if result is None:
             if plan.data not in loaded:
-                loaded[plan.data] = load_dataset(plan.data)
+                loaded[plan.data] = load(plan.data)
             dataset = loaded[plan.data]
             if not len(dataset.test):
                 raise RequestError(f"data set {plan.data.name!r} has no test images to confirm with")
@@ -136,15 +137,17 @@ def confirm_study(
     seeds: int = 5,
     storage: str | None = None,
     runs: str | Path | None = None,
+    accept_changes: bool = False,
 ) -> ConfirmedStudy:
     """Confirm the best ``top`` parameter sets of a study with ``seeds`` fresh seeds each.
 
     Parameter sets are ranked by the mean value of their complete trials. Returns ``{study, level, confirmed:
     [{trials, search, test, low, high, validation, accuracies, seeds, params}]}``: ``search`` is the mean validation
     accuracy that the search saw, ``validation`` that of the fresh runs, ``test`` their mean test accuracy with its
-    interval.
+    interval. ``accept_changes``: train on data, or with a network's code, that have changed since the study's start.
 
     Raises:
+        StudyChangedError: they have, and that is not accepted.
         StudyNotFoundError: no such study, or none of its trials is complete.
         RequestError: fewer than 2 seeds, or no test images.
     """
@@ -161,6 +164,7 @@ def confirm_study(
     if problem is not None:
         stored.damaged.append(f"{problem}; what it confirmed is confirmed again")
     known = {entry["plan_hash"]: _confirmation(entry) for entry in entries}
+    data = StudyData(stored, accept_changes)
     rows: list[ConfirmedSet] = []
     for trials in ranked[:top]:
         for trial in trials:
@@ -174,7 +178,7 @@ def confirm_study(
             known[result.plan_hash] = result
             _write(file, result, params)
 
-        results = confirm(plans, known=known, keep=keep, threads=spec.resources.threads)
+        results = confirm(plans, known=known, load=data.dataset, keep=keep, threads=spec.resources.threads)
         test, low, high = interval([result.test for result in results])
         rows.append(
             {

@@ -13,9 +13,23 @@ from pydantic import TypeAdapter
 
 from ana_search.ana.annealer import LayerSchedule
 
-__all__ = ["DataPlan", "LayerPlan", "NetworkPlan", "TrainingPlan", "TrainingSettings", "compress"]
+__all__ = [
+    "Argument",
+    "Coding",
+    "Crop",
+    "DataPlan",
+    "LayerPlan",
+    "NetworkPlan",
+    "TrainingPlan",
+    "TrainingSettings",
+    "compress",
+]
 
 Bits = int | Literal["ternary"]
+Coding = Literal["normalised", "pixels", "fitted"]
+"""What the codes of an 8-bit input are (see `DataPlan`)."""
+Crop = Literal["centre", "none", "pad"]
+"""How an image of another shape is brought to a size: its centre is cut out, it is squeezed, or it gets a border."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,11 @@ class DataPlan:
 
     Pixels are normalised by the mean and deviation of each channel, or by ``"pooled"`` ones of all channels.
     ``input_bits`` is 8 or ``"float"``; ``input_coding`` says what the 8-bit codes are: those of the normalised pixels
-    (dyadic and zero-symmetric), or of the ``"pixels"`` themselves, less 128, each of whose 256 values keeps its own.
+    (dyadic and zero-symmetric), those of the ``"pixels"`` themselves, less 128, each of whose 256 values keeps its own,
+    or ``"fitted"`` to the range of every channel; ``None`` is what the data set does by itself.
+
+    A folder of images is brought to ``size`` (height, width) by ``crop``, and to so many ``channels``; ``None`` leaves
+    its images as they are, which must then be alike.
     """
 
     name: str
@@ -43,12 +61,22 @@ class DataPlan:
     padding: Literal["reflect", "zeros"] = "reflect"
     normalise: Literal["channels", "pooled"] = "channels"
     input_bits: Literal[8, "float"] = 8
-    input_coding: Literal["normalised", "pixels"] = "normalised"
+    input_coding: Coding | None = None
+    size: tuple[int, int] | None = None
+    crop: Crop = "centre"
+    channels: Literal[1, 3] | None = None
+
+
+Argument = bool | int | float | str
+"""What a further argument of a network's function may be."""
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
     """Which network, its width (channels of the first map; ``None`` is the network's own), and its classifier.
+
+    ``name`` is one of ours, an installed one, ``torchvision:NAME``, or ``FILE:FUNCTION`` with the file's absolute path.
+    ``arguments`` are further ones of its function, by name.
 
     The maps that stay in floating point start from PyTorch's uniform weights, or from ``"normal"`` ones of deviation
     0.01 with a bias of 0 (as VGG's: Simonyan and Zisserman, ICLR 2015, section 3.1).
@@ -57,6 +85,7 @@ class NetworkPlan:
     name: str
     width: int | None = None
     classifier: Literal["uniform", "normal"] = "uniform"
+    arguments: tuple[tuple[str, Argument], ...] = ()
 
 
 @dataclass(frozen=True)

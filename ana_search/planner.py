@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from ana_search.ana.annealer import LayerSchedule
 from ana_search.ana.synchronise import decay_intervals, decay_powers, shift
 from ana_search.errors import RequestError
-from ana_search.plan import LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
-from ana_search.space import layer_count, layer_values, searched
-from ana_search.study_file import KEYS, StudySpec
+from ana_search.plan import LayerPlan, TrainingPlan, TrainingSettings
+from ana_search.space import layer_count, layer_values, searched, trial_network
+from ana_search.study_file import KEYS, StudySpec, key_of
 from ana_search.study_file.keys import RENAMED
 from ana_search.study_file.parameters import Value
 from ana_search.study_file.sections import data_plan
@@ -28,14 +28,14 @@ def make_plan(spec: StudySpec, params: Mapping[str, Value], seed: int) -> Traini
     Raises `RequestError` for a parameter that the study does not search, or a value that its key does not
     allow.
     """
-    layers = layer_count(spec)
-    _check_params(spec, params, layers)
+    _check_params(spec, params, layer_count(spec))
+    layers = layer_count(spec, params)
     values = {name: layer_values(spec, name, params, layers) for name in KEYS}
     plans = _layer_plans(values, layers)
     settings = {name: values[name][0] for name, key in KEYS.items() if key.section == "training"}
     return TrainingPlan(
         data=data_plan(spec.data, spec.quantiser, seed),
-        network=NetworkPlan(**spec.network.model_dump()),
+        network=trial_network(spec, params),
         layers=plans,
         training=TrainingSettings(**spec.training.model_dump() | settings),
         seed=seed,
@@ -54,7 +54,7 @@ def _check_params(spec: StudySpec, params: Mapping[str, Value], layers: int) -> 
             if name in RENAMED:
                 raise RequestError(f"parameter {full!r} is called {RENAMED[name]!r} now")
             raise RequestError(f"parameter {full!r} is not searched; allowed: {', '.join(allowed) or 'none'}")
-        problem = KEYS[allowed[full]].problem(value)
+        problem = key_of(allowed[full]).problem(value)
         if problem:
             raise RequestError(f"parameter {full}: {problem}")
 

@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.errors import StudyNotFoundError
 from ana_search.storage import StoredStudy, open_study
+from ana_search.storage.provenance import StudyData
 from ana_search.training import Machine, name_of, train
 
 __all__ = ["OTHER_MACHINE", "Rerun", "rerun_trial"]
@@ -39,14 +40,20 @@ class Rerun:
 
 
 def rerun_trial(
-    study: str | Path | StoredStudy, number: int, *, storage: str | None = None, runs: str | Path | None = None
+    study: str | Path | StoredStudy,
+    number: int,
+    *,
+    storage: str | None = None,
+    runs: str | Path | None = None,
+    accept_changes: bool = False,
 ) -> Rerun:
     """Train a trial's plan again in this process, on the device and with the threads of its record.
 
     Where there is no such GPU here, another one or the CPU takes its place, and the accuracies are compared with a
-    tolerance.
+    tolerance. ``accept_changes``: train on data, or with a network's code, that have changed since the study's start.
 
     Raises:
+        StudyChangedError: they have, and that is not accepted.
         StudyNotFoundError: no such trial, or it has no value to compare with.
     """
     stored = open_study(study, storage, runs)
@@ -59,7 +66,8 @@ def rerun_trial(
     threads = then.threads or stored.spec.resources.threads
     device = _device(then)
     differences = then.differences(Machine.here(device, threads))
-    result = train(plan, device=device, threads=threads)
+    dataset = StudyData(stored, accept_changes).dataset(plan.data)
+    result = train(plan, dataset=dataset, device=device, threads=threads)
     tolerance = OTHER_MACHINE if differences else 0.0
     return Rerun(
         trial=number,

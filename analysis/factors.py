@@ -71,9 +71,9 @@ def default_groups(frame: pd.DataFrame) -> dict[str, list[str]]:
     A group without any column in the frame is left out. The groups are those of the table of parameters, which knows
     PyTorch: it is read only where nobody has named the groups.
     """
-    from ana_search.study_file import KEYS, groups_of
+    from ana_search.study_file import groups_of, is_parameter
 
-    return groups_of([str(column) for column in frame.columns if re.sub(r"\.\d+$", "", str(column)) in KEYS])
+    return groups_of([str(column) for column in frame.columns if is_parameter(re.sub(r"\.\d+$", "", str(column)))])
 
 
 def check_groups(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, RunsOption, StorageOption, Study
+from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, ImportOption, RunsOption, StorageOption, Study
 
 __all__ = ["EXAMPLE", "NAME", "run"]
 
@@ -26,18 +26,22 @@ def run(
     ] = None,
     timing: Annotated[bool, typer.Option(help="Time a few steps of the real network to estimate the cost.")] = True,
     workers: Annotated[int | None, typer.Option(min=1, help="Estimate the wall time for so many workers.")] = None,
+    allow_import: ImportOption = False,
     storage: StorageOption = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Validate a study file: its space, its cells, its cost. Nothing is run."""
     from ana_search.cli import tables
+    from ana_search.cli.opening import tell_of_data, tell_of_network
     from ana_search.estimate import estimate, write_plans
     from ana_search.studies import load_study_file
 
-    spec = load_study_file(study, storage=storage, runs=runs)
+    spec = load_study_file(study, storage=storage, runs=runs, allow_import=allow_import)
+    tell_of_data(spec)
     if plans is not None:
         write_plans(spec, plans)
     summary = estimate(spec, timed=timing, workers=workers)
+    tell_of_network(spec)
     if plot is not None:
         from analysis.plans import draw_plan
 

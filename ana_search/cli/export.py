@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ana_search.cli.options import DEFAULT_RUNS, Format, RunsOption, StorageOption
+from ana_search.cli.options import DEFAULT_RUNS, AcceptOption, Format, ImportOption, RunsOption, StorageOption
 
 __all__ = ["EXAMPLE", "NAME", "run"]
 
@@ -28,6 +28,8 @@ def run(
     ] = True,
     check: Annotated[Path | None, typer.Option(help="Instead of exporting: check a folder of exported files.")] = None,
     output: Annotated[Format, typer.Option("--output", help="A table to read, or JSON.")] = Format.table,
+    allow_import: ImportOption = False,
+    accept_changes: AcceptOption = False,
     storage: StorageOption = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
@@ -46,9 +48,16 @@ def run(
     from ana_search.cli.opening import opened
     from ana_search.export.from_study import export_study
 
-    with opened(study, storage, runs, write=True) as stored:
+    with opened(study, storage, runs, write=True, allow_import=allow_import) as stored:
         manifest = export_study(
-            stored, out, top=top, trial=trial, pareto=pareto, file_format=file_format, verify=verify
+            stored,
+            out,
+            top=top,
+            trial=trial,
+            pareto=pareto,
+            file_format=file_format,
+            verify=verify,
+            accept_changes=accept_changes,
         )
         models = [out / model.file for model in manifest.models]
         offer_files([stored], [*models, out / "manifest.json"])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ana_search.cli.options import DEFAULT_RUNS, RunsOption, StorageOption, Study
+from ana_search.cli.options import DEFAULT_RUNS, AcceptOption, ImportOption, RunsOption, StorageOption, Study
 from ana_search.cli.streams import say
 from ana_search.errors import RunError
 
@@ -61,21 +61,26 @@ def run(
         float,
         typer.Option(min=0, help="Seconds to wait for a storage or a disk that is away, locked or full."),
     ] = _PATIENCE_SECONDS,
+    allow_import: ImportOption = False,
+    accept_changes: AcceptOption = False,
 ) -> None:
     """Run a study; an unfinished one goes on where it stopped.
 
     Ctrl-C, SIGTERM and SIGHUP let the running trials finish their epoch; a second one ends at once. Exit codes: 0
     every result is in the storage, 1 nothing succeeded or the storage was lost, 130 interrupted.
     """
+    from ana_search.cli.opening import tell_of_data, tell_of_network
     from ana_search.cli.progress import progress_display
     from ana_search.runner import launch
     from ana_search.studies import load_study_file
 
-    spec = load_study_file(study, storage=storage, runs=runs)
+    spec = load_study_file(study, storage=storage, runs=runs, allow_import=allow_import)
+    tell_of_data(spec)
     if confirm_factors:
         from ana_search.cli.confirm_factors import deciding_study
 
         spec = deciding_study(spec, storage=storage, runs=runs)
+    tell_of_network(spec)
     given = {
         "--trials": trials,
         "--workers": workers,
@@ -83,6 +88,8 @@ def run(
         "--address": address,
         "--deterministic": deterministic,
         "--confirm-factors": confirm_factors,
+        "--import": allow_import,
+        "--accept-changes": accept_changes,
         "--patience": None if patience == _PATIENCE_SECONDS else patience,
     }
     with progress_display(spec) as display:
@@ -98,6 +105,7 @@ def run(
             deterministic=deterministic,
             patience=patience,
             progress=display,
+            accept_changes=accept_changes,
         )
     if outcome.interrupted:
         say(

@@ -9,7 +9,16 @@ import typer
 
 from ana_search.command_line import RUNS_VARIABLE
 
-__all__ = ["DEFAULT_RUNS", "Format", "FormatOption", "RunsOption", "StorageOption", "Study"]
+__all__ = [
+    "DEFAULT_RUNS",
+    "AcceptOption",
+    "Format",
+    "FormatOption",
+    "ImportOption",
+    "RunsOption",
+    "StorageOption",
+    "Study",
+]
 
 
 DEFAULT_RUNS = Path("runs")
@@ -45,6 +54,14 @@ Study = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="A table to read, or JSON for programs.")]
+AcceptOption = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="Use data or code of a network that have changed since the study's start."),
+]
+ImportOption = Annotated[
+    bool,
+    typer.Option("--import", help="Run the file of Python code that the study's network is in (FILE.py:FUNCTION)."),
+]
 StorageOption = Annotated[
     str | None,
     typer.Option(

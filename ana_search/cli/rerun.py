@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from ana_search.cli.options import DEFAULT_RUNS, Format, FormatOption, RunsOption, StorageOption, Study
+from ana_search.cli.options import (
+    DEFAULT_RUNS,
+    AcceptOption,
+    Format,
+    FormatOption,
+    ImportOption,
+    RunsOption,
+    StorageOption,
+    Study,
+)
 
 __all__ = ["EXAMPLE", "NAME", "run"]
 
@@ -16,6 +25,8 @@ def run(
     study: Study,
     trial: Annotated[int, typer.Option(min=0, help="Number of the trial.")],
     output: FormatOption = Format.table,
+    allow_import: ImportOption = False,
+    accept_changes: AcceptOption = False,
     storage: StorageOption = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
@@ -30,8 +41,8 @@ def run(
     from ana_search.cli.opening import opened
     from ana_search.rerun import rerun_trial
 
-    with opened(study, storage, runs) as stored:
-        comparison = rerun_trial(stored, trial)
+    with opened(study, storage, runs, allow_import=allow_import) as stored:
+        comparison = rerun_trial(stored, trial, accept_changes=accept_changes)
     tables.print_rerun(asdict(comparison), output)
     if not comparison.equal or comparison.weights is not None:
         raise typer.Exit(1)

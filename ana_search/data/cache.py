@@ -17,14 +17,18 @@ from ana_search.files import write_durably
 __all__ = ["cache_file", "read_cache", "write_cache"]
 
 
-def cache_file(root: Path, key: str) -> Path | None:
-    """Return where the images of ``root`` are kept while their key is ``key``; ``None`` without a home folder."""
+def cache_file(root: Path, key: str, form: str = "") -> Path | None:
+    """Return where the images of ``root`` are kept while their key is ``key``; ``None`` without a home folder.
+
+    Images in another ``form`` (their size and channels in words) have another place: two studies on one folder do not
+    take it from each other.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         folder = Path(base) if base else Path.home() / ".cache"
     except RuntimeError:
         return None
-    place = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+    place = hashlib.sha256(os.fsencode(root) + form.encode()).hexdigest()[:12]
     return folder / "ana-search" / f"{place}-{key[:24]}.pt"
 
 

@@ -1,4 +1,4 @@
-"""A data set in memory: one uint8 tensor, its labels, its three parts, and the coding of its pixels."""
+"""A data set: its examples in memory or in mapped files, its labels, its three parts, the coding of its pixels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ana_search.data.coding import InputCoding
+from ana_search.data.source import Examples
 
 __all__ = ["Dataset", "Part"]
 
@@ -16,14 +17,14 @@ Part = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images and labels with a fixed split.
+    """Examples and labels with a fixed split.
 
-    ``images`` is uint8 [N, C, H, W], ``labels`` int64 [N]; ``train``, ``validation`` and ``test`` are int64
-    positions of images, without overlap. Search sees train and validation; only `confirm` touches test.
+    ``images`` is uint8 [N, C, H, W], [N, C, T] or [N, F], ``labels`` int64 [N]; ``train``, ``validation`` and ``test``
+    are int64 positions of images, without overlap. Search sees train and validation; only `confirm` touches test.
     """
 
     name: str
-    images: Tensor
+    images: Examples
     labels: Tensor
     train: Tensor
     validation: Tensor
@@ -33,10 +34,9 @@ class Dataset:
     flips: bool
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image."""
-        _, channels, height, width = self.images.shape
-        return channels, height, width
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example: channels, height and width of an image."""
+        return tuple(self.images.shape[1:])
 
     def to(self, device: torch.device) -> "Dataset":
         """Return the data set with all its tensors on ``device``."""
@@ -45,7 +45,7 @@ class Dataset:
         return replace(self, coding=self.coding.to(device), **moved)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Return what the network sees of uint8 ``images`` [B, C, H, W]: float32 of the same shape."""
+        """Return what the network sees of uint8 ``images`` [B, C, ...]: float32 of the same shape."""
         return self.coding(images)
 
     def batches(self, part: Part, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

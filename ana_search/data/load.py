@@ -6,20 +6,24 @@ from importlib.metadata import entry_points
 import torch
 from torch import Tensor
 
-from ana_search.data import cifar10, digits, fashion_mnist, image_folder, svhn
-from ana_search.data.coding import make_coding
+from ana_search.data import arrays, cifar10, digits, fashion_mnist, image_folder, svhn
+from ana_search.data.coding import InputStatistics, make_coding
 from ana_search.data.dataset import Dataset
-from ana_search.data.source import Source, check_images
+from ana_search.data.rows import MappedRows
+from ana_search.data.source import Examples, Source, check_images
 from ana_search.data.split import check_parts, pick, split
 from ana_search.errors import DataError
-from ana_search.plan import DataPlan
+from ana_search.plan import Coding, DataPlan
 
 __all__ = [
     "DATASETS",
     "ENTRY_POINTS",
     "ImagePool",
     "check_split",
+    "coding_of",
+    "data_notes",
     "dataset_info",
+    "find_source",
     "image_count",
     "load_dataset",
     "load_images",
@@ -33,48 +37,64 @@ DATASETS: dict[str, Source] = {
     "fashion_mnist": fashion_mnist.SOURCE,
     "svhn": svhn.SOURCE,
     "image_folder": image_folder.SOURCE,
+    "arrays": arrays.SOURCE,
 }
 
 
 @dataclass(frozen=True)
 class ImagePool:
-    """All images of a data set, those for search first: what every plan on it shares, whatever its split.
+    """All examples of a data set, those for search first: what every plan on it shares, whatever its split.
 
-    ``images`` is uint8 [N, C, H, W] and ``labels`` int64 [N]; the first ``search`` of them are for search, the
-    rest for the final test. The tensors are not to be written to: several processes may share their memory.
+    ``images`` is uint8 [N, ...] and ``labels`` int64 [N]; the first ``search`` of them are for search, the
+    rest for the final test. ``form`` is what the images were brought to. The tensors are not to be written to: several
+    processes may share their memory.
     """
 
     name: str
     root: str | None
-    images: Tensor
+    form: tuple[object, ...]
+    images: Examples
     labels: Tensor
     search: int
     classes: tuple[str, ...]
-    means: tuple[float, ...]
-    deviations: tuple[float, ...]
+    statistics: InputStatistics
 
     def serves(self, plan: DataPlan) -> bool:
         """Return whether these are the plan's images."""
-        return (self.name, self.root) == (plan.name, plan.root)
+        return (self.name, self.root, self.form) == (plan.name, plan.root, _form(plan))
+
+
+def _form(plan: DataPlan) -> tuple[object, ...]:
+    return plan.size, plan.crop, plan.channels
 
 
 def load_images(plan: DataPlan) -> ImagePool:
-    """Read the images of the plan's data set; of the plan only the name and the root count.
+    """Read the examples of the plan's data set; of the plan only the name, the root and the form of images count.
 
     Raises:
         DataError: an unknown name, or missing or unreadable files.
     """
-    raw = check_images(_find(plan.name).load(plan), plan.name)
+    raw = check_images(find_source(plan.name).load(plan), plan.name)
     return ImagePool(
         name=plan.name,
         root=plan.root,
-        images=torch.cat([raw.images, raw.test_images]),
+        form=_form(plan),
+        images=_end_to_end(raw.images, raw.test_images),
         labels=torch.cat([raw.labels, raw.test_labels]),
         search=len(raw.images),
         classes=raw.classes,
-        means=raw.means,
-        deviations=raw.deviations,
+        statistics=raw.fit(),
     )
+
+
+def _end_to_end(images: Examples, test: Examples) -> Examples:
+    if isinstance(images, MappedRows) and isinstance(test, MappedRows):
+        return images.followed_by(test)
+    return torch.cat([images[:], test[:]])
+
+
+def _taken(images: Examples, positions: Tensor) -> Examples:
+    return images.take(positions) if isinstance(images, MappedRows) else images[positions]
 
 
 def load_dataset(plan: DataPlan, pool: ImagePool | None = None) -> Dataset:
@@ -87,11 +107,13 @@ def load_dataset(plan: DataPlan, pool: ImagePool | None = None) -> Dataset:
     Raises:
         DataError: an unknown name, missing or unreadable files, or more images asked for than there are.
     """
+    source = find_source(plan.name)
     pool = load_images(plan) if pool is None else pool
     images, labels, search = pool.images, pool.labels, pool.search
     if plan.train_size is not None:
         chosen = pick(labels[:search], plan.train_size, f"data set {plan.name!r}")
-        images, labels = torch.cat([images[chosen], images[search:]]), torch.cat([labels[chosen], labels[search:]])
+        kept = torch.cat([chosen, torch.arange(search, len(images))])
+        images, labels = _taken(images, kept), labels[kept]
         search = len(chosen)
     train, validation = split(labels[:search], plan)
     return Dataset(
@@ -102,14 +124,28 @@ def load_dataset(plan: DataPlan, pool: ImagePool | None = None) -> Dataset:
         validation=validation,
         test=torch.arange(search, len(images)),
         classes=pool.classes,
-        coding=make_coding(plan, pool.means, pool.deviations),
-        flips=_find(plan.name).flips,
+        coding=make_coding(plan, pool.statistics, source.coding),
+        flips=source.flips,
     )
 
 
-def dataset_info(plan: DataPlan) -> tuple[tuple[int, int, int], int]:
-    """Return ((channels, height, width), number of classes) without loading or downloading the images."""
-    return _find(plan.name).shape(plan)
+def dataset_info(plan: DataPlan) -> tuple[tuple[int, ...], int]:
+    """Return (the shape of an example, number of classes) without loading or downloading the examples.
+
+    The shape is (channels, height, width) for images, (channels, length) for signals, (features,) for tables.
+    """
+    return find_source(plan.name).shape(plan)
+
+
+def data_notes(plan: DataPlan) -> list[str]:
+    """Return, one line each, what a user should know of the data: what is left out, and which part is the test's."""
+    notes = find_source(plan.name).notes
+    return [] if notes is None else notes(plan)
+
+
+def coding_of(plan: DataPlan) -> Coding:
+    """Return what the codes of the plan's input are: what it says, or what its data set does by itself."""
+    return plan.input_coding or find_source(plan.name).coding
 
 
 def check_split(plan: DataPlan) -> None:
@@ -117,20 +153,21 @@ def check_split(plan: DataPlan) -> None:
 
     Images are not read: of a data set whose number of images is not known without them nothing is said.
     """
-    count = _find(plan.name).count
+    count = find_source(plan.name).count
     if count is not None:
         check_parts(count(plan), plan)
 
 
 def image_count(plan: DataPlan) -> int | None:
     """Return the number of images that search sees, ``None`` where they would have to be read for it."""
-    count = _find(plan.name).count
+    count = find_source(plan.name).count
     if count is None:
         return None
     return count(plan) if plan.train_size is None else plan.train_size
 
 
-def _find(name: str) -> Source:
+def find_source(name: str) -> Source:
+    """Return a data set by its name: one of ours, or an installed one. Raises `DataError` for any other."""
     if name in DATASETS:
         return DATASETS[name]
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -6,8 +6,10 @@ from torch import Tensor
 from ana_search.errors import DataError
 from ana_search.plan import DataPlan
 
-__all__ = ["check_parts", "pick", "split"]
+__all__ = ["TEST_SHARE", "check_parts", "held_out", "pick", "split"]
 
+TEST_SHARE = 0.2
+"""Of the examples of a data set without a test part, kept for the test."""
 _SEED = 20220619  # of every split; a split never depends on a trial
 
 
@@ -20,6 +22,17 @@ def pick(labels: Tensor, count: int, where: str) -> Tensor:
     if not 0 < count <= len(labels):
         raise DataError(_too_many(count, where, len(labels)))
     return _interleaved(labels)[:count].sort().values
+
+
+def held_out(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the positions for search and for the test, of a data set that has no test part of its own.
+
+    The test has a fixed fifth of the examples, each class in proportion, one at least.
+    """
+    test = pick(labels, max(1, round(TEST_SHARE * len(labels))), "data set")
+    rest = torch.ones(len(labels), dtype=torch.bool)
+    rest[test] = False
+    return rest.nonzero().flatten(), test
 
 
 def split(labels: Tensor, plan: DataPlan) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from ana_search.dispatch.memory import keep_freed_memory
 from ana_search.dispatch.placement import PlacedImages
 from ana_search.dispatch.protocol import Done, EpochDone, Event, Failed, Job, Started, Stopped
 from ana_search.dispatch.work import StopWork, Workbench, describe, failure
+from ana_search.networks import UserCode, install_code
 from ana_search.training import EpochReport
 
 __all__ = ["Worker"]
@@ -28,13 +29,16 @@ class Worker:
     Args:
         slot: number of the slot.
         threads: CPU threads that a training run may use.
+        code: of the user's network, where that is in a file.
         gpu: whether the slot has a GPU. Ray leaves CUDA_VISIBLE_DEVICES alone where it gives none, and PyTorch
             would then take the first device.
     """
 
-    def __init__(self, slot: int, threads: int, gpu: bool) -> None:
+    def __init__(self, slot: int, threads: int, gpu: bool, code: UserCode | None = None) -> None:
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        if code is not None:
+            install_code(code)
         keep_freed_memory()
         self._threads = threads
         self._bench = Workbench(describe(slot))

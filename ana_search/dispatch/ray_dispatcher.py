@@ -4,13 +4,14 @@ import contextlib
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
+from ana_search.data import ImagePool
 from ana_search.dispatch.placement import place_images
 from ana_search.dispatch.protocol import Ended, Event, Failed, Job
 from ana_search.dispatch.ray_actor import Worker
@@ -18,6 +19,7 @@ from ana_search.dispatch.ray_connect import connect, disconnect
 from ana_search.dispatch.ray_pulse import Pulse
 from ana_search.dispatch.resources import SlotRequest, check_request, local_resources
 from ana_search.errors import DataError, RunError
+from ana_search.networks import UserCode
 from ana_search.plan import DataPlan
 
 __all__ = ["RayDispatcher"]
@@ -51,12 +53,23 @@ class RayDispatcher:
             on the loopback interface, ended by `close`.
         data: the data set of the jobs, placed once on every node, where its workers share the memory; without
             it every worker reads its own.
+        read: how the data set is read (default: as ``data`` says).
+        code: of the user's network, where that is in a file: every worker runs this text.
     """
 
-    def __init__(self, request: SlotRequest, address: str | None = None, data: DataPlan | None = None) -> None:
+    def __init__(
+        self,
+        request: SlotRequest,
+        address: str | None = None,
+        data: DataPlan | None = None,
+        code: UserCode | None = None,
+        read: Callable[[], ImagePool] | None = None,
+    ) -> None:
         self._request = request
         self._address = address
         self._data = data
+        self._code = code
+        self._read_images = read
         self._images: Any = None
         self._slots: list[_Slot] = []
         self._owns_ray = False
@@ -139,7 +152,7 @@ class RayDispatcher:
         if self._data is None:
             return None
         try:
-            return place_images(self._data)
+            return place_images(self._data, self._read_images)
         except DataError:
             if self._address is None:
                 raise
@@ -153,7 +166,7 @@ class RayDispatcher:
             num_gpus=self._request.gpus,
             max_concurrency=2,
             max_restarts=0,
-        ).remote(number, threads, self._request.gpus > 0)
+        ).remote(number, threads, self._request.gpus > 0, self._code)
         if self._stopping:
             actor.stop.remote()
         return _Slot(number, actor, actor.name.remote(), f"{number}@?")

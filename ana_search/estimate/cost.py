@@ -15,7 +15,7 @@ from ana_search.space import (
     rungs,
     searched,
 )
-from ana_search.study_file import KEYS, Choice, Range, StudySpec
+from ana_search.study_file import Choice, Range, StudySpec, key_of
 
 __all__ = ["Cost", "SearchedParameter", "StudyEstimate", "estimate"]
 
@@ -113,7 +113,7 @@ def parameter_rows(spec: StudySpec) -> list[SearchedParameter]:
             values = ", ".join(map(str, parameter.choices))
         else:
             values = f"{parameter.low:g} to {parameter.high:g}" + _manner(parameter)
-        rows.append(SearchedParameter(name, values, parameter.scope, KEYS[name].group))
+        rows.append(SearchedParameter(name, values, parameter.scope, key_of(name).group))
     return rows
 
 

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from ana_search.data import Dataset, dataset_info, image_count, load_dataset
-from ana_search.data.coding import make_coding
+from ana_search.data.coding import InputStatistics, make_coding
 from ana_search.errors import DataError, DivergedError
 from ana_search.networks import build_network
 from ana_search.plan import DataPlan, TrainingPlan
 from ana_search.training import computing_with, train
 from ana_search.training.optimiser import steps_per_epoch
 
-__all__ = ["Timing", "image_counts", "time_training"]
+__all__ = ["Timing", "image_counts", "images_in_memory", "time_training"]
 
 _FEW, _MORE = 8, 32  # images
 _SMALL_IMAGE = 256 * 256  # pixels, up to which memory needs no thought
@@ -45,7 +45,7 @@ def time_training(plan: TrainingPlan, threads: int, gpus: float) -> Timing:
     steps = steps_per_epoch(plan.training, train_images)
     share = validation_images / train_images
     with computing_with(threads):
-        few = min(batch, _FEW, _images_in_memory(plan))
+        few = min(batch, _FEW, images_in_memory(plan))
         first = _epoch_seconds(plan, 1, few, 0.0, device)
         images = int(_SECONDS / first * few)
         if few < min(batch, _FEW):
@@ -63,13 +63,13 @@ def time_training(plan: TrainingPlan, threads: int, gpus: float) -> Timing:
     return Timing(seconds * steps, name)
 
 
-def _images_in_memory(plan: TrainingPlan) -> int:
+def images_in_memory(plan: TrainingPlan) -> int:
     """Return how many images one step can be measured on in the memory that is free. Raises `DataError` below two.
 
     A step keeps what every module gives, for the backward pass, and about twice as much besides.
     """
     shape, classes = dataset_info(plan.data)
-    pixels = shape[1] * shape[2]
+    pixels = math.prod(shape[1:])
     if pixels <= _SMALL_IMAGE:
         return _FEW
     taken = 0
@@ -90,7 +90,7 @@ def _images_in_memory(plan: TrainingPlan) -> int:
     each, free = _NUMBERS_KEPT * 4 * taken, psutil.virtual_memory().available
     if 2 * each > free:
         raise DataError(
-            f"data: one step of training on 2 images of {shape[2]} x {shape[1]} pixels takes about "
+            f"data: one step of training on 2 examples of shape {list(shape)} takes about "
             f"{2 * each / 2**30:.1f} GiB of memory; allowed: what is free, {free / 2**30:.1f} GiB "
             "(smaller images, or a narrower network)"
         )
@@ -133,6 +133,6 @@ def _random_images(plan: DataPlan, train_images: int, validation_images: int) ->
         validation=torch.arange(train_images, count),
         test=torch.arange(0),
         classes=tuple(map(str, range(classes))),
-        coding=make_coding(plan, [0.5] * shape[0], [0.25] * shape[0]),
+        coding=make_coding(plan, InputStatistics.of_pixels([0.5] * shape[0], [0.25] * shape[0])),
         flips=True,
     )

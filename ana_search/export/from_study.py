@@ -11,6 +11,7 @@ from ana_search.export.models import TrainedModel, export_models
 from ana_search.files import write_durably
 from ana_search.storage import StoredStudy, open_study
 from ana_search.storage.attributes import WEIGHTS_HASH
+from ana_search.storage.provenance import StudyData
 
 __all__ = ["export_study"]
 
@@ -26,10 +27,14 @@ def export_study(
     verify: bool = True,
     storage: str | None = None,
     runs: str | Path | None = None,
+    accept_changes: bool = False,
 ) -> Manifest:
     """Export the best ``top`` trials (default: 1), one trial, or the Pareto front; return the manifest.
 
+    ``accept_changes``: export although data, or a network's code, have changed since the study's start.
+
     Raises:
+        StudyChangedError: they have, and that is not accepted.
         StudyNotFoundError: no such study or trial, or its weights are not kept.
         DamagedFileError: its weights are damaged, or not those that it was trained to.
         ExportRequestError: nothing to export, or more than one kind of choice; see `export_models` too.
@@ -54,7 +59,9 @@ def export_study(
         plan, network = stored.plan(number), stored.network(number)
         value, params = trials[number].values[0], trials[number].params
         models.append(TrainedModel(stored.name, number, plan, network, value, params, confirmed(folder.path, params)))
-    manifest = export_models(models, out, file_format=file_format, verify=verify)
+    data = StudyData(stored, accept_changes)
+    datasets = {plan: data.dataset(plan) for plan in {model.plan.data for model in models}}
+    manifest = export_models(models, out, file_format=file_format, verify=verify, datasets=datasets)
     for entry in (entry for entry in manifest.models if entry.trial in numbers):
         # For `best`. The files are there already: a run directory that cannot be written to costs this note only.
         with contextlib.suppress(OSError):

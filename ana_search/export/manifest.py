@@ -50,7 +50,11 @@ class Bits(_Entry):
 
 
 class ManifestEntry(_Entry):
-    """One exported file. ``files`` are the SHA-256 of others that belong to it; ``operations`` are multiplications."""
+    """One exported file. ``files`` are the SHA-256 of others that belong to it; ``operations`` are multiplications.
+
+    ``input_scaling`` says how numbers become the pixels that the file reads, one ``low`` and one ``step`` a channel:
+    ``round((number - low) / step)``, cut to 0 .. 255; ``None`` where the data are pixels.
+    """
 
     study: str
     trial: int
@@ -73,6 +77,7 @@ class ManifestEntry(_Entry):
     ram_bytes: int | None = None
     flash_bytes: int | None = None
     files: Mapping[FileName, str] = Field(default_factory=dict)
+    input_scaling: Mapping[str, list[float]] | None = None
     needs: str | None = None
     note: str | None = None
 

@@ -175,9 +175,15 @@ def _export(
         ram_bytes=made.ram_bytes,
         flash_bytes=made.flash_bytes,
         files={f"{stem}{suffix}": sha256(each) for suffix, each in made.content.items() if suffix != chosen.suffix},
+        input_scaling=_scaling(dataset),
         needs=chosen.needs,
         note=None if missing is None else f"not verified: {missing}",
     )
+
+
+def _scaling(dataset: Dataset) -> dict[str, list[float]] | None:
+    scaling = dataset.coding.scaling
+    return None if scaling is None else {"low": list(scaling.lows), "step": list(scaling.steps)}
 
 
 def _earlier(out: Path, studies: set[str]) -> Manifest | None:

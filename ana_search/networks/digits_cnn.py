@@ -10,13 +10,13 @@ __all__ = ["DEFAULT_WIDTH", "digits_cnn"]
 DEFAULT_WIDTH = 16
 
 
-def digits_cnn(input_shape: tuple[int, int, int], classes: int, width: int = DEFAULT_WIDTH) -> nn.Module:
+def digits_cnn(input_shape: tuple[int, ...], classes: int, width: int = DEFAULT_WIDTH) -> nn.Module:
     """Return conv-conv-pool-conv-conv-pool with ``width`` and then twice as many channels, and 128 hidden units.
 
     Five quantised layers; every image of at least 4 x 4 pixels will do.
     """
-    channels, *_ = input_shape
     height, across = after_pools("digits_cnn", input_shape, 2)
+    channels = input_shape[0]
     return nn.Sequential(
         *convolution(channels, width),
         *convolution(width, width),

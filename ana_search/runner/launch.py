@@ -11,9 +11,11 @@ from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, SlotRequest
 from ana_search.errors import AnaSearchError, LeaseLostError, RunError, StorageLostError
+from ana_search.networks import imported, is_file_name
 from ana_search.runner.attempts import end_orphans
 from ana_search.runner.driver import Driver
 from ana_search.runner.ending import check_results, rescued
+from ana_search.runner.examples import Examples
 from ana_search.runner.files import clean_all
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.loggers import LOGGERS
@@ -26,7 +28,6 @@ from ana_search.space import requested_trials
 from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, StorageGuard, answer_soon, storage_url
 from ana_search.storage.locate import REQUESTED_ATTRIBUTE
 from ana_search.study_file import StudySpec
-from ana_search.study_file.sections import data_plan
 
 __all__ = ["LaunchOutcome", "launch"]
 
@@ -93,6 +94,7 @@ def launch(
     patience: float = PATIENCE_SECONDS,
     progress: Progress | None = None,
     dispatcher: Dispatcher | None = None,
+    accept_changes: bool = False,
 ) -> LaunchOutcome:
     """Run the study until its trials are finished, or go on with it.
 
@@ -114,9 +116,11 @@ def launch(
         patience: seconds to wait for a storage or a disk that is away, locked or full.
         progress: told what happens.
         dispatcher: trains the jobs (default: Ray).
+        accept_changes: go on with data or code of a network that have changed since the study was started.
 
     Raises:
-        StudyChangedError: the stored study differs from ``spec``.
+        StudyChangedError: the stored study differs from ``spec``, or was started with other data or code.
+        DataError: the data cannot be read on this machine, the only one.
         RequestError: the package of the study's logger is not installed.
         ResourceError, StorageError, LeaseError: see there; nothing was started.
         StorageLostError: the storage was deleted, replaced or damaged, or did not answer for as long as ``patience``;
@@ -134,7 +138,8 @@ def launch(
     progress = progress or Silent()
     if spec.study.logger is not None:
         progress = LoggedProgress(progress, LOGGERS[spec.study.logger](spec.study.name, folder.path))
-    dispatcher = dispatcher if dispatcher is not None else _ray(request, address, spec)
+    examples = Examples(spec)
+    dispatcher = dispatcher if dispatcher is not None else _ray(request, address, spec, examples)
     url = storage_url(folder, storage, spec.study.storage)
     stopper = Stopper(progress.message)
     study = stored_study(asked, url)
@@ -159,6 +164,7 @@ def launch(
             slots=request.workers, deterministic=deterministic, timeout=timeout, patience=parts.patience, check=check,
         )  # fmt: skip
         try:
+            examples.check(study, parts.patience, progress.message, accept=accept_changes, needed=not driver.is_done())
             _drive(parts, driver, lease)
             if driver.is_done():
                 parts.patience(lambda: check_results(study, url, ledger.trials()))
@@ -222,10 +228,11 @@ def _slot_request(spec: StudySpec, workers: int | None, gpus: float | None) -> S
     )
 
 
-def _ray(request: SlotRequest, address: str | None, spec: StudySpec) -> Dispatcher:
+def _ray(request: SlotRequest, address: str | None, spec: StudySpec, examples: Examples) -> Dispatcher:
     # Ray takes a second to import: not where another dispatcher is used.
     from ana_search.dispatch.ray_dispatcher import RayDispatcher
 
-    dispatcher = RayDispatcher(request, address, data_plan(spec.data, spec.quantiser, seed=-1))
+    code = imported(spec.network.name) if is_file_name(spec.network.name) else None
+    dispatcher = RayDispatcher(request, address, examples.plan, code, examples.take)
     dispatcher.check()
     return dispatcher

@@ -6,7 +6,7 @@ from ana_search.space.distributions import distributions
 from ana_search.space.draw import TrialParams, suggest
 from ana_search.space.example import example_params
 from ana_search.space.fidelity import make_pruner, rungs
-from ana_search.space.layers import layer_count
+from ana_search.space.layers import layer_count, trial_network
 from ana_search.space.pick_freeze import PICK_FREEZE, REDRAWN, pick_freeze_point, redrawn_in
 from ana_search.space.samplers import SAMPLERS, make_sampler
 from ana_search.space.seeds import derive_seed, has_new_seeds, replicate_seed, training_seed
@@ -41,4 +41,5 @@ __all__ = [
     "spec_changes",
     "suggest",
     "training_seed",
+    "trial_network",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from ana_search.space.layers import layer_count
 from ana_search.space.walk import searched
-from ana_search.study_file import KEYS, Choice, Range, StudySpec
+from ana_search.study_file import Choice, Range, StudySpec, key_of
 
 __all__ = ["SpaceDescription", "describe_space"]
 
@@ -53,7 +53,7 @@ def describe_space(spec: StudySpec) -> SpaceDescription:
                 found.categorical.append(column)
             else:
                 found.ranges[column] = _scale(parameter)
-        condition = KEYS[name].exists
+        condition = key_of(name).exists
         parent = None if condition is None else parameters.get(condition.key)
         if condition is None or not isinstance(parent, Choice):
             continue

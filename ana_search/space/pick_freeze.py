@@ -8,7 +8,7 @@ neighbour differ by is what redrawing everything else does, and A run again know
 from ana_search.space.draw import TrialParams
 from ana_search.space.seeds import derive_seed
 from ana_search.space.walk import walk
-from ana_search.study_file import KEYS, Choice, Range, StudySpec
+from ana_search.study_file import Choice, Range, StudySpec, key_of
 from ana_search.study_file.parameters import Value
 
 __all__ = ["PICK_FREEZE", "REDRAWN", "pick_freeze_point", "redrawn_in"]
@@ -22,7 +22,7 @@ _LARGEST = 2**31 - 1
 
 def redrawn_in(parameter: str, redrawn: str) -> bool:
     """Return whether a run that redraws ``redrawn`` takes the parameter (``noise``, ``offset.3``) from B."""
-    return redrawn in ("all", KEYS[parameter.partition(".")[0]].group)
+    return redrawn in ("all", key_of(parameter.partition(".")[0]).group)
 
 
 def pick_freeze_point(spec: StudySpec, block: int, place: int) -> TrialParams:

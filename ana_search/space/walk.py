@@ -7,7 +7,7 @@ conditions before the keys that hang on them.
 from collections.abc import Callable, Mapping
 
 from ana_search.space.layers import layer_count
-from ana_search.study_file import KEYS, Choice, Fixed, PerLayer, Range, StudySpec
+from ana_search.study_file import KEYS, Choice, Fixed, PerLayer, Range, StudySpec, is_argument, key_of
 from ana_search.study_file.parameters import Value
 
 __all__ = ["Draw", "is_conditional", "layer_values", "searched", "walk"]
@@ -19,7 +19,7 @@ def searched(spec: StudySpec) -> dict[str, Choice | Range]:
     """Return the keys of ``[space]`` that trials differ in, in the order in which they are drawn."""
     parameters = spec.space.parameters
     found: dict[str, Choice | Range] = {}
-    for name in KEYS:
+    for name in [*KEYS, *sorted(name for name in parameters if is_argument(name))]:
         parameter = parameters.get(name)
         if isinstance(parameter, (Choice, Range)):
             found[name] = parameter
@@ -29,7 +29,7 @@ def searched(spec: StudySpec) -> dict[str, Choice | Range]:
 def is_conditional(spec: StudySpec) -> bool:
     """Return whether some parameters exist only in some trials."""
     names = searched(spec)
-    conditions = {name: KEYS[name].exists for name in names}
+    conditions = {name: key_of(name).exists for name in names}
     return any(condition is not None and condition.key in names for condition in conditions.values())
 
 
@@ -87,7 +87,7 @@ def _default(spec: StudySpec, name: str) -> Value:
 
 def _exists(spec: StudySpec, name: str, params: Mapping[str, Value], layer: int | None) -> bool:
     """Return whether a trial with these parameters, drawn so far, has the parameter (in that layer)."""
-    condition = KEYS[name].exists
+    condition = key_of(name).exists
     if condition is None:
         return True
     parameter = spec.space.parameters.get(condition.key)

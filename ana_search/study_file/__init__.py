@@ -2,7 +2,7 @@
 
 from ana_search.study_file.changes import spec_changes
 from ana_search.study_file.exclusions import Exclusion
-from ana_search.study_file.keys import GROUPS, KEYS, Key, groups_of
+from ana_search.study_file.keys import GROUPS, KEYS, Key, groups_of, is_argument, is_parameter, key_of
 from ana_search.study_file.load import load_study_file
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.spec import Space, StudySpec
@@ -20,6 +20,9 @@ __all__ = [
     "Space",
     "StudySpec",
     "groups_of",
+    "is_argument",
+    "is_parameter",
+    "key_of",
     "load_study_file",
     "spec_changes",
 ]

@@ -1,13 +1,15 @@
 """What differs between the study that was started and the study that its file describes now."""
 
+from pathlib import PurePath
 from typing import Any
 
+from ana_search.networks import is_file_name
 from ana_search.study_file.parameters import Range
 from ana_search.study_file.spec import StudySpec
 
 __all__ = ["spec_changes"]
 
-_FREE = {("study", "trials"), ("study", "storage"), ("study", "logger")}
+_FREE = {("study", "trials"), ("study", "storage"), ("study", "logger"), ("study", "export")}
 
 
 def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
@@ -20,9 +22,10 @@ def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     changes = []
     for section in ("study", "data", "network", "quantiser", "training"):
-        for key in before[section]:
-            was, now = before[section][key], after[section][key]
-            if was == now or (section, key) in _FREE:
+        for key in dict.fromkeys([*before[section], *after[section]]):
+            was, now = before[section].get(key), after[section].get(key)
+            moved = (section, key) == ("network", "name") and _same_file(was, now)
+            if was == now or moved or (section, key) in _FREE:
                 continue
             change = f"{section}.{key}: was {_worded(was)}, is {_worded(now)}"
             if (section, key) != ("study", "seeds"):
@@ -39,6 +42,16 @@ def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
     if old.space.exclude != new.space.exclude:
         changes.append(f"space.exclude: was {len(old.space.exclude)} rules, is {len(new.space.exclude)} others")
     return changes
+
+
+def _same_file(was: str, now: str) -> bool:
+    """Return whether two networks are the same function of files of one name: a project may have been moved.
+
+    Whether the files are equal is for the study's fingerprint to say.
+    """
+    if not (is_file_name(was) and is_file_name(now)):
+        return False
+    return PurePath(was).name == PurePath(now).name
 
 
 def _worded(value: Any) -> str:

@@ -4,27 +4,63 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 
 from ana_search.data import DATASETS
-from ana_search.networks import NETWORKS
+from ana_search.errors import NetworkError
+from ana_search.networks import argument_problems, arguments_of, imported, is_file_name, is_network_name, network_names
+from ana_search.study_file.keys import shorten
 from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Choice, Parameter, PerLayer, Range
-from ana_search.study_file.sections import Data, Network, Section, Study
+from ana_search.study_file.sections import Data, Network, Section, Study, network_plan
 
 __all__ = ["MOST_CELLS", "check_sections", "check_space"]
 
 MOST_CELLS = 100_000
 
 
-def check_sections(sections: Mapping[str, Section]) -> list[str]:
-    """Return the mistakes between and beyond the sections' keys; sections that are wrong are missing here."""
+def check_sections(sections: Mapping[str, Section], arguments: Mapping[str, Parameter]) -> list[str]:
+    """Return the mistakes between and beyond the sections' keys; sections that are wrong are missing here.
+
+    ``arguments`` are those of the network's function that are searched.
+    """
     mistakes: list[str] = []
     study, data, network = sections.get("study"), sections.get("data"), sections.get("network")
     if isinstance(data, Data):
         mistakes += _check_name("data.name", data.name, DATASETS, "ana_search.datasets")
     if isinstance(network, Network):
-        mistakes += _check_name("network.name", network.name, NETWORKS, "ana_search.networks")
+        mistakes += _check_network(network, arguments)
     if isinstance(study, Study):
         mistakes += _check_study(study)
     return mistakes
+
+
+def _check_network(network: Network, arguments: Mapping[str, Parameter]) -> list[str]:
+    """Return the mistakes of the network's name and of the arguments that its function is called with."""
+    name = network.name
+    if not is_file_name(name) and not is_network_name(name):
+        allowed = network_names()
+        return [
+            f"network.name: got {name!r}{did_you_mean(name, allowed)}; allowed: {', '.join(allowed)}, "
+            "torchvision:NAME, FILE.py:FUNCTION (or an installed one of the entry point group ana_search.networks)"
+        ]
+    mistakes = [
+        f"network.{key}: got {shorten(value)}; allowed: a number, a text, true or false"
+        for key, value in network.arguments.items()
+        if not isinstance(value, bool | int | float | str)
+    ]
+    if mistakes or (is_file_name(name) and imported(name) is None):
+        return mistakes
+    try:
+        problems = argument_problems(network_plan(network, arguments))
+    except NetworkError as error:
+        text = str(error)
+        return [text if text.startswith("network.") else f"network: {text}"]
+    return [_with_hint(problem, network) for problem in problems]
+
+
+def _with_hint(problem: str, network: Network) -> str:
+    """Return a mistake about an argument with the key that may have been meant."""
+    key = problem.partition(":")[0].removeprefix("network.")
+    known = [*Network.model_fields, *arguments_of(network.name)]
+    return problem.replace("; allowed: ", f"{did_you_mean(key, known)}; allowed: name, classifier, ", 1)
 
 
 def _check_name(key: str, name: str, registry: Iterable[str], group: str) -> list[str]:
@@ -54,6 +90,16 @@ def _check_study(study: Study) -> list[str]:
     if study.sampler == "pick_freeze":
         mistakes.append(f"{got} with sampler = 'pick_freeze', whose runs are compared with each other; allowed: none")
     return mistakes
+
+
+def check_changing_layers(parameters: Mapping[str, Parameter], least: int, most: int) -> list[str]:
+    """Return the mistakes of layers with values of their own where the number of layers is searched too."""
+    return [
+        f"space.{name}: has a value for each layer, and the arguments searched in [network] make networks of {least} "
+        f"to {most} quantised layers; allowed: one value for the network as a whole"
+        for name, parameter in parameters.items()
+        if isinstance(parameter, PerLayer) or getattr(parameter, "scope", "network") == "layer"
+    ]
 
 
 def check_space(

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ana_search.study_file.keys import KEYS
+from ana_search.data import DATASETS
+from ana_search.study_file.keys import KEYS, is_argument
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Quantiser, Section, Study
 
@@ -40,9 +41,15 @@ def check_unused(sections: Mapping[str, Section]) -> list[str]:
     if isinstance(data, Data):
         if "padding" in data.model_fields_set and not data.augment:
             idle.append(("data.padding", "augment = true"))
-        pixels = isinstance(quantiser, Quantiser) and quantiser.input_coding == "pixels" and not floating
-        if "normalise" in data.model_fields_set and pixels:
+        given = quantiser.input_coding if isinstance(quantiser, Quantiser) else None
+        own = DATASETS[data.name].coding if data.name in DATASETS else "normalised"
+        if "normalise" in data.model_fields_set and (given or own) != "normalised" and not floating:
             idle.append(("data.normalise", "input_coding = 'normalised' or input_bits = 'float'"))
+        if data.name in DATASETS and data.name != "image_folder":
+            formed = ("size", "crop", "channels")
+            idle += [(f"data.{key}", "name = 'image_folder'") for key in formed if key in data.model_fields_set]
+        elif "crop" in data.model_fields_set and data.size is None:
+            idle.append(("data.crop", "a size"))
     if isinstance(quantiser, Quantiser) and "input_coding" in quantiser.model_fields_set and floating:
         idle.append(("quantiser.input_coding", "input_bits = 8"))
     return [f"{key}: has no effect in this study; allowed: only with {wanted}" for key, wanted in idle]
@@ -50,6 +57,8 @@ def check_unused(sections: Mapping[str, Section]) -> list[str]:
 
 def _idle(name: str, parameters: Mapping[str, Parameter]) -> str | None:
     """Return what ``name`` would need to have an effect in some trial; ``None`` where it has one."""
+    if is_argument(name):
+        return None
     condition = KEYS[name].exists
     if condition is not None and not any(_holds(condition.holds, one) for one in _values(condition.key, parameters)):
         return condition.words

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ana_search.study_file.keys import KEYS, RENAMED, shorten
+from ana_search.study_file.keys import RENAMED, key_of, shorten
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Value
 
@@ -100,11 +100,11 @@ def _read_pattern(
             continue
         parameter = space[name]
         for one in values:
-            problem = KEYS[name].problem(one)
+            problem = key_of(name).problem(one)
             if problem:
                 mistakes.append(f"{where}.{name}: {problem}")
             elif isinstance(parameter, Choice) and one not in parameter.choices:
                 choices = ", ".join(map(str, parameter.choices))
                 mistakes.append(f"{where}.{name}: got {shorten(one)}; allowed: {choices}")
-        pattern[name] = tuple(KEYS[name].normal(one) for one in values if not KEYS[name].problem(one))
+        pattern[name] = tuple(key_of(name).normal(one) for one in values if not key_of(name).problem(one))
     return pattern, mistakes

@@ -6,7 +6,7 @@ the analysis counts it to and its line in `docs/study-file.md` are all read from
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -14,7 +14,21 @@ from ana_search.ana import NOISE_FAMILIES, SCHEDULES
 from ana_search.ana.synchronise import INTERVALS, POWER_LAWS
 from ana_search.study_file.parameters import Value
 
-__all__ = ["GROUPS", "KEYS", "RENAMED", "Condition", "Group", "Key", "Section", "groups_of", "shorten"]
+__all__ = [
+    "GROUPS",
+    "KEYS",
+    "NETWORK_PREFIX",
+    "RENAMED",
+    "Condition",
+    "Group",
+    "Key",
+    "Section",
+    "groups_of",
+    "is_argument",
+    "is_parameter",
+    "key_of",
+    "shorten",
+]
 
 Group = Literal["synchronisation", "shape", "schedule", "strategy", "quantiser", "training"]
 Section = Literal["space", "quantiser", "training"]
@@ -131,7 +145,7 @@ def groups_of(names: list[str]) -> dict[str, list[str]]:
     """
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
     for name in names:
-        groups[KEYS[name.partition(".")[0]].group].append(name)
+        groups[key_of(name.partition(".")[0]).group].append(name)
     return {group: members for group, members in groups.items() if members}
 
 
@@ -269,6 +283,54 @@ KEYS: dict[str, Key] = {
         "training", "Nesterov's momentum is 0.9", ("optimiser",), words=("adam", "adamw", "sgd"), section="training"
     ),
 }  # fmt: skip
+
+NETWORK_PREFIX = "network_"
+"""Before the name of a searched argument of the network's function, as a parameter of a trial (``network_depth``)."""
+
+
+@dataclass(frozen=True)
+class _Argument(Key):
+    """A searched argument of the network's function, whose values the function knows and nobody else."""
+
+    def problem(self, value: object) -> str | None:
+        """Return ``None`` for a text or a finite number."""
+        if isinstance(value, str) or is_number(value, -math.inf, math.inf):
+            return None
+        return f"got {shorten(value)}; allowed: {self.allowed()}"
+
+    def allowed(self) -> str:
+        """Return what is allowed, in words."""
+        return "a number or a text"
+
+    def normal(self, value: Value) -> Value:
+        """Return the value as it is: the function may want a whole number."""
+        return value
+
+
+_MEANING = "an argument of the network's function"
+_ARGUMENT = _Argument("training", _MEANING, ("network",), low=-math.inf, high=math.inf)
+
+
+def key_of(name: str, whole: bool = False) -> Key:
+    """Return what is known of a parameter by its name, without a layer's number.
+
+    ``whole`` says that the range of an argument of the network's function is one of whole numbers. Raises `KeyError`
+    for a name that is no parameter.
+    """
+    if is_argument(name):
+        return replace(_ARGUMENT, integer=whole)
+    return KEYS[name]
+
+
+def is_argument(name: str) -> bool:
+    """Return whether a parameter is an argument of the network's function."""
+    return name.startswith(NETWORK_PREFIX) and name not in KEYS
+
+
+def is_parameter(name: str) -> bool:
+    """Return whether a name, without a layer's number, is that of a parameter that a study may search."""
+    return name in KEYS or is_argument(name)
+
 
 RENAMED: dict[str, str] = {"shape": "decay", "width": "spread_measure"}
 """Old names of keys, and what they are called now."""

@@ -9,15 +9,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from ana_search.data import check_split, dataset_info
-from ana_search.errors import AnaSearchError, DataError, StudyFileError
-from ana_search.networks import count_layers
-from ana_search.plan import NetworkPlan
-from ana_search.study_file.checks import check_sections, check_space
+from ana_search.data.load import coding_of
+from ana_search.errors import AnaSearchError, DataError, NetworkError, StudyFileError
+from ana_search.networks import absolute_name, count_layers, import_code, is_file_name
+from ana_search.study_file.checks import check_changing_layers, check_sections, check_space
 from ana_search.study_file.effects import check_effects, check_unused
 from ana_search.study_file.exclusions import read_exclusions
 from ana_search.study_file.keys import shorten
 from ana_search.study_file.messages import describe, shorten_text, unknown_key
-from ana_search.study_file.parameters import Toml
+from ana_search.study_file.parameters import Choice, Parameter, Range, Toml, Value
 from ana_search.study_file.sections import (
     Data,
     Network,
@@ -27,8 +27,9 @@ from ana_search.study_file.sections import (
     Study,
     Training,
     data_plan,
+    network_plan,
 )
-from ana_search.study_file.space_table import read_space
+from ana_search.study_file.space_table import read_arguments, read_space
 from ana_search.study_file.spec import Space, StudySpec
 
 __all__ = ["load_study_file", "read_toml"]
@@ -48,36 +49,68 @@ _SECTIONS: dict[str, type[Section]] = {
 _REQUIRED = ("study", "data", "network", "training")
 
 
-def load_study_file(path: str | Path) -> StudySpec:
+def load_study_file(path: str | Path, *, allow_import: bool = False) -> StudySpec:
     """Return the study that the TOML file ``path`` describes.
 
-    Nothing is created, downloaded or trained. Raises `StudyFileError`, with every mistake of the file in one
+    Nothing is created, downloaded or trained. A network in a file of Python code (``FILE.py:FUNCTION``, relative to the
+    study file) is run only with ``allow_import``. Raises `StudyFileError`, with every mistake of the file in one
     message, and nothing else.
     """
     table = read_toml(Path(path))
     mistakes = _check_sizes(table)
     if mistakes:
         raise StudyFileError(_message(path, mistakes))
+    arguments, wrong_arguments = _take_arguments(table)
     sections, mistakes = _read_sections(table)
+    mistakes += wrong_arguments
+    mistakes += _import_network(sections, Path(path).parent, allow_import)
     space_table = table.get("space", {})
     if not isinstance(space_table, dict):
         mistakes.append(f"space: got {shorten(space_table)}; allowed: a table [space]")
         space_table = {}
     named = {name: value for name, value in space_table.items() if name != "exclude"}
     parameters, found = read_space(named)
+    parameters |= arguments
     mistakes += found
     all_right = not found
     exclude, found = read_exclusions(space_table.get("exclude", []), parameters, named)
     mistakes += found
-    mistakes += check_sections(sections)
-    layers = _count_layers(sections, mistakes)
-    mistakes += check_space(parameters, "exclude" in space_table, sections, layers)
+    mistakes += check_sections(sections, arguments)
+    layers = _count_layers(sections, mistakes, arguments)
+    if layers is not None and layers[0] != layers[1]:
+        mistakes += check_changing_layers(parameters, *layers)
+    mistakes += check_space(parameters, "exclude" in space_table, sections, layers and layers[0])
     if all_right:
         mistakes += check_effects(parameters, sections)
     mistakes += check_unused(sections)
     if mistakes:
         raise StudyFileError(_message(path, mistakes))
-    return StudySpec(space=Space(parameters=parameters, exclude=tuple(exclude)), **sections)
+    return _complete(StudySpec(space=Space(parameters=parameters, exclude=tuple(exclude)), **sections))
+
+
+def _complete(spec: StudySpec) -> StudySpec:
+    """Return the study with the coding of its input by name, which a later version may choose otherwise."""
+    coding = coding_of(data_plan(spec.data, spec.quantiser))
+    return spec.model_copy(update={"quantiser": spec.quantiser.model_copy(update={"input_coding": coding})})
+
+
+def _import_network(sections: dict[str, Section], folder: Path, allowed: bool) -> list[str]:
+    """Have a network's file imported where that is allowed, and give its name the absolute path; return mistakes."""
+    network = sections.get("network")
+    if not isinstance(network, Network) or not is_file_name(network.name):
+        return []
+    name = absolute_name(network.name, folder)
+    sections["network"] = network.model_copy(update={"name": name})
+    if not allowed:
+        return [
+            f"network.name: {network.name!r} is a file of Python code, and a study file alone imports nothing; "
+            "allowed: with the option --import (as in `ana-search launch STUDY --import`), which runs it"
+        ]
+    try:
+        import_code(name)
+    except NetworkError as error:
+        return [str(error)]
+    return []
 
 
 def _message(path: str | Path, mistakes: list[str]) -> str:
@@ -168,10 +201,27 @@ def _healthy_part(name: str, model: type[Section], raw: Toml, error: ValidationE
         return {}
 
 
-def _count_layers(sections: Mapping[str, Section], mistakes: list[str]) -> int | None:
-    """Return the number of quantised layers of the network on the data, ``None`` where either is wrong.
+def _take_arguments(table: Toml) -> tuple[dict[str, Parameter], list[str]]:
+    """Take the searched arguments of the network's function out of ``[network]``; return them, and mistakes."""
+    network = table.get("network")
+    if not isinstance(network, dict):
+        return {}, []
+    arguments, mistakes = read_arguments(network)
+    table["network"] = {
+        key: value
+        for key, value in network.items()
+        if key in ("name", "classifier") or not isinstance(value, list | dict)
+    }
+    return arguments, mistakes
 
-    A network or data set that exists and cannot be used adds a message to ``mistakes``.
+
+def _count_layers(
+    sections: Mapping[str, Section], mistakes: list[str], arguments: Mapping[str, Parameter]
+) -> tuple[int, int] | None:
+    """Return the least and the largest number of quantised layers of the networks that a trial may have on the data.
+
+    They are built with the first and the last of the values of every argument that is searched. ``None`` where network
+    or data are wrong: a network or data set that exists and cannot be used adds a message to ``mistakes``.
     """
     data, network = sections.get("data"), sections.get("network")
     if not isinstance(data, Data) or _is_wrong("data.name", mistakes):
@@ -180,14 +230,28 @@ def _count_layers(sections: Mapping[str, Section], mistakes: list[str]) -> int |
         plan = data_plan(data, seed=-1)  # the last fold is the smallest
         input_shape, classes = dataset_info(plan)
         check_split(plan)
+        if plan.augment and len(input_shape) != 3:
+            mistakes.append(f"data.augment: got true for examples of shape {list(input_shape)}; allowed: for images")
         if not isinstance(network, Network) or _is_wrong("network", mistakes):
             return None
-        return count_layers(NetworkPlan(**network.model_dump()), input_shape, classes)
+        ends = [{name: _ends(each)[end] for name, each in arguments.items()} for end in (0, 1)]
+        plans = dict.fromkeys(network_plan(network, arguments, params) for params in ends)
+        counts = [count_layers(plan, input_shape, classes) for plan in plans]
+        return min(counts), max(counts)
     except AnaSearchError as error:
         section = "data" if isinstance(error, DataError) else "network"
         message = str(error)
         mistakes.append(message if message.startswith(f"{section}.") else f"{section}: {message}")
         return None
+
+
+def _ends(parameter: Parameter) -> tuple[Value, Value]:
+    """Return the first and the last value of a searched argument."""
+    if isinstance(parameter, Choice):
+        return parameter.choices[0], parameter.choices[-1]
+    if isinstance(parameter, Range):
+        return parameter.low, parameter.high
+    raise TypeError(f"not searched: {parameter}")
 
 
 def _is_wrong(key: str, mistakes: list[str]) -> bool:

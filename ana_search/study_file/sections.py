@@ -5,13 +5,15 @@ What a key that may be searched can hold is in the table of parameters; here it 
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
-from ana_search.plan import DataPlan, NetworkPlan, TrainingSettings
-from ana_search.study_file.keys import KEYS
+from ana_search.plan import Coding, Crop, DataPlan, NetworkPlan, TrainingSettings
+from ana_search.study_file.keys import KEYS, NETWORK_PREFIX, is_argument
+from ana_search.study_file.parameters import Choice, Parameter, Range, Value
 from ana_search.url_checks import path_problem, storage_problem
 
 __all__ = [
@@ -25,10 +27,12 @@ __all__ = [
     "Study",
     "Training",
     "data_plan",
+    "network_plan",
 ]
 
 Objective = Literal["val_accuracy", "weight_bits"]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
+_LARGEST_SIDE = 4096  # pixels, as of an image that is decoded
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -106,6 +110,7 @@ class Study(Section):
     storage: Annotated[str, BeforeValidator(_storage)] | None = None
     seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 0
     logger: Literal["tensorboard", "mlflow", "wandb"] | None = None
+    export: StrictBool = True
 
 
 class Folds(Section):
@@ -142,8 +147,21 @@ def _validation(value: Any) -> Any:
     return value
 
 
+def _size(value: Any) -> Any:
+    """Accept the side of a square in pixels, or [height, width]."""
+    sides = [value, value] if isinstance(value, int) else value
+    if (
+        not isinstance(sides, list | tuple)
+        or len(sides) != 2
+        or any(isinstance(side, bool) or not isinstance(side, int) or not 1 <= side <= _LARGEST_SIDE for side in sides)
+    ):
+        rule = f"the side of a square in pixels, or [height, width], each from 1 to {_LARGEST_SIDE}"
+        raise PydanticCustomError("size", "{allowed}", {"allowed": rule})
+    return tuple(sides)
+
+
 class Data(Section):
-    """``[data]``: which images, their split, and how training changes and normalises them."""
+    """``[data]``: which images, their split and form, and how training changes and normalises them."""
 
     name: StrictStr
     root: Annotated[str, BeforeValidator(_path)] | None = None
@@ -152,6 +170,9 @@ class Data(Section):
     augment: StrictBool = DataPlan.augment
     padding: Literal["reflect", "zeros"] = DataPlan.padding
     normalise: Literal["channels", "pooled"] = DataPlan.normalise
+    size: Annotated[tuple[int, int], BeforeValidator(_size)] | None = None
+    crop: Crop = DataPlan.crop
+    channels: Literal[1, 3] | None = None
 
 
 def data_plan(data: Data, quantiser: "Quantiser | None" = None, seed: int = 0) -> DataPlan:
@@ -174,17 +195,47 @@ def data_plan(data: Data, quantiser: "Quantiser | None" = None, seed: int = 0) -
         augment=data.augment,
         padding=data.padding,
         normalise=data.normalise,
+        size=data.size,
+        crop=data.crop,
+        channels=data.channels,
         input_bits=quantiser.input_bits,
         input_coding=quantiser.input_coding,
     )
 
 
 class Network(Section):
-    """``[network]``: which network; ``width`` is the number of channels of its first map."""
+    """``[network]``: which network; ``width`` is the number of channels of its first map.
+
+    Further keys are arguments of the network's function, which says in `network_plan` what it takes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     name: StrictStr
     width: Annotated[StrictInt, Field(ge=1, le=65_536)] | None = NetworkPlan.width
     classifier: Literal["uniform", "normal"] = NetworkPlan.classifier
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keys that are arguments of the network's function."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def network_plan(
+    network: Network, space: Mapping[str, Parameter] | None = None, params: Mapping[str, Value] | None = None
+) -> NetworkPlan:
+    """Return what a plan holds of ``[network]``.
+
+    Searched arguments of the network's function (in ``space``) have the value that a trial's ``params`` give, or the
+    first of their values.
+    """
+    arguments: dict[str, Any] = dict(network.arguments)
+    for name, parameter in (space or {}).items():
+        if is_argument(name) and isinstance(parameter, Choice | Range):
+            first = parameter.choices[0] if isinstance(parameter, Choice) else parameter.low
+            arguments[name.removeprefix(NETWORK_PREFIX)] = (params or {}).get(name, first)
+    width = arguments.pop("width", network.width)
+    return NetworkPlan(network.name, width, network.classifier, tuple(sorted(arguments.items())))
 
 
 class Quantiser(Section):
@@ -193,7 +244,7 @@ class Quantiser(Section):
     weight_bits: Annotated[int | Literal["ternary"], _parameter("weight_bits")] = "ternary"
     activation_bits: Annotated[int | Literal["ternary"], _parameter("activation_bits")] = "ternary"
     input_bits: Literal[8, "float"] = DataPlan.input_bits
-    input_coding: Literal["normalised", "pixels"] = DataPlan.input_coding
+    input_coding: Coding | None = DataPlan.input_coding
 
 
 class Training(Section):

@@ -4,11 +4,11 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from ana_search.study_file.keys import KEYS, RENAMED, Key, is_number, shorten
+from ana_search.study_file.keys import KEYS, NETWORK_PREFIX, RENAMED, Key, is_number, key_of, shorten
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, Toml, Value, is_multiple
 
-__all__ = ["read_space"]
+__all__ = ["read_arguments", "read_space"]
 
 _FORMS = {
     "choices": ("choices", "scope"),
@@ -37,6 +37,26 @@ def read_space(table: Toml) -> tuple[dict[str, Parameter], list[str]]:
         mistakes += found
         if parameter is not None and not found:
             parameters[name] = parameter
+    return parameters, mistakes
+
+
+def read_arguments(table: Toml) -> tuple[dict[str, Parameter], list[str]]:
+    """Return the searched arguments of the network's function, the arrays and tables of ``[network]``, and mistakes.
+
+    They are parameters of a trial as ``network_NAME``.
+    """
+    parameters: dict[str, Parameter] = {}
+    mistakes: list[str] = []
+    for name, raw in table.items():
+        if not isinstance(raw, list | dict) or name in ("name", "classifier"):
+            continue
+        ends = [raw.get(end) for end in ("low", "high", "step")] if isinstance(raw, dict) else []
+        whole = all(end is None or (isinstance(end, int) and not isinstance(end, bool)) for end in ends)
+        full = f"{NETWORK_PREFIX}{name}"
+        parameter, found = _read_parameter(f"network.{name}", key_of(full, whole), raw)
+        mistakes += found
+        if parameter is not None and not found:
+            parameters[full] = parameter
     return parameters, mistakes
 
 

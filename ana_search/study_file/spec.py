@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ana_search.study_file.exclusions import Exclusion
-from ana_search.study_file.keys import KEYS, RENAMED
+from ana_search.study_file.keys import RENAMED, is_parameter
 from ana_search.study_file.parameters import Parameter
 from ana_search.study_file.sections import Data, Folds, Network, Quantiser, Resources, Study, Training
 
@@ -25,7 +25,7 @@ class Space(BaseModel):
         for name in parameters:
             if name in RENAMED:
                 raise ValueError(f"{name!r} is called {RENAMED[name]!r} now")
-            if name not in KEYS:
+            if not is_parameter(name):
                 raise ValueError(f"unknown parameter {name!r}")
         return parameters
 

@@ -14,7 +14,7 @@ _MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _CLASSIFIER_DEVIATION = 0.01
 
 
-def build(plan: TrainingPlan, input_shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, Annealer]:
+def build(plan: TrainingPlan, input_shape: tuple[int, ...], classes: int) -> tuple[nn.Module, Annealer]:
     """Return the plan's quantised network, with its initial weights, and its annealer, both on the CPU.
 
     The weights are drawn from the plan's seed alone; torch's own random state is left as it was.
@@ -45,7 +45,7 @@ def _reset_classifier(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def network_of(plan: TrainingPlan, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
+def network_of(plan: TrainingPlan, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Return the plan's quantised network with weights that mean nothing yet."""
     stairs = [
         (StairFunction.for_network(layer.weight_bits), StairFunction.for_network(layer.activation_bits))

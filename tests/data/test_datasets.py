@@ -33,6 +33,8 @@ def folder(tmp_path: Path) -> Path:
             for number in range(count):
                 image = Image.fromarray(pixels.integers(0, 256, (8, 8, 3), dtype=np.uint8))
                 image.save(tmp_path / "images" / part / name / f"{number}.png")
+    np.save(tmp_path / "images" / "x.npy", pixels.integers(0, 256, (20, 3, 8, 8), dtype=np.uint8))
+    np.save(tmp_path / "images" / "y.npy", np.arange(20) % 2)  # for `arrays`; image_folder passes them over
     return tmp_path / "images"
 
 

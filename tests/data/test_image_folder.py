@@ -1,6 +1,9 @@
 """Folders of images: what is read from them, and the cache of what was decoded."""
 
+import struct
 import threading
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +55,7 @@ def test_nothing_is_written_into_the_root(root: Path, cache: Path) -> None:
 
 def test_the_second_time_nothing_is_decoded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_dataset(plan(root))
-    monkeypatch.setattr("ana_search.data.image_folder.decode", lambda files: pytest.fail("decoded again"))
+    monkeypatch.setattr("ana_search.data.image_folder.decode", lambda *_: pytest.fail("decoded again"))
     again = load_dataset(plan(root))
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.labels, again.labels)
@@ -118,7 +121,7 @@ def test_without_a_home_there_is_no_cache(root: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_coding_is_that_of_the_training_images(root: Path) -> None:
-    data = load_dataset(plan(root))
+    data = load_dataset(replace(plan(root), input_coding="normalised"))
     assert data.coding.table is not None
     fractions = data.images[:10].double() / 255
     for channel in range(3):
@@ -158,19 +161,48 @@ def test_a_palette_with_transparency(root: Path) -> None:
     assert load_dataset(plan(root)).input_shape == (3, 5, 6)
 
 
-def test_sixteen_bits_of_grey_keep_the_upper_eight(root: Path) -> None:
-    ramp = (np.arange(30, dtype=np.uint16) * 2184).reshape(5, 6)
+@pytest.mark.parametrize(("step", "start"), [(2184, 0), (100, 1000)])
+def test_sixteen_bits_of_grey_are_scaled_by_their_range(root: Path, step: int, start: int) -> None:
+    """The range is that of all training images together: a dark one stays dark, and twelve bits keep 256 levels."""
+    ramp = np.arange(30, dtype=np.uint16).reshape(5, 6) * np.uint16(step) + np.uint16(start)
     for file in root.rglob("*.png"):
-        Image.fromarray(ramp).save(file)
+        Image.fromarray(ramp if file.name == "0.png" else ramp[:1].repeat(5, 0)).save(file)
     data = load_dataset(plan(root))
-    assert data.images[0, 0].tolist() == (ramp >> 8).tolist()
+    wanted = (np.arange(30) * 255 / 29).round().reshape(5, 6)
+    assert data.images[0, 0].tolist() == wanted.tolist()
+    assert int(data.images[1].max()) == wanted[0, -1]
+
+
+def test_sixteen_bits_among_eight_are_refused(root: Path) -> None:
+    Image.fromarray(np.zeros((5, 6), np.uint16)).save(root / "train" / "right" / "4.png")
+    with pytest.raises(DataError, match=r"4\.png has 16 bits of grey"):
+        load_dataset(plan(root))
+    Image.fromarray(np.zeros((5, 6), np.uint16)).save(root / "train" / "left" / "0.png")
+    with pytest.raises(DataError, match=r"0\.png has 16 bits of grey, .*1\.png has not"):
+        load_dataset(plan(root))
+
+
+def sixteen_bit_png(colour: int, channels: int) -> bytes:
+    """Return a PNG of 6 x 5 pixels with 16 bits a channel, which Pillow does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 6, 5, 16, colour, 0, 0, 0)
+    lines = zlib.compress(b"".join(b"\0" + bytes(6 * 2 * channels) for _ in range(5)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_sixteen_bits_of_colour_are_refused(root: Path, colour: int, channels: int) -> None:
+    (root / "train" / "left" / "0.png").write_bytes(sixteen_bit_png(colour, channels))
+    with pytest.raises(DataError, match=r"0\.png has 16 bits a channel"):
+        load_dataset(plan(root))
 
 
 def faulty(root: Path, fault: str) -> None:
-    if fault == "no test folder":
-        for file in sorted((root / "test").rglob("*"), reverse=True):
-            file.unlink() if file.is_file() else file.rmdir()
-        (root / "test").rmdir()
+    if fault == "no train folder":
+        (root / "train").rename(root / "other")
     elif fault == "a class in one part":
         (root / "test" / "up").mkdir()
     elif fault == "an empty class":
@@ -196,7 +228,7 @@ def faulty(root: Path, fault: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("no test folder", r"test does not exist.*allowed: a folder that holds train/ and test/"),
+        ("no train folder", r"train does not exist.*allowed: a folder that holds train/ and test/"),
         ("a class in one part", r"only one of them has up"),
         ("an empty class", r"no image in .*right; allowed: \.jpg"),
         ("one class", r"holds 1 class folders; allowed: 2 or more"),

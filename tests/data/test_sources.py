@@ -52,8 +52,8 @@ def test_train_size_below_one(size: int) -> None:
         load_dataset(DataPlan("digits", train_size=size))
 
 
-def test_digits_and_house_numbers_are_never_mirrored() -> None:
-    assert {name for name, source in DATASETS.items() if not source.flips} == {"digits", "svhn"}
+def test_digits_house_numbers_and_arrays_are_never_mirrored() -> None:
+    assert {name for name, source in DATASETS.items() if not source.flips} == {"digits", "svhn", "arrays"}
 
 
 def test_augmentation_draws_the_same_from_the_same_generator_state() -> None:

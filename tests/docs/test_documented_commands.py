@@ -17,6 +17,7 @@ import torch
 
 from ana_search.ana import quantise
 from ana_search.cli.main import COMMANDS
+from tests.docs.own_files import write_own_files
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "studies" / "README.md"]
@@ -53,6 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write_text(text, encoding="utf-8")
     if (ROOT / "data").is_dir():
         (folder / "data").symlink_to(ROOT / "data")
+    write_own_files(folder)
     return folder
 
 
@@ -105,12 +107,9 @@ def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_readme_study_file_is_valid(tmp_path: Path) -> None:
-    (block,) = [
-        text
-        for text in re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-        if "[study]" in text
-    ]
-    (tmp_path / "mine.toml").write_text(block, encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    mine, _photos = [text for text in blocks if "[study]" in text]  # tests/cli/test_own_files.py types the other
+    (tmp_path / "mine.toml").write_text(mine, encoding="utf-8")
     done = run("ana-search check mine.toml --no-timing", tmp_path)
     assert done.returncode == 0, done.stderr
 

@@ -9,14 +9,18 @@ from torch import nn
 from ana_search.ana import quantise, quantised_layers
 from ana_search.errors import NetworkError
 from ana_search.networks import NETWORKS, build_network, count_layers
-from ana_search.networks.resnet20 import ResidualBlock
+from ana_search.networks.resnet import ResidualBlock
 from ana_search.plan import NetworkPlan
 
-LAYERS = {"digits_cnn": 5, "vgg8": 7, "vgg9": 8, "resnet20": 19}
+LAYERS = {
+    "digits_cnn": 5, "vgg8": 7, "vgg9": 8, "vgg_small": 6, "resnet8": 7, "resnet14": 13, "resnet20": 19, "resnet32": 31,
+    "resnet56": 55, "resnet18": 20, "mobilenet_v1": 27, "ds_cnn": 9, "cnv": 8, "mlp": 3, "autoencoder": 9,
+}  # fmt: skip
+SMALLEST = {"cnv": (1, 32, 32)}  # others take the digits
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+@pytest.mark.parametrize("shape", [(1, 33, 32), (3, 32, 32)])
 def test_contract(name: str, shape: tuple[int, int, int]) -> None:
     network = build_network(NetworkPlan(name, width=4), input_shape=shape, classes=7)
     assert network(torch.randn(2, *shape)).shape == (2, 7)
@@ -49,7 +53,7 @@ def test_too_small_images() -> None:
 
 
 def test_unknown_name_lists_what_exists() -> None:
-    with pytest.raises(NetworkError, match="digits_cnn, vgg8, vgg9, resnet20"):
+    with pytest.raises(NetworkError, match=r"digits_cnn, vgg8, vgg9, vgg_small, .*torchvision:NAME"):
         build_network(NetworkPlan("vgg7"), input_shape=(3, 32, 32), classes=10)
 
 
@@ -85,9 +89,13 @@ def test_width_below_one(width: int) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_digits_are_large_enough_for_every_network(name: str) -> None:
-    network = build_network(NetworkPlan(name, width=2), input_shape=(1, 8, 8), classes=10)
-    assert network(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+def test_digits_are_large_enough_for_every_network_but_cnv(name: str) -> None:
+    shape = SMALLEST.get(name, (1, 8, 8))
+    network = build_network(NetworkPlan(name, width=2), input_shape=shape, classes=10)
+    assert network(torch.randn(2, *shape)).shape == (2, 10)
+    if shape[1] > 8:
+        with pytest.raises(NetworkError, match=f"at least {shape[1]} x {shape[2]} pixels, got"):
+            build_network(NetworkPlan(name), input_shape=(1, shape[1] - 1, shape[2]), classes=10)
 
 
 def test_shortcuts_drop_pixels_and_pad_channels() -> None:

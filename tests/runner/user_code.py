@@ -22,7 +22,7 @@ class Fault(nn.Module):
         self.kind = kind
 
     def forward(self, x):
-        if self.training and self.kind == "raise":
+        if self.training and self.kind == "raise" and len(x) > 8:  # more than a dry run has
             raise ZeroDivisionError("my own mistake")
         if self.training and self.kind == "memory":
             torch.empty(2**50)

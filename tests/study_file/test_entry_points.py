@@ -70,7 +70,7 @@ SHADES = Source(load=shades, shape=lambda plan: ((1, 6, 6), 2), flips=True)
 '''
 ENTRY_POINTS = """\
 [ana_search.networks]
-mlp = my_package:mlp
+my_mlp = my_package:mlp
 no_module = my_package:no_module
 gone = my_package:gone
 three_outputs = my_package:three_outputs
@@ -87,7 +87,7 @@ sampler = "grid"
 name = "shades"
 validation = 0.25
 [network]
-name = "mlp"
+name = "my_mlp"
 [training]
 epochs = 8
 batch_size = 30
@@ -146,12 +146,12 @@ def test_a_study_of_them_trains(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ('"mlp"', '"mpl"', ("network.name", "did you mean 'mlp'", "vgg8")),
-        ('"mlp"', '"gone"', ("network", "my_package:gone", "cannot be loaded")),
-        ('"mlp"', '"no_module"', ("network", "made a str")),
-        ('"mlp"', '"three_outputs"', ("network 'three_outputs' gives 3 outputs; the data have 2 classes",)),
-        ('"mlp"', '"not_flat"', ("network 'not_flat' gives outputs of shape (2, 4, 4); the data have 2 classes",)),
-        ('"mlp"', '"pair"', ("network 'pair' gives a tuple", "[images, classes]")),
+        ('"my_mlp"', '"my_mpl"', ("network.name", "did you mean 'my_mlp'", "vgg8")),
+        ('"my_mlp"', '"gone"', ("network", "my_package:gone", "cannot be loaded")),
+        ('"my_mlp"', '"no_module"', ("network", "made a str")),
+        ('"my_mlp"', '"three_outputs"', ("network 'three_outputs' gives 3 outputs; the data have 2 classes",)),
+        ('"my_mlp"', '"not_flat"', ("network 'not_flat' gives outputs of shape (2, 4, 4); the data have 2 classes",)),
+        ('"my_mlp"', '"pair"', ("network 'pair' gives a tuple", "[images, classes]")),
         ('"shades"', '"shade"', ("data.name", "did you mean 'shades'")),
     ],
 )
