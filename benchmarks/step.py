@@ -30,8 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ana_search.ana import Annealer, LayerSchedule, quantise, quantised_layers
-from ana_search.ana.kernels import autograd, blocks, logistic, mode, normal, sampling, stair, uniform
-from ana_search.ana.kernels.family import FamilyKernel
+from ana_search.ana.kernels import autograd, blocks, expectation, mode, normal, sampling, stair, uniform
 from ana_search.ana.strategies import Strategy
 from ana_search.networks import NETWORKS
 from ana_search.plan import TrainingSettings
@@ -83,16 +82,23 @@ TRICKS = {
     "half the block": Trick(((blocks, "BLOCK", blocks.BLOCK // 2),), ("uniform/expectation", "normal/expectation")),
     "twice the block": Trick(((blocks, "BLOCK", blocks.BLOCK * 2),), ("uniform/expectation", "normal/expectation")),
     "gelu for the error function": Trick(((normal, "erf_is_cheap", lambda _z: True),), ("normal/expectation",)),
-    "few error functions": Trick(((normal, "_are_few", lambda _t: False),), ("normal/expectation", "normal/random")),
+    "polynomial for the error function": Trick(((normal, "_fuses", lambda _z: False),), ("normal/expectation",)),
+    "few error functions": Trick(
+        ((normal.NormalKernel, "_are_few", lambda _self: False),),
+        ("normal/expectation", "normal/random", "normal/mode"),
+    ),
     "kept slopes": Trick(
         ((autograd, "keeps_slope", lambda *_: False),),
         ("triangular/expectation", "normal/expectation", "logistic/expectation"),
     ),
     "own random numbers": Trick(((sampling, "random_uniform", torchs_uniform),), ("uniform/random",)),
-    "slope of two sigmoids": Trick(
-        ((logistic.LogisticKernel, "slope_times", FamilyKernel.slope_times),), ("logistic/random",)
+    "ramps": Trick(
+        ((uniform.UniformKernel, "_ramps", lambda _self: None),),
+        ("uniform/expectation", "uniform/random", "uniform/mode"),
     ),
-    "ramps": Trick(((uniform, "_ramps", lambda _t: None),), ("uniform/expectation", "uniform/random")),
+    "kernels of the families": Trick(
+        ((expectation, "KERNELS", {}),), ("triangular/expectation", "normal/expectation", "logistic/expectation")
+    ),
     "comparisons into floats": Trick(
         tuple((module, "at_least", plainly_at_least) for module in COMPARING), ("logistic/mode", "uniform/mode")
     ),

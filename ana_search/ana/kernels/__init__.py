@@ -7,8 +7,8 @@ rest of the package need not know. The way of a tensor under the strategy "expec
 - `mode.py`: the most probable level, from thresholds that are solved for once a scale;
 - `sampling.py`: random levels, from tables of noise (`tables.py`) or random numbers (`hashing.py`);
 - `stair.py`: the exact stair; `blocks.py`: work in blocks that stay in the cache;
-- `family.py`: a kernel for any noise family, from its functions; `uniform.py`, `triangular.py`, `normal.py` and
-  `logistic.py`: what is faster for these; `thresholds.py`: sums over the noisy thresholds of a uniform stair;
+- `family.py`: a kernel for any noise family, from its functions, as a sum over the noisy thresholds; `uniform.py`,
+  `triangular.py`, `normal.py` and `logistic.py`: what is faster for these;
 - `numbers.py`: whether a noise's numbers are Python's or tensors.
 
 **Eager code** on a CPU pays for every pass over memory and for every call; it gets plain numbers. **Compiled code**

@@ -59,33 +59,29 @@ class _Regularised(torch.autograd.Function):
         strategy: Strategy,
         source: Source | None,
     ) -> Tensor:
-        ctx.has_slope = strategy == "expectation" and of_gradient is of_value and keeps_slope(x, stair, of_value)
+        compiling = torch.compiler.is_compiling()
+        ctx.has_slope = strategy == "expectation" and of_gradient is of_value and keeps_slope(x, of_value)
         if ctx.has_slope:
             value, slope = value_and_slope(x, stair, of_value)
             # The compiler computes anew in the backward pass what the forward pass keeps for it, however long that
             # takes, unless its last operation is one that it never repeats: here the reversal of no dimensions.
-            ctx.save_for_backward(torch.flip(slope, ()) if torch.compiler.is_compiling() else slope)
+            ctx.save_for_backward(torch.flip(slope, ()) if compiling else slope)
         else:
             value = _value(x, stair, of_value, strategy, source)
             ctx.save_for_backward(x)
             ctx.stair, ctx.noise = stair, of_gradient
         # The compiler takes a result that was made in place for one without a gradient; it removes the copy again.
-        return value.clone() if torch.compiler.is_compiling() else value
+        return value.clone() if compiling else value
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # `create_graph=True`
-            with torch.no_grad():
-                result = _Regularised._gradient(ctx, gradient)
+        again = torch.is_grad_enabled() and not torch.compiler.is_compiling()  # `create_graph=True`
+        with torch.no_grad():
+            (kept,) = ctx.saved_tensors
+            result = gradient * kept if ctx.has_slope else slope_times(gradient, kept, ctx.stair, ctx.noise)
+        if again:
             result = _Once.apply(result, torch.zeros((), requires_grad=True))
-        else:
-            result = _Regularised._gradient(ctx, gradient)
         return result, None, None, None, None, None
-
-    @staticmethod
-    def _gradient(ctx: Any, gradient: Tensor) -> Tensor:
-        (kept,) = ctx.saved_tensors
-        return gradient * kept if ctx.has_slope else slope_times(gradient, kept, ctx.stair, ctx.noise)
 
 
 class _Once(torch.autograd.Function):
@@ -107,11 +103,8 @@ def _value(x: Tensor, stair: "StairFunction", noise: NoiseNumbers, strategy: Str
         if noise.none:
             return without_noise(part, stair, noise)
         part = in_working_precision(part)
-        if strategy == "random":
-            assert source is not None
+        if source is not None:
             return sampled(part, stair, noise, source, place)
-        if strategy == "mode":
-            return most_probable(part, stair, noise, place.out)
-        return expectation(part, stair, noise, place.out)
+        return (most_probable if strategy == "mode" else expectation)(part, stair, noise, place.out)
 
     return blockwise(block, x)

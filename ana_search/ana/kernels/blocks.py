@@ -64,14 +64,9 @@ def in_memory_order(row: Tensor, like: Tensor) -> Tensor:
     """Return the elements of ``row`` in the shape of ``like`` and, where that is dense, in its memory format."""
     if like.is_contiguous():
         return row.view(like.shape)
-    outward = memory_order(like)
+    outward = sorted(range(like.dim()), key=like.stride, reverse=True)  # the largest steps in memory first
     inverse = sorted(range(like.dim()), key=outward.__getitem__)
     return row.view([like.shape[dimension] for dimension in outward]).permute(inverse)
-
-
-def memory_order(x: Tensor) -> list[int]:
-    """Return the dimensions, those with the largest steps in memory first."""
-    return sorted(range(x.dim()), key=lambda dimension: x.stride(dimension), reverse=True)
 
 
 def at_least(x: Tensor, threshold: float | Tensor) -> Tensor:

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from ana_search.ana.kernels.blocks import at_least
 from ana_search.ana.kernels.numbers import NoiseNumbers, Scalar, on_device
-from ana_search.ana.kernels.stair import FEW, level_of
+from ana_search.ana.kernels.stair import level_of
 from ana_search.ana.noise import NOISE_FAMILIES, NoiseFamily
 
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
+
+_FEW = 3
+"""Up to this many thresholds are compared with one by one, where a floor would do too but costs more."""
 
 _HALVINGS = 60
 
@@ -36,15 +39,15 @@ def most_probable(x: Tensor, stair: "StairFunction", noise: NoiseNumbers, out: T
         thresholds = mode_thresholds(stair, family, given)
     y = x - mean if isinstance(mean, Tensor) or mean else x
     grid, n = stair.grid, len(stair.thresholds)
-    if grid is None or (n <= FEW and torch.compiler.is_compiling()):
+    if grid is None:
         return level_of(y, thresholds, stair.scaled_levels)
-    if n <= FEW:
+    if n <= _FEW:
         count = torch.clamp(y, 0.0, 0.0, out=out)  # which keeps NaN
         for k in range(n):
             count.add_(at_least(y, thresholds[k]))
         return grid.level(count)
     early = _head_start(family, noise.scale, grid.quantum)
-    inner = grid.passed(y if early is None else y + early).clamp(1.0, n - 1.0)
+    inner = grid.passed(y + early if isinstance(early, Tensor) or early else y).clamp(1.0, n - 1.0)
     inner = inner * at_least(y, thresholds[0])
     return grid.level(inner + (n - inner) * at_least(y, thresholds[n - 1]))
 
@@ -81,19 +84,18 @@ def _of_uniform_stair(stair: "StairFunction", family: NoiseFamily, scale: float)
 
     top = centre if outer_wins(centre) else _bisect(outer_wins, centre, high)
     bottom = low + high - top
-    early = max(0.0, scale - width) if family.name == "uniform" else 0.0
+    early = float(_head_start(family, scale, width))
     return (bottom, *(min(max(t - early, bottom), top) for t in thresholds[1:-1]), top)
 
 
-def _head_start(family: NoiseFamily, scale: Scalar, width: float) -> Scalar | None:
+def _head_start(family: NoiseFamily, scale: Scalar, width: float) -> Scalar:
     """Return by how much the inner levels of a uniform stair come early, with cells of the given width.
 
     Uniform noise wider than two cells makes all the cells that it covers whole equally probable, and the highest of
-    them wins. ``None`` for the families whose density falls.
+    them wins. The density of the other families falls, so that nothing comes early.
     """
-    if family.name != "uniform":
-        return None
-    return (scale - width).clamp_min(0.0) if isinstance(scale, Tensor) else max(0.0, scale - width)
+    ahead = scale - width if family.name == "uniform" else 0.0
+    return ahead.clamp_min(0.0) if isinstance(ahead, Tensor) else max(0.0, ahead)
 
 
 def _solve(stair: "StairFunction", family: NoiseFamily, scale: float, k: int) -> float:

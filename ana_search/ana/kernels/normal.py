@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from ana_search.ana.kernels.family import FamilyKernel
-from ana_search.ana.kernels.thresholds import NoisyThresholds, from_origin, raised
+from ana_search.ana.kernels.family import FamilyKernel, raised
 
 
 def _has_fast_erf() -> bool:
@@ -42,7 +41,7 @@ _TAIL = (-0.110677065, 0.37929631, -0.0962550621, 0.206238914, 0.121396932)
 
 
 class NormalKernel(FamilyKernel):
-    """Normal noise."""
+    """Normal noise. Of a few thresholds, all known, the level is a sum of error functions."""
 
     peak = 1.0 / math.sqrt(2.0 * math.pi)
     takes_powers = True
@@ -68,47 +67,73 @@ class NormalKernel(FamilyKernel):
         density = torch.square(z).mul_(-(self.bell_unit**2)).exp2_()
         return self.cdf_(z), density
 
-    def expected_level(self, y: Tensor, thresholds: NoisyThresholds, out: Tensor | None = None) -> Tensor:
-        """Return the sum of distribution functions; that of a few is a sum of error functions."""
-        if not _are_few(thresholds):
-            return super().expected_level(y, thresholds, out)
-        return _level(_arguments(_in_reach(y, thresholds), thresholds), thresholds, out)
+    def level(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return the sum of distribution functions."""
+        if not self._are_few():
+            return super().level(x, out)
+        return self._level(self._distances(self._in_reach(x)), out)
 
-    def level_and_slope(
-        self, y: Tensor, thresholds: NoisyThresholds, slope: Tensor, out: Tensor | None = None
-    ) -> Tensor:
-        """Return `expected_level` and write its derivative into ``slope``, likewise."""
-        if not _are_few(thresholds):
-            return super().level_and_slope(y, thresholds, slope, out)
-        arguments = _arguments(_in_reach(y, thresholds), thresholds)
-        self._slope(arguments, thresholds, slope, out)
-        return _level(arguments, thresholds, out)
+    def level_and_slope(self, x: Tensor, slope: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return `level` and write its derivative by ``x`` into ``slope``."""
+        if not self._are_few():
+            return super().level_and_slope(x, slope, out)
+        distances = self._distances(self._in_reach(x))
+        self._slope(distances, slope, out)
+        return self._level(distances, out)
 
-    def slope_times(
-        self, gradient: Tensor, y: Tensor, thresholds: NoisyThresholds, out: Tensor | None = None
-    ) -> Tensor:
+    def slope_times(self, gradient: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Return ``gradient`` times the sum of densities."""
-        if not _are_few(thresholds):
-            return super().slope_times(gradient, y, thresholds, out)
-        slope = torch.empty_like(y) if out is None else out
-        return self._slope(_arguments(y, thresholds), thresholds, slope).mul_(gradient)
+        if not self._are_few():
+            return super().slope_times(gradient, x, out)
+        distances = self._distances(self.argument(x))
+        return self._slope(distances, torch.empty_like(x) if out is None else out).mul_(gradient)
 
-    def _slope(
-        self, arguments: list[Tensor], thresholds: NoisyThresholds, slope: Tensor, scratch: Tensor | None = None
-    ) -> Tensor:
-        """Return the derivative of `expected_level`, in ``slope``; all factors are in the exponent."""
-        exponent = arguments[0].new_full((), math.log2(self.peak * float(thresholds.steepness)))
-        torch.addcmul(exponent, arguments[0], arguments[0], value=-_LOG2_E, out=slope).exp2_()
-        for u in arguments[1:]:
+    def _are_few(self) -> bool:
+        known = self.jumps is None and not isinstance(self.scale, Tensor) and not isinstance(self.shift, Tensor)
+        return known and self.number <= _FEW and float(self.scale) >= _LEAST_SCALE
+
+    def _in_reach(self, x: Tensor) -> Tensor:
+        """Return `argument`, for gelu held to where noise reaches a threshold: infinity would become NaN."""
+        y = self.argument(x)
+        if erf_is_cheap(y):
+            return y
+        low, beyond = self.origin + float(self.shift), 1.0 + _FAR_AWAY * float(self.scale)
+        return y.clamp(low - beyond, low + (self.number - 1) + beyond)
+
+    def _distances(self, y: Tensor) -> list[Tensor]:
+        """Return the distance from each threshold, in units in which the error function of it is taken."""
+        base, unit = self.from_origin(y, self.origin), math.sqrt(0.5) / float(self.scale)
+        centres = [float(self.shift) + j for j in range(self.number)]
+        if float(self.scale) >= _WIDE:
+            return [torch.add(base.new_full((), -unit * centre), base, alpha=unit) for centre in centres]
+        return [(base - centre).mul_(unit) for centre in centres]
+
+    def _level(self, distances: list[Tensor], out: Tensor | None) -> Tensor:
+        """Return the expected level, perhaps in the memory of the distances."""
+        if erf_is_cheap(distances[0]):
+            half = 0.5 * self.jump
+            total = distances[0].erf_()
+            for u in distances[1:]:
+                total.add_(u.erf_())
+            return raised(total, half, self.lowest + half * self.number, out)
+        offset, total = (distances[0].new_full((), number) for number in (_OFFSET, self.lowest))
+        for u in distances:
+            z = torch.add(offset, u, alpha=math.sqrt(2.0), out=u)
+            total = torch.addcdiv(total, gelu(z), z, value=self.jump, out=out)
+        return total
+
+    def _slope(self, distances: list[Tensor], slope: Tensor, scratch: Tensor | None = None) -> Tensor:
+        """Return the derivative of `level`, in ``slope``; all factors are in the exponent."""
+        exponent = slope.new_full((), math.log2(self.peak * float(self.steepness)))
+        torch.addcmul(exponent, distances[0], distances[0], value=-_LOG2_E, out=slope).exp2_()
+        for u in distances[1:]:
             slope.add_(torch.addcmul(exponent, u, u, value=-_LOG2_E, out=scratch).exp2_())
         return slope
 
 
 def erf_is_cheap(z: Tensor) -> bool:
     """Whether torch's error function is used: elsewhere its gelu is several times faster, if exact to 4e-7 only."""
-    if z.dtype != torch.float32 or z.device.type != "cpu" or torch.compiler.is_compiling():
-        return True
-    return _FAST_ERF
+    return _FAST_ERF or z.dtype != torch.float32 or z.device.type != "cpu" or torch.compiler.is_compiling()
 
 
 def _fuses(z: Tensor) -> bool:
@@ -129,42 +154,3 @@ def _from_one_power(z: Tensor) -> tuple[Tensor, Tensor]:
         p = coefficient + p * t
     tail = density * (p * t)
     return torch.where(z >= 0.0, 1.0 - tail, tail), density
-
-
-def _are_few(thresholds: NoisyThresholds) -> bool:
-    """Whether there are few thresholds and all is known of them."""
-    if isinstance(thresholds.scale, Tensor) or isinstance(thresholds.shift, Tensor):
-        return False
-    return thresholds.number <= _FEW and thresholds.scale >= _LEAST_SCALE
-
-
-def _in_reach(y: Tensor, thresholds: NoisyThresholds) -> Tensor:
-    """Return ``y``, for gelu held to where noise reaches a threshold, and one step more: infinity would become NaN."""
-    if erf_is_cheap(y):
-        return y
-    low, beyond = thresholds.origin + float(thresholds.shift), 1.0 + _FAR_AWAY * float(thresholds.scale)
-    return y.clamp(low - beyond, low + (thresholds.number - 1) + beyond)
-
-
-def _arguments(y: Tensor, thresholds: NoisyThresholds) -> list[Tensor]:
-    """Return the distance from each threshold, in units in which the error function of it is taken."""
-    base, count = from_origin(y, thresholds.origin), thresholds.number
-    shift, unit = float(thresholds.shift), math.sqrt(0.5) / float(thresholds.scale)
-    if thresholds.scale >= _WIDE:
-        return [torch.add(base.new_full((), -unit * (shift + j)), base, alpha=unit) for j in range(count)]
-    return [(base - (shift + j)).mul_(unit) for j in range(count)]
-
-
-def _level(arguments: list[Tensor], thresholds: NoisyThresholds, out: Tensor | None) -> Tensor:
-    """Return the expected level from what `_arguments` returns, perhaps in their memory."""
-    if erf_is_cheap(arguments[0]):
-        half = 0.5 * thresholds.jump
-        total = arguments[0].erf_()
-        for u in arguments[1:]:
-            total.add_(u.erf_())
-        return raised(total, half, thresholds.lowest + half * thresholds.number, out)
-    offset, total = (arguments[0].new_full((), number) for number in (_OFFSET, thresholds.lowest))
-    for u in arguments:
-        z = torch.add(offset, u, alpha=math.sqrt(2.0), out=u)
-        total = torch.addcdiv(total, gelu(z), z, value=thresholds.jump, out=out)
-    return total

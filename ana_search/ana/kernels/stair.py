@@ -12,9 +12,6 @@ from ana_search.ana.kernels.blocks import at_least, blockwise, in_working_precis
 if TYPE_CHECKING:
     from ana_search.ana.stairs import StairFunction
 
-FEW = 3
-"""Up to this many thresholds are compared with one by one, where a floor would do too but costs more."""
-
 _FEWER_THAN_A_SEARCH = 8
 """Up to this many thresholds are compared with one by one, where else a search would have to do."""
 
@@ -26,10 +23,10 @@ def exact(x: Tensor, stair: "StairFunction") -> Tensor:
 
 def exact_block(x: Tensor, stair: "StairFunction") -> Tensor:
     """Return the level of every element of one block, in the precision that it is computed in."""
-    x, count = in_working_precision(x), len(stair.thresholds)
-    if stair.grid is None or (torch.compiler.is_compiling() and count <= FEW):
+    x = in_working_precision(x)
+    if stair.grid is None:
         return level_of(x, stair.scaled_thresholds, stair.scaled_levels)
-    return stair.grid.level(stair.grid.passed(x).clamp_(0.0, float(count)))
+    return stair.grid.level(stair.grid.passed(x).clamp_(0.0, float(len(stair.thresholds))))
 
 
 class Grid(NamedTuple):

@@ -85,13 +85,11 @@ def _precision(double: bool) -> torch.dtype:
 @lru_cache(maxsize=8)
 def _tables(family: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return two tables of samples, each twice in a row, so that one can be read from any place on."""
-    return _table(family, dtype, 1), _table(family, dtype, 2)
-
-
-def _table(family: str, dtype: torch.dtype, number: int) -> Tensor:
     like = torch.empty(TABLE, dtype=torch.float64, device="cpu")
-    key = torch.tensor(number, dtype=torch.int32, device="cpu")
-    order = hashed_uniform(like, (key, key)).argsort()
-    within = hashed_uniform(like, (key, -key))
-    v = (order * 2.0 + 1.0 + within) / TABLE - 1.0
-    return HALVES[family](v).to(dtype).repeat(2)
+
+    def table(number: int) -> Tensor:
+        key = torch.tensor(number, dtype=torch.int32, device="cpu")
+        order, within = hashed_uniform(like, (key, key)).argsort(), hashed_uniform(like, (key, -key))
+        return HALVES[family]((order * 2.0 + 1.0 + within) / TABLE - 1.0).to(dtype).repeat(2)
+
+    return table(1), table(2)
