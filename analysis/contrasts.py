@@ -94,8 +94,10 @@ def too_many_levels(factors: Sequence[Factor]) -> list[tuple[str, str]]:
     return [(one.name, other.name) for one, other in pairs if functions(one) * functions(other) > LARGEST_PAIR]
 
 
-def basis_blocks(factors: Sequence[Factor]) -> list[Block]:
+def basis_blocks(factors: Sequence[Factor], having: str | None = None) -> list[Block]:
     """Return the blocks of all main effects and of all pairs of factors, but for those of `too_many_levels`.
+
+    With `having` only those that this factor is in, in the same order.
 
     A conditional factor's functions are scaled to mean square 1 over all even draws, those without it included. It
     has no block with a factor that decides where it exists: its effect there *is* its own.
@@ -103,9 +105,12 @@ def basis_blocks(factors: Sequence[Factor]) -> list[Block]:
     blocks = [
         Block(frozenset({f.group}), (f.name,), _functions(f, MAIN_DEGREE) / np.sqrt(f.probability), f.probability)
         for f in factors
+        if having in (None, f.name)
     ]
     left_out = too_many_levels(factors)
     for one, other in combinations(factors, 2):
+        if having not in (None, one.name, other.name):
+            continue
         together = _together(one, other)
         if (one.name, other.name) in left_out or _above(one, other) or together == 0:
             continue

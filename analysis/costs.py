@@ -163,15 +163,18 @@ def summarise_costs(
 ) -> dict[str, dict[str, LevelCost]]:
     """Return every level's cost from draws of the cells' means (draws x cells); `scale` turns them into points."""
     best = means.max(axis=1)
-    found: dict[str, dict[str, LevelCost]] = {}
-    for column, levels in members.items():
-        found[column] = {}
-        for name, inside in levels.items():
-            lost = (best - means[:, inside].max(axis=1)) * scale
-            low, middle, high = np.quantile(lost, [(1 - level) / 2, 0.5, (1 + level) / 2])
-            safe = float((lost < SAFE_POINTS).mean())
-            found[column][name] = LevelCost(float(middle), float(low), float(high), safe)
-    return found
+    return {
+        column: {
+            name: _level_cost((best - means[:, inside].max(axis=1)) * scale, level) for name, inside in levels.items()
+        }
+        for column, levels in members.items()
+    }
+
+
+def _level_cost(lost: Floats, level: float) -> LevelCost:
+    """Return the median, the interval and the chance to be safe of draws of the points lost."""
+    low, middle, high = np.quantile(lost, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    return LevelCost(float(middle), float(low), float(high), float((lost < SAFE_POINTS).mean()))
 
 
 def level_costs(
@@ -200,22 +203,54 @@ def decision_costs(
     return level_costs(found.fit, found.drawn, members, scale=scale, level=level, seed=seed, draws=draws)
 
 
-SURFACE_POINTS, SURFACE_DRAWS = 4000, 400
+SURFACE_POINTS, SURFACE_DRAWS = 2000, 400
 
 
 def surface_costs(sample: Sample, surface: Surface, *, level: float, seed: int) -> dict[str, dict[str, LevelCost]]:
-    """Return what holding each level costs on the fitted surface: posterior draws at even draws of all factors."""
+    """Return what holding each level costs on the fitted surface: posterior draws at even draws of all factors.
+
+    A level is held at the *same* draws of all other factors as every other level, because the best of many draws is
+    better than the best of few: a factor that does nothing would else seem to cost something. A factor that decides
+    where others exist has the draws that have its level.
+    """
     generator = np.random.default_rng([seed, 8])
     points = _even_points(sample, generator)
     rows = np.linspace(0, len(surface.coefficients) - 1, min(SURFACE_DRAWS, len(surface.coefficients))).astype(int)
     thinned = dataclasses.replace(surface, coefficients=surface.coefficients[rows])
     means = thinned.draws_at(points)
-    members: dict[str, dict[str, Mask]] = {}
+    deciding = {name for f in points if f.nest is not None for name in f.nest.ancestors}
+    scale = points_of(sample.outcome)
+    found: dict[str, dict[str, LevelCost]] = {}
     for factor in points:
         labels, codes = level_labels(factor)
-        found = {label: (codes == code) & factor.exists for code, label in enumerate(labels)}
-        members[factor.name] = {label: inside for label, inside in found.items() if inside.any()}
-    return summarise_costs(means, members, points_of(sample.outcome), level)
+        if factor.name in deciding:
+            members = {label: (codes == code) & factor.exists for code, label in enumerate(labels)}
+            members = {label: inside for label, inside in members.items() if inside.any()}
+            found |= summarise_costs(means, {factor.name: members}, scale, level)
+        elif factor.exists.any():
+            held = _held_best(thinned, means, points, factor, len(labels))
+            there = means[:, ~factor.exists].max(axis=1, initial=-np.inf)
+            best = np.maximum(held.max(axis=0), there)
+            found[factor.name] = {
+                label: _level_cost((best - mine) * scale, level) for label, mine in zip(labels, held, strict=True)
+            }
+    return found
+
+
+def _held_best(surface: Surface, means: Floats, points: list[Factor], factor: Factor, levels: int) -> Floats:
+    """Return the best outcome of each draw where `factor` is held at each of its levels (levels x draws)."""
+    rest = means - surface.draws_of(factor.name, points)
+    found = []
+    for code in range(levels):
+        if factor.values is None:
+            held = dataclasses.replace(factor, codes=np.where(factor.exists, code, -1))
+        else:  # a quarter of the range
+            inside = -1.0 + (code + (factor.values + 1.0) / 2.0) * 2.0 / levels
+            held = dataclasses.replace(factor, values=np.where(factor.exists, inside, 0.0))
+        others = [held if one is factor else one for one in points]
+        outcome = rest[:, factor.exists] + surface.draws_of(factor.name, others)[:, factor.exists]
+        found.append(outcome.max(axis=1))
+    return np.stack(found)
 
 
 def _even_points(sample: Sample, generator: np.random.Generator) -> list[Factor]:

@@ -65,6 +65,21 @@ class Surface:
         columns = np.concatenate([b.columns for b in basis_blocks([given[f.name] for f in self.factors])], axis=1)
         return np.asarray(self.mean + self.coefficients @ (columns - self.centre).T)
 
+    def draws_of(self, name: str, factors: Sequence[Factor]) -> Floats:
+        """Return draws (draws x rows) of the part of `draws_at` that is of the blocks with one factor."""
+        given = {factor.name: factor for factor in factors}
+        ends = np.cumsum([block.columns.shape[1] for block in self.blocks])
+        mine = np.concatenate(
+            [
+                np.arange(end - block.columns.shape[1], end)
+                for block, end in zip(self.blocks, ends, strict=True)
+                if name in block.factors
+            ]
+        )
+        blocks = basis_blocks([given[f.name] for f in self.factors], having=name)
+        columns = np.concatenate([block.columns for block in blocks], axis=1)
+        return np.asarray(self.coefficients[:, mine] @ (columns - self.centre[mine]).T)
+
     def fitted(self) -> Floats:
         """Return the posterior mean of the noiseless outcome at the used rows."""
         columns = np.concatenate([block.columns for block in self.blocks], axis=1)

@@ -9,7 +9,15 @@ from analysis import attribute
 from analysis.compare import share_differences
 from analysis.costs import decision_costs
 from analysis.figures import costs as figure
-from analysis.testing.planted import CASES, Planted, factorial_frame, mixed_frame
+from analysis.testing.planted import (
+    CASES,
+    MIXED,
+    MixedTruth,
+    Planted,
+    factorial_frame,
+    mixed_frame,
+    random_positions,
+)
 from analysis.testing.planted_noise import FactorialCase, planted_table
 from tests.analysis.samples import figure_input, quickstart
 
@@ -85,6 +93,41 @@ def test_a_random_sample_has_costs_from_its_surface():
         for cost in levels.values():
             assert 0 <= cost.ci_low <= cost.points <= cost.ci_high
     assert max(cost.points for cost in found.costs["interval"].values()) > 2
+
+
+def true_costs(function: MixedTruth, generator: np.random.Generator) -> dict[str, list[float]]:
+    """The points that holding each level, or quarter of a range, of the mixed space truly costs."""
+    base, found = random_positions(20_000, generator), {}
+    for column in MIXED:
+        if column.levels is None:
+            held = [-0.5 + (code + base[column.name] + 0.5) / 4 for code in range(4)]
+        else:
+            held = [np.full(20_000, float(code)) for code in range(len(column.levels))]
+        best = np.array([function({**base, column.name: values}).max() for values in held])
+        found[column.name] = list(100 * 0.05 * (best.max() - best))
+    return found
+
+
+def test_planted_costs_of_a_random_sample_are_covered():
+    """What holding a level costs in a space with continuous factors; one that does nothing costs nothing."""
+    truth, hits, levels = Planted(0.50, 0.20), 0, 0
+    for number in range(6):
+        frame = mixed_frame(truth, np.random.default_rng([5, number]))
+        generator = np.random.default_rng([5, number])
+        random_positions(len(frame), generator)
+        planted = true_costs(MixedTruth.draw(truth, generator), generator)
+        found = attribute(frame.assign(value=frame["value"] - 0.2), draws=400, details=False)
+        costs = decision_costs(found.sample, found.layout, found.estimate, level=0.95, seed=0)
+        assert max(cost.points for cost in costs["mean"].values()) < 0.5
+        assert all(cost.ci_low == pytest.approx(0, abs=1e-9) for cost in costs["mean"].values())
+        for column in MIXED:
+            named = costs[column.name]
+            place = {name: code for code, name in enumerate(column.levels or named)}
+            for name, cost in named.items():
+                hits += cost.ci_low - 0.05 <= planted[column.name][place[name]] <= cost.ci_high + 0.05
+                levels += 1
+    assert levels == 6 * 26
+    assert hits >= LEAST * levels
 
 
 def test_rows_and_figure():
