@@ -1,7 +1,6 @@
 """What decisions cost, as verdict.json states it: rows for the command line and the dashboard."""
 
-from collections.abc import Mapping
-from typing import Any
+from ana_search.verdict_file import VerdictDocument
 
 __all__ = ["SHARES_DEPEND", "cost_rows"]
 
@@ -12,7 +11,7 @@ SHARES_DEPEND = (
 """The sentence that stands between what decisions cost and the shares."""
 
 
-def cost_rows(verdict: Mapping[str, Any], most: int | None = None) -> list[dict[str, str]]:
+def cost_rows(verdict: VerdictDocument, most: int | None = None) -> list[dict[str, str]]:
     """Return one row per level: what is held, the points lost at best, their interval, the chance of less than half.
 
     Of every column and group the cheapest level first; `most` limits the rows, and leaves out combinations of levels

@@ -6,9 +6,9 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 from torch import nn
 
+from ana_search.history import Epoch
 from ana_search.plan import TrainingPlan
 from ana_search.storage import StoredStudy, open_study
-from ana_search.storage.stored import Epoch
 from ana_search.study_file import StudySpec
 
 __all__ = ["load_history", "load_plan", "load_results", "load_spec", "load_trained"]
@@ -89,7 +89,7 @@ def load_trained(
 def load_history(
     study: str | Path | StoredStudy, number: int, storage: str | None = None, runs: str | Path | None = None
 ) -> list[Epoch]:
-    """Return one mapping an epoch (see `EpochReport`) of a complete trial; empty where none is kept.
+    """Return one mapping an epoch (see `Epoch`) of a complete trial; empty where none is kept.
 
     Raises `DamagedFileError` for a file that is damaged or that another trial wrote.
     """

@@ -3,11 +3,12 @@
 import datetime
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 from ana_search.errors import FrameError
+from ana_search.verdict_file import CheckEntry, PowerEntry, VerdictDocument
 from analysis.collapse import has_collapsed_level
 from analysis.costs import decision_costs
 from analysis.design import next_design
@@ -68,7 +69,7 @@ class Attribution:
     sensitivity: Mapping[str, str]
     region_probability: Mapping[str, float]
     n: Mapping[str, int]
-    power: Mapping[str, Any]
+    power: PowerEntry
     effects: Mapping[str, Mapping[str, LevelEffect]]
     costs: Mapping[str, Mapping[str, LevelCost]]
     matched_pairs: Mapping[str, PairDifference]
@@ -77,7 +78,7 @@ class Attribution:
     sample: Sample = field(repr=False)
     layout: Layout | None = field(repr=False)
     estimate: Estimate | None = field(repr=False)
-    cross_checks: Mapping[str, Any] = field(default_factory=dict)
+    cross_checks: Mapping[str, CheckEntry] = field(default_factory=dict)
     created: str = ""
 
     @property
@@ -85,7 +86,7 @@ class Attribution:
         """The reasons in words."""
         return [explain_sample(reason, self.sample, self.layout, self.method) for reason in self.reasons]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> VerdictDocument:
         """Return the content of ``verdict.json``: plain numbers, texts, lists and dictionaries."""
         return {
             "question": QUESTION,
@@ -243,7 +244,7 @@ def _decide(found: Estimate | None, sample: Sample, level: float) -> tuple[str, 
 def _power(
     sample: Sample, layout: Layout | None, method: str, found: Estimate | None, reasons: Sequence[str],
     *, seed: int, level: float,
-) -> dict[str, Any]:  # fmt: skip
+) -> PowerEntry:  # fmt: skip
     """What this design can decide, and the design that would."""
     if not {SYNCHRONISATION, SHAPE} <= {factor.group for factor in sample.factors}:
         found = None

@@ -2,12 +2,12 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ana_search.verdict_file import CheckEntry, SobolEntry
 from analysis.factors import Factor
 from analysis.layout import Layout, outcome_inside
 from analysis.sample import Sample
@@ -22,7 +22,7 @@ TREES = 100
 Floats = npt.NDArray[np.float64]
 
 
-def cross_checks(sample: Sample, layout: Layout | None, method: str, seed: int = 0) -> dict[str, Any]:
+def cross_checks(sample: Sample, layout: Layout | None, method: str, seed: int = 0) -> dict[str, CheckEntry]:
     """Return the shares that other methods give each group, with what each can be trusted for.
 
     ``omega_squared`` (statsmodels; a complete factorial), ``sobol`` (SALib's first-order and total group indices on a
@@ -32,7 +32,7 @@ def cross_checks(sample: Sample, layout: Layout | None, method: str, seed: int =
     values = sample.outcome
     if len(values) < 8 or np.ptp(values) <= 1e-12 * np.abs(values).max() or not sample.factors:
         return {}
-    found: dict[str, Any] = {}
+    found: dict[str, CheckEntry] = {}
     if method == "factorial" and layout is not None and not layout.empty:
         found |= _named("omega_squared", _omega_squared(sample, layout), "first-order shares, noise taken off")
     if method == "space_filling" and len(values) >= 64:
@@ -42,7 +42,9 @@ def cross_checks(sample: Sample, layout: Layout | None, method: str, seed: int =
     return found
 
 
-def _named(name: str, shares: Mapping[str, Any] | None, note: str) -> dict[str, Any]:
+def _named(
+    name: str, shares: Mapping[str, float] | Mapping[str, SobolEntry] | None, note: str
+) -> dict[str, CheckEntry]:
     return {} if not shares else {name: {"note": note, "groups": dict(shares)}}
 
 
@@ -80,7 +82,7 @@ def _numbers(factor: Factor) -> tuple[Floats, int]:
     return np.where(factor.exists, factor.codes, levels).astype(float), levels + int(not factor.exists.all())
 
 
-def _sobol(sample: Sample, seed: int) -> dict[str, Any] | None:
+def _sobol(sample: Sample, seed: int) -> dict[str, SobolEntry] | None:
     """SALib's Sobol indices of each group on a random-forest surrogate."""
     from SALib.analyze import sobol as analyze
     from SALib.sample import sobol as draw
@@ -160,6 +162,6 @@ def _ped_anova(sample: Sample) -> dict[str, float] | None:
     return found
 
 
-def _is_real(distribution: Any) -> bool:
+def _is_real(distribution: object) -> bool:
     """Whether a distribution is of real numbers."""
     return hasattr(distribution, "low")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ana_search.verdict_file import DecisionChance, DesignEntry, MissingCell
 from analysis.collapse import ENOUGH_RUNS
 from analysis.factors import SHAPE, SYNCHRONISATION
 from analysis.gates import FEWEST_BLOCKS, SMALLEST_RESIDUAL_DF
@@ -48,7 +49,7 @@ class NextDesign:
     trials: int | None = None
     replicates: int | None = None
     cells: int | None = None
-    missing: tuple[Mapping[str, Any], ...] = ()
+    missing: tuple[MissingCell, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -57,20 +58,22 @@ class NextDesign:
             return self.replicates is not None
         return self.kind != "none" and (self.kind != "trials" or self.trials is not None)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DesignEntry:
         """Return it as verdict.json has it."""
-        found: dict[str, Any] = {"kind": self.kind, "text": self.text, "runs": self.runs}
-        numbers = {"trials": self.trials, "replicates": self.replicates, "cells": self.cells}
-        found |= {name: number for name, number in numbers.items() if number is not None}
-        if self.kind == "replicates":
+        found: DesignEntry = {"kind": self.kind, "text": self.text, "runs": self.runs}
+        if self.trials is not None:
+            found["trials"] = self.trials
+        if self.replicates is not None or self.kind == "replicates":
             found["replicates"] = self.replicates
+        if self.cells is not None:
+            found["cells"] = self.cells
         if self.kind in ("replicates", "cells"):
-            found["missing"] = [dict(cell) for cell in self.missing]
+            found["missing"] = list(self.missing)
         return found
 
 
 def next_design(
-    sample: Sample, layout: Layout | None, method: str, reasons: Sequence[str], power: Mapping[str, Any]
+    sample: Sample, layout: Layout | None, method: str, reasons: Sequence[str], power: DecisionChance
 ) -> NextDesign:
     """Return the design to run next, from what is wrong with this one and what it can decide."""
     if not reasons:
@@ -104,7 +107,7 @@ def _pick_freeze() -> NextDesign:
     return NextDesign("pick_freeze", text, trials=PICK_FREEZE_TRIALS)
 
 
-def _more(sample: Sample, method: str, power: Mapping[str, Any]) -> NextDesign:
+def _more(sample: Sample, method: str, power: DecisionChance) -> NextDesign:
     """More trials of the same sample."""
     run = sum(sample.counts[state] for state in ("used", "failed", "pruned"))
     smallest = 5 * FEWEST_BLOCKS if method == PICK_FREEZE else RANDOM_TRIALS
@@ -156,7 +159,7 @@ def _factorial(cells: int) -> NextDesign:
     return NextDesign("factorial", text, cells=cells, replicates=replicates, trials=trials)
 
 
-def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Mapping[str, Any]) -> NextDesign:
+def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: DecisionChance) -> NextDesign:
     """More of the same factorial: the missing cells first, then more replicates."""
     have = int(layout.counts.max()) if layout.counts.size else 0
     wanted = have
@@ -191,11 +194,11 @@ def _complete(sample: Sample, layout: Layout, reasons: Sequence[str], power: Map
     )
 
 
-def _missing(sample: Sample, layout: Layout, lacking: np.ndarray) -> list[dict[str, Any]]:
+def _missing(sample: Sample, layout: Layout, lacking: np.ndarray) -> list[MissingCell]:
     labels = {group: _level_labels(sample, layout, group) for group in layout.codes}
-    found = []
+    found: list[MissingCell] = []
     for index in np.argwhere(lacking > 0)[:MOST_LISTED]:
-        cell: dict[str, Any] = {}
+        cell: dict[str, str] = {}
         for group, code in zip(layout.codes, index, strict=True):
             cell |= labels[group][int(code)]
         found.append({"cell": cell, "runs": int(lacking[tuple(index)])})
@@ -213,7 +216,7 @@ def _level_labels(sample: Sample, layout: Layout, group: str) -> dict[int, dict[
     }
 
 
-def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any], command: str | None = None) -> str:
+def study_toml(spec: Mapping[str, Any], design: DesignEntry, command: str | None = None) -> str:
     """Return the study file that runs `design`, made from the study `spec` (the JSON of a study file).
 
     For more replicates it is the same study with more seeds, which runs what is missing; for a new design a study of
@@ -225,12 +228,13 @@ def study_toml(spec: Mapping[str, Any], design: Mapping[str, Any], command: str 
     if design["kind"] == "trials":
         study["trials"] = design.get("trials") or study.get("trials")
     elif design["kind"] in ("replicates", "cells", "none"):
-        if design.get("replicates"):
+        replicates = design.get("replicates")
+        if replicates:
             folds = (
                 (spec["data"].get("validation") or {}) if isinstance(spec["data"].get("validation"), Mapping) else {}
             )
             turns = int(folds.get("folds", 1)) if folds.get("fold") is None else 1
-            study["seeds"] = max(int(study["seeds"]), -(-int(design["replicates"]) // turns))
+            study["seeds"] = max(int(study["seeds"]), -(-replicates // turns))
         if study.get("trials"):  # a limit set before must not keep out what is missing
             study["trials"] = None if study["sampler"] == "grid" else study["trials"] + (design.get("trials") or 0)
     else:
@@ -257,11 +261,11 @@ def _fold(text: str) -> list[str]:
     return textwrap.wrap(text, 110)
 
 
-def _section(name: str, values: Mapping[str, Any]) -> list[str]:
+def _section(name: str, values: Mapping[str, object]) -> list[str]:
     return [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in values.items() if value is not None), ""]
 
 
-def _given(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def _given(section: str, values: Mapping[str, object]) -> dict[str, object]:
     """Leave out what a section has by default: another key may switch it off, and it must not be named then."""
     from ana_search.study_file import StudySpec
 
@@ -270,7 +274,7 @@ def _given(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 
-def _parameter(parameter: Mapping[str, Any]) -> Any:
+def _parameter(parameter: Mapping[str, Any]) -> object:
     kind = parameter["kind"]
     if kind == "fixed":
         return parameter["value"]
@@ -285,7 +289,7 @@ def _parameter(parameter: Mapping[str, Any]) -> Any:
     return {key: value for key, value in kept.items() if (key, value) != ("scope", "network")}
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     """Write a value as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"

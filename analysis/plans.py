@@ -1,13 +1,11 @@
 """Pictures of one plan of a study: `ana-search check --plot`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ana_search.ana import StairFunction
-from ana_search.plan import LayerPlan
+from ana_search.plan import Bits, LayerPlan
 from ana_search.planner import make_plan
-from ana_search.space import example_params, replicate_seed
+from ana_search.space import TrialParams, example_params, replicate_seed
 from ana_search.study_file import StudySpec
 from ana_search.wording import describe_params
 from analysis.figures.schedules import draw_schedules
@@ -19,7 +17,7 @@ __all__ = ["draw_plan"]
 _MOST_PARAMETERS = 12
 
 
-def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = None) -> list[Path]:
+def draw_plan(spec: StudySpec, folder: Path, params: TrialParams | None = None) -> list[Path]:
     """Draw one plan of a study into ``folder`` (made if missing), and return the files.
 
     ``params`` are those of a trial; without them an example is drawn, as the figure's title says (see
@@ -40,6 +38,6 @@ def draw_plan(spec: StudySpec, folder: Path, params: Mapping[str, Any] | None = 
     return [file for name, figure in drawn.items() for file in save_figure(figure, folder, name)]
 
 
-def _kinds(layers: tuple[LayerPlan, ...]) -> list[Any]:
+def _kinds(layers: tuple[LayerPlan, ...]) -> list[Bits]:
     """Return the kinds of quantiser in a plan, in order of appearance."""
     return list(dict.fromkeys(bits for layer in layers for bits in (layer.weight_bits, layer.activation_bits)))

@@ -5,11 +5,10 @@ then the verdict of each simulated sample. For a random sample the posterior dra
 root of the number of trials grows.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from ana_search.verdict_file import DecisionChance
 from analysis.estimate import Estimate
 from analysis.factorial import FactorialFit
 from analysis.factors import SHAPE, SYNCHRONISATION
@@ -90,32 +89,30 @@ def _random_power(found: Estimate, growth: float, seed: int, level: float) -> fl
     return decided / SIMULATIONS
 
 
-def measure_power(found: Estimate | None, runs: int, replicates: int, *, seed: int, level: float) -> dict[str, Any]:
+def measure_power(found: Estimate | None, runs: int, replicates: int, *, seed: int, level: float) -> DecisionChance:
     """Return the chance of a decision with this design and what gives 80 %: replicates, or random trials.
 
     ``runs`` is the number of trials used and ``replicates`` the typical number in a cell. None: not known, or more than
     20 replicates, or more than 3,200 trials.
     """
-    result: dict[str, Any] = {
-        "probability_decided_with_this_design": None,
-        "replicates_for_80_percent": None,
-        "trials_for_80_percent": None,
-    }
     if found is None:
-        return result
+        return _chance(None)
     if found.fit is not None:
-        result["probability_decided_with_this_design"] = decision_probability(
-            found.fit, max(2, replicates), seed=seed, level=level
-        )
+        chance = decision_probability(found.fit, max(2, replicates), seed=seed, level=level)
         needed = _replicates_needed(found.fit, seed, level)
-        result["replicates_for_80_percent"] = needed
-        result["trials_for_80_percent"] = needed * found.fit.cells if needed else None
-        return result
-    result["probability_decided_with_this_design"] = _random_power(found, 1.0, seed, level)
+        return _chance(chance, replicates=needed, trials=needed * found.fit.cells if needed else None)
+    chance = _random_power(found, 1.0, seed, level)
     trials = runs
     while trials <= MOST_TRIALS:
         if _random_power(found, trials / runs, seed, level) >= WANTED:
-            result["trials_for_80_percent"] = trials
-            break
+            return _chance(chance, trials=trials)
         trials = int(1.4 * trials) + 1
-    return result
+    return _chance(chance)
+
+
+def _chance(decided: float | None, *, replicates: int | None = None, trials: int | None = None) -> DecisionChance:
+    return {
+        "probability_decided_with_this_design": decided,
+        "replicates_for_80_percent": replicates,
+        "trials_for_80_percent": trials,
+    }

@@ -1,35 +1,32 @@
 """The report: report.html, verdict.json, trials.csv and every figure as PNG and SVG."""
 
-import base64
-import contextlib
 import dataclasses
 import json
-import platform
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, cast
 
-import jinja2
 import pandas as pd
 
-from ana_search.decisions import SHARES_DEPEND
 from ana_search.errors import FrameError
 from ana_search.files import write_durably
-from analysis import wording
-from analysis.attribution import QUESTION, Attribution, attribute, points_of, versions
+from ana_search.history import Epoch
+from ana_search.plan import TrainingPlan
+from analysis.attribution import Attribution, Design, attribute, points_of
 from analysis.compare import share_differences
 from analysis.cross_checks import cross_checks
 from analysis.design import study_toml
-from analysis.figures import FIGURES, FigureInput
+from analysis.figures import FigureInput
+from analysis.page import Picture, StudyPage, draw_pictures, render_page, study_page
 from analysis.results import plain
-from analysis.style import DPI, save_figure
 
-__all__ = ["Report", "report"]
+__all__ = ["AttributeOptions", "Report", "StudyInfo", "report"]
 
-_NUMBER = re.compile(r"(-?[\d.]+(e[+-]?\d+)?( ?%)?|not known|-?inf|nan)$")
+GivenPlan = TrainingPlan | str | bytes | Mapping[str, object]
+"""A training plan, its JSON, or what its JSON holds."""
+
+_LAYERS = 7  # of the paper's network, where nobody says how many the study's has
 
 
 @dataclass(frozen=True)
@@ -55,40 +52,73 @@ class Report:
         return self.attribution.verdict
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page embeds it: what it shows in words, a data URI, and its size in pixels."""
+class AttributeOptions(TypedDict, total=False):
+    """Further arguments of `attribute` (see there)."""
 
-    title: str
-    alt: str
-    uri: str
-    width: int
-    height: int
+    state: str
+    replicate: str
+    design: Design
+    level: float
+    categorical: Collection[str]
+    ranges: Mapping[str, Sequence[object]]
+    conditions: Mapping[str, Sequence[object]]
+    sampler: str | None
+    chance: float | None
+    draws: int
+    details: bool
+
+
+class StudyInfo(TypedDict, total=False):
+    """What is known of a study besides its trials.
+
+    ``spec`` is the study file's content as JSON has it, ``commands`` reproduce the study, ``launch_next`` runs the file
+    at `next_path`, ``layers`` is the network's number of quantised layers, ``options`` are further arguments of
+    `attribute`; ``histories`` and ``plans`` as in `report`.
+    """
+
+    name: str
+    spec: Mapping[str, Any]
+    commands: Sequence[str]
+    launch_next: str | None
+    layers: int
+    options: AttributeOptions
+    histories: Mapping[int, Sequence[Epoch]]
+    plans: Mapping[int, GivenPlan]
+
+
+@dataclass(frozen=True)
+class _Study:
+    """One study of the report: its table of trials, what is known besides, and its attribution."""
+
+    name: str
+    table: pd.DataFrame
+    info: StudyInfo
+    histories: Mapping[int, list[Epoch]]
+    plans: Mapping[int, TrainingPlan]
+    found: Attribution
 
 
 def report(
     frames: pd.DataFrame | Mapping[str, pd.DataFrame],
     out: Path | str,
     *,
-    info: Mapping[str, Any] | None = None,
+    info: StudyInfo | Mapping[str, StudyInfo] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
-    histories: Mapping[int, list[dict[str, Any]]] | None = None,
-    plans: Mapping[int, Any] | None = None,
+    histories: Mapping[int, Sequence[Epoch]] | None = None,
+    plans: Mapping[int, GivenPlan] | None = None,
     next_path: Path | str | None = None,
     seed: int = 0,
     outcome: str = "value",
     refresh: int | None = None,
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Report:
     """Write the report of one study, or of several side by side, into the folder `out`.
 
     Args:
         frames: the table of trials (see `attribute`), or a mapping of studies' names to their tables.
         out: the folder; made where it does not exist, files of the same names are replaced.
-        info: ``name``, ``spec`` (the study's dictionary), ``commands`` (how to reproduce it), ``launch_next`` (the
-            command that runs the file at ``next_path``), ``layers`` and ``options`` (further arguments of `attribute`
-            for this study); of several studies a mapping of their names to these. The keys ``histories`` and
-            ``plans`` of one replace the arguments.
+        info: what is known of the study besides (see `StudyInfo`); of several studies a mapping of their names to
+            these. The keys ``histories`` and ``plans`` of one replace the arguments.
         groups: the groups of factors (default: those of a study file's parameters).
         histories: each trial's epochs by its number: dictionaries with ``epoch``, ``accuracy`` and ``gap``.
         plans: each trial's training plan by its number: `ana_search.plan.TrainingPlan`, its JSON or dictionary.
@@ -100,182 +130,93 @@ def report(
 
     Raises `FrameError` for a table that cannot be read; nothing is written then.
     """
-    named = dict(frames) if isinstance(frames, Mapping) else {str((info or {}).get("name", "study")): frames}
-    if not named:
-        raise FrameError("no table of trials was given")
-    facts = {name: _facts(info, name, len(named), histories, plans) for name in named}
-    if next_path is not None and not next(iter(facts.values())).get("spec"):
+    facts = _facts_by_name(frames, info)
+    if next_path is not None and not next(iter(facts.values()))[1].get("spec"):
         raise FrameError("a study file for the next design needs the study's own file: `info` has no `spec`")
-    found = {
-        name: _analyse(frame, groups, outcome, seed, {**options, **facts[name].get("options", {})})
-        for name, frame in named.items()
-    }
+    studies = []
+    for name, (frame, known) in facts.items():
+        curves = {int(number): list(epochs) for number, epochs in (known.get("histories") or histories or {}).items()}
+        drawn = {int(number): _plan(plan) for number, plan in (known.get("plans") or plans or {}).items()}
+        further: AttributeOptions = {**options, **known.get("options", {})}
+        found = attribute(frame, groups, outcome=outcome, seed=seed, **further)
+        found = dataclasses.replace(found, cross_checks=cross_checks(found.sample, found.layout, found.method, seed))
+        studies.append(_Study(name, frame.rename(columns=str).reset_index(drop=True), known, curves, drawn, found))
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
-    studies: list[dict[str, Any]] = []
+    pages: list[StudyPage] = []
     comparison: Picture | None = None
-    for name, frame in named.items():
-        table = frame.rename(columns=str).reset_index(drop=True)
-        given = FigureInput(
-            attribution=found[name],
-            trials=table,
-            histories=facts[name]["histories"],
-            plans=facts[name]["plans"],
-            outcome=outcome,
-            scale=points_of(found[name].sample.outcome),
-            layers=int(facts[name].get("layers", 7)),
-            others=found if len(found) > 1 and name == next(iter(named)) else {},
-        )
-        own = folder if len(named) == 1 else folder / _safe(name)
+    for study in studies:
+        others = {one.name: one.found for one in studies} if len(studies) > 1 and study is studies[0] else {}
+        given = _figure_input(study, others, outcome)
+        own = folder if len(studies) == 1 else folder / _safe(study.name)
         own.mkdir(exist_ok=True)
-        pictures = _draw(given, folder, own, files)
+        pictures = draw_pictures(given, folder, own, files)
         comparison = pictures.pop("comparison", comparison)
         path = own / "trials.csv"
-        write_durably(path, table.to_csv(index=False))
+        write_durably(path, study.table.to_csv(index=False))
         files[str(path.relative_to(folder))] = path
-        studies.append(_page(name, table, found[name], facts[name], list(pictures.values()), outcome, seed))
-    first = next(iter(found))
-    document = found[first].to_dict()
-    if len(found) > 1:
-        document["studies"] = {name: one.to_dict() for name, one in found.items()}
+        commands = list(study.info.get("commands") or ())
+        spec = study.info.get("spec")
+        pages.append(study_page(study.name, given, list(pictures.values()), commands=commands, spec=spec, seed=seed))
+    first = studies[0]
+    document = first.found.to_dict()
+    if len(studies) > 1:
+        document["studies"] = {study.name: study.found.to_dict() for study in studies}
         document["differences"] = {
-            f"{first} - {name}": plain(share_differences(found[first], one))
-            for name, one in found.items()
-            if name != first
+            f"{first.name} - {other.name}": plain(share_differences(first.found, other.found)) for other in studies[1:]
         }
     write_durably(folder / "verdict.json", json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    title = "Synchronisation or shape?" if len(named) > 1 else f"{first}: synchronisation or shape?"
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    html = environment.get_template("report.html.j2").render(
-        title=title,
-        question=QUESTION,
-        studies=studies,
-        comparison=comparison,
-        differences=wording.difference_table(document.get("differences") or {}),
-        refresh=refresh,
-        numeric=_numeric,
-    )
+    html = render_page(pages, comparison=comparison, differences=document.get("differences") or {}, refresh=refresh)
     write_durably(folder / "report.html", html)
     files |= {name: folder / name for name in ("verdict.json", "report.html")}
-    return Report(found, files, _write_next(next_path, facts[first], found[first]))
+    return Report({study.name: study.found for study in studies}, files, _write_next(next_path, first))
 
 
-def _facts(
-    info: Mapping[str, Any] | None,
-    name: str,
-    studies: int,
-    histories: Mapping[int, list[dict[str, Any]]] | None,
-    plans: Mapping[int, Any] | None,
-) -> dict[str, Any]:
-    own = dict((info or {}).get(name, {}) if studies > 1 else info or {})
-    own["histories"] = {int(n): list(h) for n, h in (own.get("histories") or histories or {}).items()}
-    own["plans"] = {int(n): _plan(p) for n, p in (own.get("plans") or plans or {}).items()}
-    return own
+def _facts_by_name(
+    frames: pd.DataFrame | Mapping[str, pd.DataFrame], info: StudyInfo | Mapping[str, StudyInfo] | None
+) -> dict[str, tuple[pd.DataFrame, StudyInfo]]:
+    """Return every study's table and what is known of it, by the studies' names."""
+    if not isinstance(frames, Mapping):
+        own = cast(StudyInfo, info or {})
+        return {str(own.get("name", "study")): (frames, own)}
+    if not frames:
+        raise FrameError("no table of trials was given")
+    if len(frames) == 1:  # then `info` is that of the one study
+        return {name: (frame, cast(StudyInfo, info or {})) for name, frame in frames.items()}
+    named = cast(Mapping[str, StudyInfo], info or {})
+    return {name: (frame, named.get(name, StudyInfo())) for name, frame in frames.items()}
 
 
-def _plan(plan: Any) -> Any:
-    """A training plan from whatever it was given as."""
-    from ana_search.plan import TrainingPlan
-
+def _plan(plan: GivenPlan) -> TrainingPlan:
+    """Return a training plan from whatever it was given as."""
     if isinstance(plan, TrainingPlan):
         return plan
     return TrainingPlan.from_json(plan if isinstance(plan, str | bytes) else json.dumps(plan))
 
 
-def _analyse(
-    frame: pd.DataFrame, groups: Mapping[str, Sequence[str]] | None, outcome: str, seed: int, options: dict[str, Any]
-) -> Attribution:
-    found = attribute(frame, groups, outcome=outcome, seed=seed, **options)
-    return dataclasses.replace(found, cross_checks=cross_checks(found.sample, found.layout, found.method, seed))
-
-
 def _safe(name: str) -> str:
-    """A study's name as the name of a folder."""
+    """Return a study's name as the name of a folder."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".") or "study"
 
 
-def _draw(given: FigureInput, folder: Path, own: Path, files: dict[str, Path]) -> dict[str, Picture]:
-    """Draw every figure that has something to show; return what the page embeds."""
-    pictures: dict[str, Picture] = {}
-    for name, spec in FIGURES.items():
-        data = spec.compute(given)
-        if data.empty:
-            continue
-        figure = spec.draw(data, given)
-        target = folder if name == "comparison" else own
-        for path in save_figure(figure, target, name):
-            files[str(path.relative_to(folder))] = path
-        content = base64.b64encode((target / f"{name}.png").read_bytes()).decode()
-        width, height = (round(float(side) * DPI) for side in figure.get_size_inches())
-        pictures[name] = Picture(
-            spec.title, spec.describe(data, given), f"data:image/png;base64,{content}", width, height
-        )
-    return pictures
+def _figure_input(study: _Study, others: Mapping[str, Attribution], outcome: str) -> FigureInput:
+    return FigureInput(
+        attribution=study.found,
+        trials=study.table,
+        histories=study.histories,
+        plans=study.plans,
+        outcome=outcome,
+        scale=points_of(study.found.sample.outcome),
+        layers=int(study.info.get("layers", _LAYERS)),
+        others=others,
+    )
 
 
-def _page(
-    name: str,
-    frame: pd.DataFrame,
-    found: Attribution,
-    facts: Mapping[str, Any],
-    pictures: list[Picture],
-    outcome: str,
-    seed: int,
-) -> dict[str, Any]:
-    """Everything that the template shows of one study."""
-    spec = facts.get("spec")
-    replicates = [r for r in found.sample.rows["__replicate__"].unique() if r != ""]
-    chances = [[region, f"{value:.1%}"] for region, value in found.region_probability.items()]
-    return {
-        "name": name,
-        "verdict": found.verdict,
-        "answer": wording.answer(found),
-        "sentence": wording.sentence(found),
-        "explanations": found.explanations,
-        "next": found.power["next"]["text"],
-        "costs": wording.cost_table(found),
-        "decisions": wording.cost_sentences(found),
-        "levels_matter": SHARES_DEPEND,
-        "shares": wording.share_table(found),
-        "figures": pictures,
-        "best": wording.best_table(frame, found, outcome),
-        "counts": wording.count_table(found),
-        "losses": wording.loss_table(frame),
-        "notes": [note[:1].upper() + note[1:] for note in found.notes],
-        "method": wording.method_text(found),
-        "probability": wording.TextTable(["region", "probability"], chances),
-        "checks": wording.check_table(found),
-        "commands": list(facts.get("commands") or ()),
-        "seeds": ", ".join(replicates[:20]) + (f" and {len(replicates) - 20} more" if len(replicates) > 20 else "")
-        or "none given",
-        "seed": seed,
-        "versions": {**versions(), **_environment(), **(facts.get("versions") or {})},
-        "created": found.created,
-        "spec": json.dumps(spec, indent=2, ensure_ascii=False) if spec else "",
-    }
-
-
-def _numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
-    """Return for every column of a table whether it holds numbers (with units), which are set to the right."""
-    columns = zip(*rows, strict=True)
-    return [any(column) and all(not cell or _NUMBER.match(cell) for cell in column) for column in columns]
-
-
-def _environment() -> dict[str, str]:
-    """Return the versions of what trains networks, where the report is written."""
-    found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "ray"):
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-def _write_next(path: Path | str | None, facts: Mapping[str, Any], found: Attribution) -> Path | None:
+def _write_next(path: Path | str | None, study: _Study) -> Path | None:
     if path is None:
         return None
     target = Path(path)
-    write_durably(target, study_toml(facts["spec"], found.power["next"], facts.get("launch_next")))
+    design = study.found.power["next"]
+    write_durably(target, study_toml(study.info["spec"], design, study.info.get("launch_next")))
     return target

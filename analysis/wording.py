@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ana_search.verdict_file import DifferenceEntry
 from analysis.attribution import Attribution, points_of
 from analysis.costs import SAFE_POINTS
 from analysis.factors import SHAPE, SYNCHRONISATION
+from analysis.results import GroupShare, NoiseFloor, Share
 from analysis.verdict import DELTA, RHO
 
 __all__ = [
@@ -64,19 +65,17 @@ def sentence(found: Attribution) -> str:
     said = []
     for group in (SYNCHRONISATION, SHAPE):
         entry = found.groups.get(group)
-        if entry is not None and np.isfinite(entry["share"]):
-            said.append(
-                f"{group} {percent(entry['share'])} ({percent(entry['ci_low'])} to {percent(entry['ci_high'])})"
-            )
+        if entry is not None and np.isfinite(entry.share):
+            said.append(f"{group} {percent(entry.share)} ({percent(entry.ci_low)} to {percent(entry.ci_high)})")
     if not said:
         return "No share could be measured."
-    noise = percent(found.noise_floor["share"])
+    noise = percent(found.noise_floor.share)
     ungated = ""
     if found.verdict == "inconclusive" and found.verdict_ungated != "inconclusive":
         ungated = f" Taken at face value the numbers would say {found.verdict_ungated}, but they cannot be trusted."
     return (
         f"Share of one run's variance, with {found.level:.0%} intervals: " + ", ".join(said)
-        + f"; {'the seed alone' if found.noise_floor['source'] == 'replicates' else 'what the factors do not explain'}"
+        + f"; {'the seed alone' if found.noise_floor.source == 'replicates' else 'what the factors do not explain'}"
         f" {noise}.{ungated}"
     )  # fmt: skip
 
@@ -87,17 +86,18 @@ def share_table(found: Attribution) -> TextTable:
     head = ["source", "share", "low", "high", f"deviation ({unit})", f"range ({unit})", "columns"]
     rows = []
     for name, entry in found.groups.items():
-        columns = ", ".join(entry["columns"][:MOST_COLUMNS]) + (" …" if len(entry["columns"]) > MOST_COLUMNS else "")
-        figures = [percent(entry[key]) for key in ("share", "ci_low", "ci_high")]
-        rows.append([name, *figures, _number(entry["sd_points"]), _number(entry["range_points"]), columns])
+        columns = ", ".join(entry.columns[:MOST_COLUMNS]) + (" …" if len(entry.columns) > MOST_COLUMNS else "")
+        rows.append([name, *_interval(entry), _number(entry.sd_points), _number(entry.range_points), columns])
     crossed, noise = found.interaction, found.noise_floor
-    rows.append(
-        ["interaction (split above)", *(percent(crossed[k]) for k in ("share", "ci_low", "ci_high")), "", "", ""]
-    )
-    source = "seed alone" if noise["source"] == "replicates" else "unexplained"
-    figures = [percent(noise[key]) for key in ("share", "ci_low", "ci_high")]
-    rows.append([source, *figures, _number(noise["sd_points"]), "", f"{noise['df']} degrees of freedom"])
+    rows.append(["interaction (split above)", *_interval(crossed), "", "", ""])
+    source = "seed alone" if noise.source == "replicates" else "unexplained"
+    rows.append([source, *_interval(noise), _number(noise.sd_points), "", f"{noise.df} degrees of freedom"])
     return TextTable(head, rows)
+
+
+def _interval(share: Share | GroupShare | NoiseFloor) -> list[str]:
+    """Return a share and the two ends of its interval as percentages."""
+    return [percent(share.share), percent(share.ci_low), percent(share.ci_high)]
 
 
 def cost_table(found: Attribution) -> TextTable:
@@ -133,11 +133,11 @@ def cost_sentences(found: Attribution) -> list[str]:
     return said
 
 
-def difference_table(differences: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> TextTable:
+def difference_table(differences: Mapping[str, Mapping[str, DifferenceEntry]]) -> TextTable:
     """Return the table of how far the first study's shares differ from the others'."""
     head = ["share", "difference", "low", "high", "differs"]
     rows = [
-        [f"{name}, {pair}", *(f"{100 * entry[key]:+.1f} %" for key in ("difference", "ci_low", "ci_high")),
+        [f"{name}, {pair}", *(f"{100 * x:+.1f} %" for x in (entry["difference"], entry["ci_low"], entry["ci_high"])),
          "yes" if entry["differs"] else "not shown"]
         for pair, entries in differences.items()
         for name, entry in entries.items()
@@ -145,7 +145,7 @@ def difference_table(differences: Mapping[str, Mapping[str, Mapping[str, Any]]])
     return TextTable(head, rows)
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
         return ""
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
@@ -214,12 +214,10 @@ def check_table(found: Attribution) -> TextTable:
         for group, value in check["groups"].items():
             figure = (
                 f"first order {percent(value['first_order'])}, total {percent(value['total'])}"
-                if isinstance(value, Mapping)
+                if isinstance(value, dict)
                 else percent(value)
             )
             rows.append([f"{name}, {group}", figure])
     for changed, entry in found.matched_pairs.items():
-        rows.append(
-            [f"matched pairs, only {changed} changed", f"median difference {entry['median_points']:.3g} points"]
-        )
+        rows.append([f"matched pairs, only {changed} changed", f"median difference {entry.median_points:.3g} points"])
     return TextTable(["method and group", "share or difference"], rows, notes)

@@ -6,16 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ana_search.cli.offering import offer_files
 from ana_search.cli.opening import tell
 from ana_search.command_line import command_line
 from ana_search.errors import StudyVersionError
+from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.space import describe_space, layer_count
 from ana_search.storage import StoredStudy, open_study
 from ana_search.study_file import StudySpec
+from ana_search.study_file.parameters import Value
+from ana_search.verdict_file import AnalysedStudies, VerdictDocument
 from analysis import report
+from analysis.report import AttributeOptions, StudyInfo
 
 __all__ = ["analyse_studies", "watch_studies"]
 
@@ -28,9 +34,11 @@ def analyse_studies(
     storage: str | None = None,
     runs: Path | None = None,
     refresh: int | None = None,
-) -> dict[str, Any]:
+) -> AnalysedStudies:
     """Write the report of one study, or of several side by side; return the first verdict and the paths."""
-    frames, information, opened = {}, {}, []
+    frames: dict[str, pd.DataFrame] = {}
+    information: dict[str, StudyInfo] = {}
+    opened = []
     for study in studies:
         stored = open_study(study, storage, runs, write=True)
         opened.append(stored)
@@ -58,14 +66,16 @@ def analyse_studies(
     )
     written = [out / name for name in ("report.html", "verdict.json", "trials.csv")]
     offer_files(opened, written)
-    result: dict[str, Any] = json.loads((out / "verdict.json").read_text(encoding="utf-8"))
-    result["report"] = str(out / "report.html")
+    words = _next_command(studies[0], found.attribution.power["next"]["runs"], found.next_study, following)
     models = sorted(str(path) for path in (out / "models").glob("*.onnx"))
-    result |= {"models": models} if models else {}
+    verdict: VerdictDocument = json.loads((out / "verdict.json").read_text(encoding="utf-8"))
+    page, command = str(out / "report.html"), command_line(*words, storage=storage, runs=runs)
     damaged = [line for stored in opened for line in stored.damaged]
-    result |= {"damaged": damaged} if damaged else {}
-    words = _next_command(studies[0], result["power"]["next"]["runs"], found.next_study, following)
-    result["next"] = command_line(*words, storage=storage, runs=runs)
+    result: AnalysedStudies = {**verdict, "report": page, "models": models, "damaged": damaged, "next": command}
+    if not models:
+        del result["models"]
+    if not damaged:
+        del result["damaged"]
     return result
 
 
@@ -77,7 +87,7 @@ def watch_studies(
     following: Path | None = None,
     storage: str | None = None,
     runs: Path | None = None,
-) -> dict[str, Any]:
+) -> AnalysedStudies:
     """Analyse again every so many seconds until all studies are finished, or until Ctrl-C.
 
     It waits for the first finished trial of each.
@@ -103,37 +113,46 @@ def watch_studies(
         time.sleep(every)
 
 
-def _specified(stored: StoredStudy, frame: Any) -> dict[str, Any]:
+def _specified(stored: StoredStudy, frame: pd.DataFrame) -> StudyInfo:
     """Return what the report takes from the specification; nothing where another version wrote it."""
     try:
         spec = stored.spec
     except StudyVersionError as error:
         stored.notes.append(f"{error}; the report does without plans")
         return {}
+    known = describe_space(spec).options(frame.columns)
     return {
         "spec": json.loads(spec.to_json()),
         "layers": layer_count(spec),
-        "options": describe_space(spec).options(frame.columns),
+        "options": AttributeOptions(
+            ranges=known["ranges"],
+            conditions=known["conditions"],
+            categorical=known["categorical"],
+            sampler=known["sampler"],
+        ),
         "plans": _plans(spec, frame),
     }
 
 
-def _plans(spec: StudySpec, frame: Any) -> dict[int, Any]:
+def _plans(spec: StudySpec, frame: pd.DataFrame) -> dict[int, TrainingPlan]:
     """Return the plan of the best and of the worst complete trial: those that the report draws."""
     complete = frame[frame["state"] == "COMPLETE"] if len(frame) else frame
     if not len(complete):
         return {}
     names = [name for name in frame.columns if name.split(".")[0] in spec.space.parameters]
     plans = {}
-    for position in {complete["value"].idxmax(), complete["value"].idxmin()}:
+    ends: set[Any] = {complete["value"].idxmax(), complete["value"].idxmin()}
+    for position in ends:
         row = complete.loc[position]
         params = {name: _plain(row[name]) for name in names if row[name] == row[name] and row[name] is not None}
         plans[int(row["number"])] = make_plan(spec, params, int(row["seed"]))
     return plans
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+def _plain(value: Any) -> Value:
+    """Return a value of the table as Python's own number or text, which JSON can hold."""
+    plain: Value = value.item() if hasattr(value, "item") else value
+    return plain
 
 
 def _next_command(study: str, runs: bool, written: Path | None, following: Path | None) -> list[object]:

@@ -3,10 +3,10 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO, cast
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -19,6 +19,8 @@ from ana_search.cli.console import console_for, format_duration, format_value
 from ana_search.cli.streams import Lossy
 
 if TYPE_CHECKING:
+    from ana_search.history import Epoch
+    from ana_search.space import TrialParams
     from ana_search.study_file import StudySpec
 
 __all__ = ["ProgressDisplay", "progress_display"]
@@ -142,9 +144,7 @@ class ProgressDisplay:
             work.epoch, work.epochs, work.accuracy = epoch, epochs, accuracy
             self._changed()
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def recorded(self, trial: int, params: "TrialParams", value: float, history: "Sequence[Epoch]") -> None:
         """Show nothing: `trial_ended` follows."""
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:

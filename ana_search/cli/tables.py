@@ -6,7 +6,7 @@ terminal; what does not fit into columns is said below it. Commands and paths ar
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -15,8 +15,13 @@ from ana_search.cli.console import console_for, format_duration, format_value, p
 from ana_search.cli.layout import command, facts_table, fits, indented, prose, rows_table, write
 from ana_search.cli.options import Format
 from ana_search.decisions import SHARES_DEPEND, cost_rows
-from ana_search.shares import shares_by_name
+from ana_search.shares import NamedShare, shares_by_name
+from ana_search.verdict_file import AnalysedStudies
 from ana_search.wording import describe_params
+
+if TYPE_CHECKING:  # these know what trains networks, which takes seconds to load
+    from ana_search.confirm import ConfirmedStudy
+    from ana_search.summary import RankedTrial, StudyStatus
 
 __all__ = [
     "print_best",
@@ -30,6 +35,7 @@ __all__ = [
 ]
 
 Data = Mapping[str, Any]
+"""A JSON object of which every field is printed, whatever its name."""
 
 _STATE_STYLES = {
     "COMPLETE": "green",
@@ -43,7 +49,7 @@ _STATE_STYLES = {
 MOST_COSTS = 24
 
 
-def print_status(status: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+def print_status(status: "StudyStatus", output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print the state of one study (see `ana_search.summary.study_status`)."""
     finished, requested = status["finished"], status["requested"]
     share = f" of {requested} ({finished / requested:.0%})" if requested else ""
@@ -75,7 +81,7 @@ def print_status(status: Data, output: Format = Format.table, stream: TextIO | N
     _print(status, lambda console: [facts_table(facts, f"Study {status['study']}")], output, stream)
 
 
-def print_best(rows: Sequence[Data], output: Format = Format.table, stream: TextIO | None = None) -> None:
+def print_best(rows: "Sequence[RankedTrial]", output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print the best trials, one a line (see `ana_search.summary.best_trials`).
 
     A parameter that has the same value in every row is said once, below the table. Where parameters, seeds and plans
@@ -89,7 +95,7 @@ def print_best(rows: Sequence[Data], output: Format = Format.table, stream: Text
         different = {name: len({str(row["params"].get(name)) for row in rows}) for name in names}
         shared = {name: rows[0]["params"][name] for name in names if len(rows) > 1 and different[name] == 1}
         frozen = any("frozen" in row for row in rows)
-        head = [
+        head: list[dict[str, object]] = [
             {"trial": row["number"], "value": row["value"]}
             | ({"others": row["values"][1:]} if "values" in row else {})
             | ({"frozen": row.get("frozen")} if frozen else {})
@@ -151,7 +157,7 @@ def print_check(summary: Data, output: Format = Format.table, stream: TextIO | N
     _print(summary, lambda console: parts, output, stream)
 
 
-def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+def print_verdict(result: AnalysedStudies, output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print what drives accuracy: the verdict, the share of each group with its interval, reasons, and files.
 
     ``result`` is verdict.json, with ``report`` (a path), ``next`` (a command to type) and, where networks lie beside
@@ -172,11 +178,11 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
     shares = [
         {
             "group": name,
-            "share": _percent(group["share"]),
-            level: _interval(group),
-            "points": None if group.get("sd_points") is None else f"{group['sd_points']:.2f}",
+            "share": _percent(share.share),
+            level: _interval(share),
+            "points": None if share.sd_points is None else f"{share.sd_points:.2f}",
         }
-        for name, group in shares_by_name(result).items()
+        for name, share in shares_by_name(result).items()
     ]
     if shares:
         parts.append(rows_table(shares, numbers=("share", "points")))
@@ -189,7 +195,7 @@ def print_verdict(result: Data, output: Format = Format.table, stream: TextIO | 
     _print(result, lambda console: parts, output, stream)
 
 
-def _comparison(result: Data) -> list[RenderableType]:
+def _comparison(result: AnalysedStudies) -> list[RenderableType]:
     """Of several studies: every verdict, and how far the shares of the first differ from the others'."""
     if len(result.get("studies") or {}) < 2:
         return []
@@ -243,7 +249,7 @@ def _retrained(model: Data) -> str:
     )
 
 
-def print_confirm(result: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
+def print_confirm(result: "ConfirmedStudy", output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print what fresh training runs of the best parameters reach, one set a line, its details below."""
     level = f"{result['level']:.0%} interval"
     rows = [
@@ -304,7 +310,7 @@ def _hanging(head: str, text: str) -> RenderableType:
     return facts_table({head.rstrip(): text})
 
 
-def _failed(status: Data) -> dict[str, int]:
+def _failed(status: "StudyStatus") -> dict[str, int]:
     """Return the reasons of what failed for good, with counts: interruptions are listed by themselves."""
     interruptions = status.get("interruptions", {})
     counts = {reason: count - interruptions.get(reason, 0) for reason, count in status["failures"].items()}
@@ -330,5 +336,5 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def _interval(group: Data) -> str:
-    return f"{_percent(group.get('ci_low'))} to {_percent(group.get('ci_high'))}"
+def _interval(share: NamedShare) -> str:
+    return f"{_percent(share.ci_low)} to {_percent(share.ci_high)}"

@@ -1,7 +1,6 @@
 """The figures on the dashboard's pages, as Plotly graphs, from the numbers and in the colours of the report's."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,6 +9,7 @@ from plotly.subplots import make_subplots
 
 from ana_search.plan import TrainingPlan
 from ana_search.shares import shares_by_name
+from ana_search.verdict_file import VerdictDocument
 from analysis.figures.schedules import distinct_curves, layers_name, schedule_frame
 from analysis.style import PALETTE, colour_of, layer_palette
 from analysis.verdict import DELTA
@@ -27,7 +27,7 @@ _BEST = 8  # learning curves that are drawn one by one: the palette has so many 
 _MOST_POINTS = 100  # of one curve; a graph is kept in the storage
 
 
-def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
+def attribution_figure(attribution: VerdictDocument) -> go.Figure:
     """Return a dot with its interval for the share of every group, the interaction and the rest.
 
     ``attribution`` is verdict.json. The dotted line is the share below which a group does not matter.
@@ -36,8 +36,8 @@ def attribution_figure(attribution: Mapping[str, Any]) -> go.Figure:
     level = f"{attribution.get('level', 0.95):.0%}"
     figure = go.Figure()
     for name, row in known.items():
-        share = 100 * row["share"]
-        low, high = (abs(100 * row[end] - share) if row.get(end) is not None else 0.0 for end in ("ci_low", "ci_high"))
+        share = 100 * row.share
+        low, high = (abs(100 * end - share) if end is not None else 0.0 for end in (row.ci_low, row.ci_high))
         colour = colour_of({"seed alone": "seed"}.get(name, name), list(known))
         figure.add_trace(
             go.Scatter(

@@ -3,7 +3,6 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pandas as pd
@@ -16,6 +15,7 @@ from ana_search.results import load_results
 from ana_search.space import describe_space, requested_trials
 from ana_search.storage import StoredStudy, storage_url
 from ana_search.study_file import StudySpec
+from ana_search.verdict_file import VerdictDocument
 
 __all__ = ["Shown", "gather", "write_learning_curves"]
 
@@ -73,7 +73,7 @@ def write_learning_curves(stored: StoredStudy, path: Path) -> dict[int, Curve]:
     return curves
 
 
-def _attribution(frame: pd.DataFrame, spec: StudySpec) -> tuple[dict[str, Any] | None, str | None]:
+def _attribution(frame: pd.DataFrame, spec: StudySpec) -> tuple[VerdictDocument | None, str | None]:
     """Return verdict.json of the trials so far, or why there is none."""
     from analysis import attribute
 

@@ -13,6 +13,7 @@ from optuna_dashboard import get_note, save_note
 from ana_search.command_line import command_line
 from ana_search.decisions import SHARES_DEPEND, cost_rows
 from ana_search.shares import shares_by_name
+from ana_search.verdict_file import VerdictDocument
 
 __all__ = ["QUESTION", "StudyFacts", "save", "study_note", "trial_notes"]
 
@@ -34,7 +35,7 @@ class StudyFacts:
     requested: int | None
     metrics: Sequence[str]
     maximise: Sequence[bool]
-    attribution: Mapping[str, Any] | None = None
+    attribution: VerdictDocument | None = None
     problem: str | None = None
     storage: str | None = None
     runs: Path | None = None
@@ -109,7 +110,7 @@ def save(study: optuna.Study, body: str, trial_id: int | None = None) -> bool:
 
 
 def _question(facts: StudyFacts) -> str:
-    return str((facts.attribution or {}).get("question") or QUESTION)
+    return QUESTION if facts.attribution is None else str(facts.attribution.get("question") or QUESTION)
 
 
 def _answer(facts: StudyFacts) -> str:
@@ -123,9 +124,9 @@ def _answer(facts: StudyFacts) -> str:
     return text
 
 
-def _costs(found: Mapping[str, Any] | None) -> list[str]:
+def _costs(found: VerdictDocument | None) -> list[str]:
     """Return the table of what decisions cost, and why it comes before the shares."""
-    rows = cost_rows(found or {}, _MOST_COSTS)
+    rows = [] if found is None else cost_rows(found, _MOST_COSTS)
     if not rows:
         return []
     lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
@@ -133,15 +134,15 @@ def _costs(found: Mapping[str, Any] | None) -> list[str]:
     return ["**What a decision costs**, when it is held and everything else is tuned:", "\n".join(lines), SHARES_DEPEND]
 
 
-def _shares(found: Mapping[str, Any] | None) -> list[str]:
+def _shares(found: VerdictDocument | None) -> list[str]:
     """Return the table of shares of the variance of a single run's accuracy, with their intervals."""
     if found is None or not found.get("groups"):
         return []
     level = f"{found.get('level', 0.95):.0%}"
     lines = [f"| group | share of the variance | {level} interval |", "|---|---|---|"]
     for name, share in shares_by_name(found).items():
-        interval = f"{_percent(share.get('ci_low'))} to {_percent(share.get('ci_high'))}"
-        lines.append(f"| {name} | {_percent(share['share'])} | {interval} |")
+        interval = f"{_percent(share.ci_low)} to {_percent(share.ci_high)}"
+        lines.append(f"| {name} | {_percent(share.share)} | {interval} |")
     counts = found.get("n") or {}
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     caption = f"Method: {found.get('method', '?')}" + (f"; {said}." if said else ".")

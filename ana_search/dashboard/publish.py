@@ -51,9 +51,9 @@ def publish(
         if number in identifiers:
             notes.save(study, body, identifiers[number])
     figures = {}
-    groups = (facts.attribution or {}).get("groups") or {}
-    if facts.attribution is not None and any(group.get("share") is not None for group in groups.values()):
-        figures["attribution"] = attribution_figure(facts.attribution)
+    found = facts.attribution
+    if found is not None and any(group.get("share") is not None for group in (found.get("groups") or {}).values()):
+        figures["attribution"] = attribution_figure(found)
     for title, plan in (plans or {}).items():
         name = "schedules-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in title.split(":")[0])
         figures[name] = schedule_figure(plan, title)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from ana_search.history import Epoch
 from ana_search.plan import TrainingPlan
 from ana_search.training import Machine
 
@@ -38,13 +39,13 @@ class Job:
 class Outcome:
     """What a finished training run hands over: plain data, small but for the weights.
 
-    ``history`` holds one mapping an epoch (see `EpochReport`), ``network`` the state dict as `torch.save` writes
+    ``history`` holds one mapping an epoch, ``network`` the state dict as `torch.save` writes
     it, ``weight_bits`` the mean number of bits that a quantised weight takes in memory. ``machine`` is what the last
     bits of the accuracy hang on besides the plan.
     """
 
     accuracy: float
-    history: tuple[dict[str, Any], ...]
+    history: tuple[Epoch, ...]
     network: bytes
     weight_bits: float
     seconds: float

@@ -2,16 +2,16 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import psutil
 import torch
 
 from ana_search.errors import ResourceError
 
-__all__ = ["SlotRequest", "check_request", "local_resources", "slots_on"]
+__all__ = ["NodeResources", "SlotRequest", "check_request", "local_resources", "slots_on"]
 
 
 WORKER_BYTES = 1 << 29
@@ -33,14 +33,22 @@ class SlotRequest:
         return " and ".join(parts)
 
 
-def local_resources() -> dict[str, float]:
+class NodeResources(TypedDict, total=False):
+    """What one machine has, under the names that Ray gives its resources: processors, devices, bytes of memory."""
+
+    CPU: float
+    GPU: float
+    memory: float
+
+
+def local_resources() -> NodeResources:
     """Return the CPUs that this process may use and the CUDA devices that it sees."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     memory = float(psutil.virtual_memory().total)
     return {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpus), "memory": memory}
 
 
-def slots_on(node: Mapping[str, Any], request: SlotRequest) -> int:
+def slots_on(node: NodeResources, request: SlotRequest) -> int:
     """Return how many slots fit on a node with so many ``CPU`` and ``GPU``, and bytes of ``memory``.
 
     A slot with a fraction of a GPU stays on one device: two slots of 0.6 need two devices. Every worker is a process
@@ -59,7 +67,7 @@ def slots_on(node: Mapping[str, Any], request: SlotRequest) -> int:
     return request.workers if fitting == math.inf else int(fitting)
 
 
-def _describe_node(node: Mapping[str, Any]) -> str:
+def _describe_node(node: NodeResources) -> str:
     text = f"{float(node.get('CPU', 0)):g} CPUs, {float(node.get('GPU', 0)):g} GPUs"
     return text if "memory" not in node else f"{text}, {float(node['memory']) / 2**30:.1f} GiB of memory"
 
@@ -68,7 +76,7 @@ def _memory_of(request: SlotRequest) -> str:
     return f", each with {WORKER_BYTES / 2**20:g} MiB of memory" if request.cpus < 1 else ""
 
 
-def check_request(request: SlotRequest, nodes: Sequence[Mapping[str, Any]]) -> None:
+def check_request(request: SlotRequest, nodes: Sequence[NodeResources]) -> None:
     """Raise `ResourceError` unless the nodes have room for all slots; the message says what there is."""
     if request.gpus > 1 and request.gpus != int(request.gpus):
         raise ResourceError(

@@ -1,6 +1,5 @@
 """What a worker does with a job, whatever process it lives in."""
 
-import dataclasses
 import io
 import os
 import socket
@@ -89,7 +88,7 @@ def _outcome(plan: TrainingPlan, result: TrainingResult, worker: str, threads: i
     torch.save({key: value.cpu() for key, value in result.network.state_dict().items()}, buffer)
     return Outcome(
         accuracy=result.accuracy,
-        history=tuple(dataclasses.asdict(epoch) for epoch in result.history),
+        history=tuple(epoch.as_json() for epoch in result.history),
         network=buffer.getvalue(),
         weight_bits=_weight_bits(plan, result.network),
         seconds=result.seconds,

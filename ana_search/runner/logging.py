@@ -1,10 +1,11 @@
 """Progress that is logged too: what goes wrong with a log costs the log, and is said once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from ana_search.history import Epoch
 from ana_search.runner.loggers import CurveLogger
 from ana_search.runner.progress import Progress
+from ana_search.space import TrialParams
 
 __all__ = ["LoggedProgress"]
 
@@ -32,9 +33,7 @@ class LoggedProgress:
         if accuracy is not None:
             self._log(lambda logger: logger.epoch(trial, epoch, epochs, accuracy))
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def recorded(self, trial: int, params: TrialParams, value: float, history: Sequence[Epoch]) -> None:
         """Pass it on and log it."""
         if hasattr(self._progress, "recorded"):
             self._progress.recorded(trial, params, value, history)

@@ -1,7 +1,10 @@
 """What a launch tells whoever watches it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
+
+from ana_search.history import Epoch
+from ana_search.space import TrialParams
 
 __all__ = ["Progress", "Silent"]
 
@@ -21,9 +24,7 @@ class Progress(Protocol):
         """Say that a worker has finished an epoch, counted from 1."""
         ...
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def recorded(self, trial: int, params: TrialParams, value: float, history: Sequence[Epoch]) -> None:
         """Say that a complete trial is in the storage, with its parameters, its value and its epochs."""
         ...
 
@@ -52,9 +53,7 @@ class Silent:
     def epoch(self, worker: str, trial: int, epoch: int, epochs: int, accuracy: float | None = None) -> None:
         """Ignore it."""
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def recorded(self, trial: int, params: TrialParams, value: float, history: Sequence[Epoch]) -> None:
         """Ignore it."""
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:

@@ -1,7 +1,7 @@
 """The search space: parameters of trials, grids, samplers, pruners, seeds."""
 
 from ana_search.space.cells import cell_count, grid
-from ana_search.space.describe import SpaceDescription, describe_space
+from ana_search.space.describe import SpaceDescription, SpaceOptions, describe_space
 from ana_search.space.distributions import distributions
 from ana_search.space.draw import TrialParams, suggest
 from ana_search.space.example import example_params
@@ -19,6 +19,7 @@ __all__ = [
     "REDRAWN",
     "SAMPLERS",
     "SpaceDescription",
+    "SpaceOptions",
     "TrialParams",
     "cell_count",
     "derive_seed",

@@ -2,13 +2,30 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from ana_search.space.layers import layer_count
 from ana_search.space.walk import searched
 from ana_search.study_file import Choice, Range, StudySpec, key_of
+from ana_search.study_file.parameters import Value
 
-__all__ = ["SpaceDescription", "describe_space"]
+__all__ = ["SpaceDescription", "SpaceOptions", "describe_space"]
+
+
+Scale = tuple[str, float, float] | tuple[str, float, float, float]
+"""How a range is sampled (``"log"`` or ``"linear"``), its bounds, and where it is stepped its step."""
+
+Condition = tuple[str, list[Value]]
+"""Another column, and the values for which a column exists."""
+
+
+class SpaceOptions(TypedDict):
+    """The arguments of `analysis.attribute` that a study knows (see `SpaceDescription`)."""
+
+    ranges: dict[str, Scale]
+    conditions: dict[str, list[Condition]]
+    categorical: list[str]
+    sampler: str
 
 
 @dataclass(frozen=True)
@@ -20,12 +37,12 @@ class SpaceDescription:
     hold; ``categorical`` are the columns whose values are levels, numbers or not.
     """
 
-    ranges: dict[str, tuple[Any, ...]]
-    conditions: dict[str, list[tuple[str, list[Any]]]]
+    ranges: dict[str, Scale]
+    conditions: dict[str, list[Condition]]
     categorical: list[str]
     sampler: str
 
-    def options(self, columns: Collection[str]) -> dict[str, Any]:
+    def options(self, columns: Collection[str]) -> SpaceOptions:
         """Return the arguments of `analysis.attribute` for a table with these columns.
 
         A parameter that no trial has had yet has no column.
@@ -71,7 +88,7 @@ def _columns(spec: StudySpec, name: str, parameter: Choice | Range) -> Sequence[
     return [f"{name}.{layer}" for layer in range(layer_count(spec))] if parameter.scope == "layer" else [name]
 
 
-def _scale(parameter: Range) -> tuple[Any, ...]:
+def _scale(parameter: Range) -> Scale:
     step = parameter.step or (1 if parameter.integer else None)
     scale = "log" if parameter.log else "linear"
     return (scale, parameter.low, parameter.high) if step is None else (scale, parameter.low, parameter.high, step)

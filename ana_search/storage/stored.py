@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ana_search import __version__
 from ana_search.errors import DamagedFileError, StorageError, StudyNotFoundError
+from ana_search.history import Epoch
 from ana_search.reading import is_number, parse_state, read_file, read_json
 from ana_search.storage.attributes import HISTORY_HASH, VERSION_ATTRIBUTE, WEIGHTS_HASH
 from ana_search.storage.belonging import SearchedSpace, own_trials
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
     from ana_search.plan import TrainingPlan
     from ana_search.study_file import StudySpec
 
-__all__ = ["Epoch", "StoredStudy", "open_study"]
-
-Epoch = dict[str, Any]
-"""One epoch of a history, as history.json holds it: at least ``epoch`` and ``accuracy`` (see `EpochReport`)."""
+__all__ = ["StoredStudy", "open_study"]
 
 
 def open_study(
@@ -216,7 +214,7 @@ class StoredStudy:
         return network.eval()
 
     def history(self, number: int) -> "list[Epoch]":
-        """Return one mapping an epoch (see `EpochReport`) of a complete trial; empty where none is kept.
+        """Return one mapping an epoch (see `Epoch`) of a complete trial; empty where none is kept.
 
         Raises `DamagedFileError` for a file that is damaged or that another trial wrote.
         """

@@ -1,7 +1,6 @@
 """A training run on disk: enough to go on after any epoch as if it had never stopped."""
 
 import contextlib
-import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def save_checkpoint(
         "plan": plan.hash,
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
-        "history": [dataclasses.asdict(report) for report in history],
+        "history": [report.as_json() for report in history],
         "random_states": random_states,
     }
     buffer = io.BytesIO()  # in memory first: torch reports a full disk by an error of no particular kind
@@ -54,7 +53,7 @@ def load_checkpoint(
     version, or unreadable (such a run starts anew, which loses time but no result).
     """
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        state: Any = torch.load(path, weights_only=True, map_location="cpu")
     except Exception:  # a damaged file makes the unpickler raise anything
         return None
     if not isinstance(state, dict) or state.get("version") != _VERSION or state.get("plan") != plan.hash:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ana_search.history import Epoch
+
 __all__ = ["EpochReport", "TrainingResult"]
 
 
@@ -25,6 +27,19 @@ class EpochReport:
     learning_rate: float
     gap: tuple[float, ...]
     seconds: float
+
+    def as_json(self) -> Epoch:
+        """Return the epoch as ``history.json`` and a checkpoint hold it."""
+        return {
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "loss": self.loss,
+            "train_accuracy": self.train_accuracy,
+            "accuracy": self.accuracy,
+            "learning_rate": self.learning_rate,
+            "gap": self.gap,
+            "seconds": self.seconds,
+        }
 
 
 @dataclass(frozen=True)

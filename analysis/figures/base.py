@@ -3,11 +3,12 @@
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ana_search.history import Epoch
+from ana_search.plan import TrainingPlan
 from analysis.attribution import Attribution
 from analysis.results import GroupShare, NoiseFloor, Share
 
@@ -25,8 +26,8 @@ class FigureInput:
 
     attribution: Attribution
     trials: pd.DataFrame
-    histories: Mapping[int, list[dict[str, Any]]] = field(default_factory=dict)
-    plans: Mapping[int, Any] = field(default_factory=dict)
+    histories: Mapping[int, list[Epoch]] = field(default_factory=dict)
+    plans: Mapping[int, TrainingPlan] = field(default_factory=dict)
     outcome: str = "value"
     scale: float = 100.0
     layers: int = 7
@@ -50,7 +51,7 @@ class FigureInput:
         rows = self.trials.loc[self.trials.index.intersection(self.attribution.sample.rows.index)]
         return rows.assign(__shown__=pd.to_numeric(rows[self.outcome]) * self.scale)
 
-    def extremes(self, numbers: Mapping[int, Any]) -> dict[str, int]:
+    def extremes(self, numbers: Mapping[int, object]) -> dict[str, int]:
         """The numbers of the best and the worst finished trial among `numbers`."""
         if "number" not in self.trials.columns:
             return {}

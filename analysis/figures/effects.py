@@ -16,8 +16,8 @@ def compute(given: FigureInput) -> pd.DataFrame:
     """Return one row per level: ``factor, group, level, mean, low, high, n``, factors with the widest range first."""
     group_of = {f.name: f.group for f in given.attribution.sample.factors}
     rows = [
-        {"factor": factor, "group": group_of[factor], "level": level, "mean": entry["mean"], "low": entry["ci_low"],
-         "high": entry["ci_high"], "n": entry["n"]}
+        {"factor": factor, "group": group_of[factor], "level": level, "mean": entry.mean, "low": entry.ci_low,
+         "high": entry.ci_high, "n": entry.n}
         for factor, levels in given.attribution.effects.items()
         for level, entry in levels.items()
     ]  # fmt: skip

@@ -7,7 +7,7 @@ for some levels of another only is drawn there alone.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,14 @@ class SpaceColumn:
         return self.low + (self.high - self.low) * latent
 
 
+class SpaceArguments(TypedDict):
+    """What a study says of such a space: arguments of `analysis.attribute`."""
+
+    groups: dict[str, list[str]]
+    ranges: dict[str, tuple[str, float, float]]
+    conditions: dict[str, tuple[str, list[str]]]
+
+
 @dataclass(frozen=True)
 class PlantedSpace:
     """Columns, the two terms of the outcome, and how trials are run: ``trials``, seeds and noise.
@@ -70,8 +78,8 @@ class PlantedSpace:
         """The columns of each group."""
         return {group: [c.name for c in self.columns if c.group == group] for group in {c.group for c in self.columns}}
 
-    def options(self) -> dict[str, Any]:
-        """Return what a study says of such a space: arguments of `attribute`."""
+    def options(self) -> SpaceArguments:
+        """Return what a study says of such a space."""
         return {
             "groups": self.groups,
             "ranges": {c.name: (c.scale, c.low, c.high) for c in self.columns if not c.levels},

@@ -1,10 +1,12 @@
 """What a logger of learning curves offers."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from ana_search.errors import RequestError
+from ana_search.history import Epoch
+from ana_search.space import TrialParams
 
 __all__ = ["CurveLogger", "metrics_of", "need"]
 
@@ -22,10 +24,8 @@ class CurveLogger(Protocol):
         """Log the validation accuracy after an epoch (counted from 1) of a trial that is trained for ``epochs``."""
         ...
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
-        """Log a complete trial: its parameters, its value, and its epochs (see `EpochReport`)."""
+    def recorded(self, trial: int, params: TrialParams, value: float, history: Sequence[Epoch]) -> None:
+        """Log a complete trial: its parameters, its value, and its epochs."""
         ...
 
     def ended(self, trial: int) -> None:
@@ -46,7 +46,7 @@ def need(package: str, name: str) -> None:
         )
 
 
-def metrics_of(epoch: Mapping[str, Any]) -> dict[str, float]:
+def metrics_of(epoch: Epoch) -> dict[str, float]:
     """Return the numbers of an epoch by the names under which they are logged."""
     found = {
         "accuracy/validation": epoch["accuracy"],

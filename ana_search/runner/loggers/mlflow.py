@@ -1,10 +1,11 @@
 """MLflow: one run a trial in an experiment of the study's name, written when the trial is complete."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from ana_search.history import Epoch
 from ana_search.runner.loggers.base import metrics_of, need
+from ana_search.space import TrialParams
 
 __all__ = ["MlflowLogger"]
 
@@ -28,9 +29,7 @@ class MlflowLogger:
     def epoch(self, trial: int, epoch: int, epochs: int, accuracy: float) -> None:
         """Wait for the whole trial."""
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def recorded(self, trial: int, params: TrialParams, value: float, history: Sequence[Epoch]) -> None:
         """Log a complete trial as one run."""
         run = self._client.create_run(self._experiment, run_name=f"trial-{trial:04d}").info.run_id
         for name, param in params.items():

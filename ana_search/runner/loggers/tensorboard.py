@@ -1,10 +1,12 @@
 """TensorBoard: one run a trial under ``runs/NAME/tensorboard``, followed live."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ana_search.history import Epoch
 from ana_search.runner.loggers.base import metrics_of, need
+from ana_search.space import TrialParams
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -35,9 +37,7 @@ class TensorboardLogger:
         writer.flush()
         self._logged[trial, epochs] = epoch
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def recorded(self, trial: int, params: TrialParams, value: float, history: Sequence[Epoch]) -> None:
         """Log what the live curve does not show, and the parameters with the value."""
         epochs = history[-1]["epochs"] if history else 0
         seen = self._logged.get((trial, epochs), 0)

@@ -1,10 +1,11 @@
 """Weights & Biases: one run a trial in a project of the study's name, written when the trial is complete."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from ana_search.history import Epoch
 from ana_search.runner.loggers.base import metrics_of, need
+from ana_search.space import TrialParams
 
 __all__ = ["WandbLogger"]
 
@@ -20,9 +21,7 @@ class WandbLogger:
     def epoch(self, trial: int, epoch: int, epochs: int, accuracy: float) -> None:
         """Wait for the whole trial: its run is opened and closed at once, because trials run side by side."""
 
-    def recorded(
-        self, trial: int, params: Mapping[str, Any], value: float, history: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def recorded(self, trial: int, params: TrialParams, value: float, history: Sequence[Epoch]) -> None:
         """Log a complete trial as one run."""
         import wandb
 
