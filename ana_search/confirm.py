@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict, TypeGuard
 
 import numpy as np
 from scipy import stats
@@ -35,8 +35,16 @@ _EVERY = 10**9
 
 
 Params = Mapping[str, int | float | str]
-Entry = dict[str, Any]
-"""One run in confirm.json, as `_write` writes it."""
+
+
+class _Run(TypedDict):
+    """One fresh training run, as confirm.json has it."""
+
+    seed: int
+    plan_hash: str
+    validation: float
+    test: float
+    params: Params
 
 
 class FreshAccuracy(TypedDict):
@@ -217,7 +225,7 @@ def _ranked(trials: Sequence[RankedTrial]) -> list[list[RankedTrial]]:
     return sorted(groups.values(), key=lambda group: -float(np.mean([trial["value"] for trial in group])))
 
 
-def _entries(file: Path) -> tuple[list[Entry], str | None]:
+def _entries(file: Path) -> tuple[list[_Run], str | None]:
     """Return the runs in a file of confirmations, and what is wrong with the file; none and ``None`` without one."""
     try:
         content = read_json(file)
@@ -228,12 +236,12 @@ def _entries(file: Path) -> tuple[list[Entry], str | None]:
     entries = content.get("runs") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         return [], f'{file}: has no list "runs"'
-    right = [entry for entry in entries if _is_entry(entry)]
+    right = [entry for entry in entries if _is_run(entry)]
     wrong = len(entries) - len(right)
     return right, f"{file}: {wrong} of its {len(entries)} runs are not whole" if wrong else None
 
 
-def _is_entry(entry: object) -> bool:
+def _is_run(entry: object) -> TypeGuard[_Run]:
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("plan_hash"), str)
@@ -244,12 +252,12 @@ def _is_entry(entry: object) -> bool:
     )
 
 
-def _confirmation(entry: Entry) -> Confirmation:
-    return Confirmation(*(entry[name] for name in ("seed", "plan_hash", "validation", "test")))
+def _confirmation(run: _Run) -> Confirmation:
+    return Confirmation(run["seed"], run["plan_hash"], run["validation"], run["test"])
 
 
 def _write(file: Path, result: Confirmation, params: Params) -> None:
-    entry = {
+    run: _Run = {
         "seed": result.seed,
         "plan_hash": result.plan_hash,
         "validation": result.validation,
@@ -259,4 +267,4 @@ def _write(file: Path, result: Confirmation, params: Params) -> None:
     entries, problem = _entries(file)
     if problem is not None and file.exists():
         file.replace(file.with_name(f"{file.name}.damaged"))  # for whoever wants to look at it
-    write_durably(file, json.dumps({"runs": [*entries, entry]}, indent=1))
+    write_durably(file, json.dumps({"runs": [*entries, run]}, indent=1))

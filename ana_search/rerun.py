@@ -1,14 +1,14 @@
 """A trial again: its plan trained as it was trained, and the two accuracies compared."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from optuna.trial import FrozenTrial, TrialState
 
 from ana_search.errors import StudyNotFoundError
 from ana_search.storage import StoredStudy, open_study
 from ana_search.storage.provenance import StudyData
+from ana_search.storage.record import TrialRecord
 from ana_search.training import Machine, name_of, train
 
 __all__ = ["OTHER_MACHINE", "Rerun", "rerun_trial"]
@@ -59,7 +59,7 @@ def rerun_trial(
     stored = open_study(study, storage, runs)
     trial = stored.trial(number)
     plan = stored.plan(number)
-    if trial.state != TrialState.COMPLETE or not trial.values:
+    if not trial.is_complete or not trial.values:
         raise StudyNotFoundError(f"trial {number} is {trial.state.name}; only complete trials have a value to compare")
     then = _machine(trial)
     # What was trained before threads were recorded had those of the study's resources.
@@ -84,8 +84,8 @@ def rerun_trial(
     )
 
 
-def _machine(trial: FrozenTrial) -> Machine:
-    return Machine(**{field.name: trial.user_attrs.get(field.name) for field in fields(Machine)})
+def _machine(trial: TrialRecord) -> Machine:
+    return Machine(device=trial.device, processor=trial.processor, threads=trial.threads, torch=trial.torch)
 
 
 def _device(then: Machine) -> torch.device:

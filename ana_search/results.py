@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-from optuna.trial import FrozenTrial
 from torch import nn
 
 from ana_search.history import Epoch
@@ -12,27 +11,6 @@ from ana_search.storage import StoredStudy, open_study
 from ana_search.study_file import StudySpec
 
 __all__ = ["load_history", "load_plan", "load_results", "load_spec", "load_trained"]
-
-# Column to user attribute: a column must not have the name of a parameter that a study may search.
-_PLAIN = {
-    "seed": "seed",
-    "replicate": "replicate",
-    "plan_hash": "plan_hash",
-    "attempt": "attempt",
-    "retry_of": "retry_of",
-    "reason": "reason",
-    "trained_epochs": "epochs",
-    "seconds": "seconds",
-    "worker": "worker",
-    "device": "device",
-    "processor": "processor",
-    "threads": "threads",
-    "torch": "torch",
-    "mean_weight_bits": "weight_bits",
-}
-
-_DESIGN = ("block", "redrawn")
-"""Columns of the trials of a pick-freeze design alone: the block, and the group that is redrawn in it."""
 
 
 def load_results(
@@ -55,10 +33,7 @@ def load_results(
         StudyNotFoundError: there is no such study.
         StorageError: the storage cannot be opened, or is damaged.
     """
-    stored = open_study(study, storage, runs)
-    frame = pd.DataFrame([_row(trial) for trial in stored.trials])
-    frame.attrs["left_out"] = dict(stored.left_out)
-    return frame
+    return open_study(study, storage, runs).frame()
 
 
 def load_spec(study: str | Path | StoredStudy, storage: str | None = None, runs: str | Path | None = None) -> StudySpec:
@@ -94,16 +69,3 @@ def load_history(
     Raises `DamagedFileError` for a file that is damaged or that another trial wrote.
     """
     return open_study(study, storage, runs).history(number)
-
-
-def _row(trial: FrozenTrial) -> dict[str, object]:
-    complete = trial.state.name == "COMPLETE"
-    row: dict[str, object] = {
-        "number": trial.number,
-        "state": trial.state.name,
-        "value": trial.values[0] if complete and trial.values else float("nan"),
-    }
-    row |= {column: trial.user_attrs.get(name) for column, name in _PLAIN.items()}
-    row |= {name: trial.user_attrs[name] for name in _DESIGN if name in trial.user_attrs}
-    row |= {"started": trial.datetime_start, "ended": trial.datetime_complete}
-    return row | trial.params

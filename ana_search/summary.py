@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from ana_search.errors import StudyVersionError
 from ana_search.storage import StoredStudy, open_study
-from ana_search.storage.attributes import INTERRUPTED, is_finished, shown_state
+from ana_search.storage.record import INTERRUPTED, TrialRecord
 
 __all__ = ["BestTrial", "RankedTrial", "RunningTrial", "StudyStatus", "best_trials", "pareto_trials", "study_status"]
 
@@ -73,20 +73,20 @@ def study_status(
     """
     stored = open_study(study, storage, runs)
     trials, requested = stored.trials, _requested(stored)
-    finished = [trial for trial in trials if is_finished(trial)]
+    finished = [trial for trial in trials if trial.is_finished]
     holder = stored.holder
     best = stored.complete()[:1]
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    states = Counter(shown_state(trial) for trial in trials)
+    states = Counter(trial.shown_state for trial in trials)
     return {
         "study": stored.name,
         "states": {state.name: 0 for state in TrialState} | states,
         "finished": len(finished),
         "requested": requested,
         "best": _brief(best[0]) if best else None,
-        "retries": sum("retry_of" in trial.user_attrs for trial in trials),
+        "retries": sum(trial.retry_of is not None for trial in trials),
         "failures": _reasons(trials),
-        "interruptions": _reasons([trial for trial in trials if shown_state(trial) == INTERRUPTED]),
+        "interruptions": _reasons([trial for trial in trials if trial.shown_state == INTERRUPTED]),
         "left_out": dict(Counter(stored.left_out.values())),
         "driver": None if holder is None else holder.describe(),
         "workers": [{"trial": trial.number, "seconds": _seconds_since(trial)} for trial in running],
@@ -104,12 +104,14 @@ def best_trials(
     stored = open_study(study, storage, runs)
     rows: list[RankedTrial] = []
     for trial in stored.complete()[:top]:
+        assert trial.seed is not None
+        assert trial.plan_hash is not None  # which no trial of the study lacks once it was started
         row: RankedTrial = {
             "number": trial.number,
             "value": trial.values[0],
             "params": trial.params,
-            "seed": trial.user_attrs["seed"],
-            "plan_hash": trial.user_attrs["plan_hash"],
+            "seed": trial.seed,
+            "plan_hash": trial.plan_hash,
         }
         if len(trial.values) > 1:
             row["values"] = trial.values
@@ -127,8 +129,8 @@ def pareto_trials(
     return [trial.number for trial in open_study(study, storage, runs).pareto()]
 
 
-def _reasons(trials: list[FrozenTrial]) -> dict[str, int]:
-    return dict(Counter(str(trial.user_attrs["reason"]) for trial in trials if "reason" in trial.user_attrs))
+def _reasons(trials: list[TrialRecord]) -> dict[str, int]:
+    return dict(Counter(trial.reason for trial in trials if trial.reason is not None))
 
 
 def _requested(stored: StoredStudy) -> int | None:
@@ -144,20 +146,20 @@ def _requested(stored: StoredStudy) -> int | None:
         return None
 
 
-def _brief(trial: FrozenTrial) -> BestTrial:
+def _brief(trial: TrialRecord) -> BestTrial:
     return {"number": trial.number, "value": trial.values[0], "params": trial.params}
 
 
-def _seconds_since(trial: FrozenTrial) -> float | None:
+def _seconds_since(trial: TrialRecord) -> float | None:
     """Return how long ago a trial was started; 0 where the clock has been set back since."""
-    if trial.datetime_start is None:
+    if trial.started is None:
         return None
-    return max(0.0, round(time.time() - trial.datetime_start.timestamp(), 1))
+    return max(0.0, round(time.time() - trial.started.timestamp(), 1))
 
 
-def _remaining(finished: list[FrozenTrial], requested: int | None, workers: int) -> float | None:
+def _remaining(finished: list[TrialRecord], requested: int | None, workers: int) -> float | None:
     """Return the seconds that the missing trials take at the mean of the finished ones."""
-    taken = [float(trial.user_attrs["seconds"]) for trial in finished if "seconds" in trial.user_attrs]
+    taken = [trial.seconds for trial in finished if trial.seconds is not None]
     if not taken or requested is None:
         return None
     return round(max(0, requested - len(finished)) * sum(taken) / len(taken) / max(1, workers), 1)

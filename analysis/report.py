@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack, cast
 
 import pandas as pd
 
@@ -77,7 +77,7 @@ class StudyInfo(TypedDict, total=False):
     """
 
     name: str
-    spec: Mapping[str, Any]
+    spec: Mapping[str, object]
     commands: Sequence[str]
     launch_next: str | None
     layers: int

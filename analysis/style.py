@@ -36,7 +36,7 @@ SEQUENTIAL = "viridis"
 WIDTH = 7.2
 DPI = 160
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Mapping[str, object] = {
     **sns.axes_style("whitegrid"),
     "font.family": ["DejaVu Sans"],
     "font.size": 10.0,

@@ -10,6 +10,7 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 
 from ana_search.files import new_file
+from ana_search.storage.private import system_attributes
 
 ARTIFACTS_ATTR_PREFIX = "artifacts:"  # where Optuna lists a study's files, among its system attributes
 
@@ -41,8 +42,8 @@ def attach(study: optuna.Study, files: Iterable[Path], folder: Path) -> list[str
 
 def _listed(study: optuna.Study) -> dict[str, str]:
     """Return file name to identifier; a file that some dashboard removed is listed as null."""
-    attributes = study._storage.get_study_system_attrs(study._study_id)
-    listed = [json.loads(text) for key, text in attributes.items() if key.startswith(ARTIFACTS_ATTR_PREFIX)]
+    attributes = system_attributes(study).items()
+    listed = [json.loads(str(text)) for key, text in attributes if key.startswith(ARTIFACTS_ATTR_PREFIX)]
     return {one["filename"]: one["artifact_id"] for one in listed if one is not None}
 
 

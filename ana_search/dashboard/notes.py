@@ -13,6 +13,7 @@ from optuna_dashboard import get_note, save_note
 from ana_search.command_line import command_line
 from ana_search.decisions import SHARES_DEPEND, cost_rows
 from ana_search.shares import shares_by_name
+from ana_search.storage.private import storage_of
 from ana_search.verdict_file import VerdictDocument
 
 __all__ = ["QUESTION", "StudyFacts", "save", "study_note", "trial_notes"]
@@ -99,7 +100,7 @@ def save(study: optuna.Study, body: str, trial_id: int | None = None) -> bool:
     target: Any = study
     if trial_id is not None:
         # A note needs these three names of a trial; a Trial object would run the sampler.
-        target = SimpleNamespace(storage=study._storage, study=study, _trial_id=trial_id)
+        target = SimpleNamespace(storage=storage_of(study), study=study, _trial_id=trial_id)
     before = get_note(target)
     own = before.split(_OWN, 1)[1] if _OWN in before else ""
     after = body + _OWN + own

@@ -13,6 +13,7 @@ from ana_search.dashboard import notes
 from ana_search.dashboard.artifacts import attach
 from ana_search.dashboard.figures import Curve, attribution_figure, curves_figure, schedule_figure
 from ana_search.plan import TrainingPlan
+from ana_search.storage.private import system_attributes, trial_id
 
 __all__ = ["publish"]
 
@@ -46,7 +47,7 @@ def publish(
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(facts.metrics))
     notes.save(study, notes.study_note(facts, frame))
-    identifiers = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
+    identifiers = {trial.number: trial_id(trial) for trial in study.get_trials(deepcopy=False)}
     for number, body in notes.trial_notes(facts, frame).items():
         if number in identifiers:
             notes.save(study, body, identifiers[number])
@@ -61,7 +62,7 @@ def publish(
     drawn = curves_figure(curves or {}, [int(number) for number in complete["number"]])
     if drawn is not None:
         figures["learning-curves"] = drawn
-    known = study._storage.get_study_system_attrs(study._study_id)
+    known = system_attributes(study)
     for name, figure in figures.items():
         if _stored(known, name) != figure.to_json():
             save_plotly_graph_object(study, figure, graph_object_id=name)

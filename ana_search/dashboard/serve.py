@@ -16,8 +16,9 @@ from ana_search.dashboard.artifacts import artifact_store, attach
 from ana_search.dashboard.gather import gather, write_learning_curves
 from ana_search.dashboard.publish import publish
 from ana_search.dashboard.server import DashboardServer
-from ana_search.dashboard.view import ShownStorage, UnwrittenStorage
 from ana_search.storage import StoredStudy, StudyPlace, hide_password, open_study
+from ana_search.storage.private import storage_of, study_id
+from ana_search.storage.view import ShownStorage, UnwrittenStorage
 
 __all__ = ["offer", "serve"]
 
@@ -46,10 +47,10 @@ def serve(
     """
     opened = open_study(study, storage, runs, write=True)
     place, stored = opened.place, opened.study
-    shown = ShownStorage(stored._storage)
+    shown = ShownStorage(storage_of(stored))
     if not opened.is_writable:
         print("the storage is read-only: note and figures are shown and not kept", file=sys.stderr)
-        shown = UnwrittenStorage(stored._storage)
+        shown = UnwrittenStorage(storage_of(stored))
         stored = optuna.load_study(study_name=place.name, storage=cast(BaseStorage, shown))
     with (
         _folder_for_files(place) as folder,
@@ -66,7 +67,7 @@ def serve(
                 file=sys.stderr,
             )
         try:
-            announce(f"{server.url}/dashboard/studies/{stored._study_id}")
+            announce(f"{server.url}/dashboard/studies/{study_id(stored)}")
             sys.stdout.flush()
             server.serve_forever()
         except KeyboardInterrupt:

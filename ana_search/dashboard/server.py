@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from ana_search.dashboard.guard import LOOPBACK, guarded, names_of
-from ana_search.dashboard.view import ShownStorage
 from ana_search.errors import RequestError
+from ana_search.storage.view import ShownStorage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -1,16 +1,16 @@
 """Every cell of a grid with the schedules of its layers, as lines of JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ana_search.errors import RequestError
 from ana_search.files import write_durably
 from ana_search.plan import LayerPlan
 from ana_search.planner import make_plan
-from ana_search.space import grid, replicate_seed, searched
+from ana_search.space import TrialParams, grid, replicate_seed, searched
 from ana_search.study_file import StudySpec
 
 __all__ = ["plan_lines", "write_plans"]
@@ -22,7 +22,20 @@ _SCHEDULE = (
 _BACKWARD = ("backward_noise", "backward_spread", "backward_start", "backward_end", "backward_alpha")
 
 
-def plan_lines(spec: StudySpec) -> Iterator[dict[str, Any]]:
+class CellLine(TypedDict):
+    """One cell of a grid with its training plan (see `plan_lines`); the parts of the plan as its JSON has them."""
+
+    study: str
+    cell: int
+    params: TrialParams
+    layers: Sequence[Mapping[str, object]]
+    epochs: int
+    training: Mapping[str, object]
+    network: Mapping[str, object]
+    data: Mapping[str, object]
+
+
+def plan_lines(spec: StudySpec) -> Iterator[CellLine]:
     """Yield every cell of the study's grid with its training plan, as plain data.
 
     ``layers`` holds for each layer the schedule of its weights: ``start`` and ``end`` are fractions of the
@@ -50,7 +63,7 @@ def plan_lines(spec: StudySpec) -> Iterator[dict[str, Any]]:
         }
 
 
-def _layer(layer: LayerPlan) -> dict[str, Any]:
+def _layer(layer: LayerPlan) -> Mapping[str, object]:
     weights, activations = asdict(layer.weights), asdict(layer.activations)
     line = {name: weights[name] for name in _SCHEDULE}
     line |= {"weight_bits": layer.weight_bits, "activation_bits": layer.activation_bits}

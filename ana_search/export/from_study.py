@@ -10,7 +10,6 @@ from ana_search.export.manifest import Manifest
 from ana_search.export.models import TrainedModel, export_models
 from ana_search.files import write_durably
 from ana_search.storage import StoredStudy, open_study
-from ana_search.storage.attributes import WEIGHTS_HASH
 from ana_search.storage.provenance import StudyData
 
 __all__ = ["export_study"]
@@ -65,7 +64,7 @@ def export_study(
     for entry in (entry for entry in manifest.models if entry.trial in numbers):
         # For `best`. The files are there already: a run directory that cannot be written to costs this note only.
         with contextlib.suppress(OSError):
-            recorded = trials[entry.trial].user_attrs.get(WEIGHTS_HASH)
+            recorded = trials[entry.trial].weights_sha256
             note = json.dumps({"accuracy": entry.accuracy.frozen, "weights_sha256": recorded})
             write_durably(folder.frozen(entry.trial), note)
     return manifest

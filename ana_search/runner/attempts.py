@@ -1,27 +1,21 @@
 """Attempts at a training run: how far one got, and the end of those that nobody drives any more."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
 
 from optuna import Study
-from optuna.trial import TrialState
 
 from ana_search.errors import AnaSearchError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
 from ana_search.space import rungs
 from ana_search.storage import RunFolder
-from ana_search.storage.attributes import attempt_of
-from ana_search.storage.belonging import SearchedSpace, left_out_reason
-from ana_search.storage.locate import SPEC_ATTRIBUTE
-from ana_search.storage.reading_trials import read_trials
+from ana_search.storage.orphans import fail_trial, running_trials
+from ana_search.storage.record import TrialEnd
 from ana_search.study_file import StudySpec
 from ana_search.training import kept_epochs
 
-__all__ = ["BEGAN_WITH", "end_orphans", "epochs_of_rungs", "kept_so_far"]
-
-BEGAN_WITH = "began_with"
-"""The attribute of a repeated attempt: epochs that did not have to be trained again."""
+__all__ = ["end_orphans", "epochs_of_rungs", "kept_so_far"]
 
 
 def epochs_of_rungs(spec: StudySpec, plan: TrainingPlan) -> list[int]:
@@ -31,7 +25,7 @@ def epochs_of_rungs(spec: StudySpec, plan: TrainingPlan) -> list[int]:
 
 
 def kept_so_far(
-    folder: RunFolder, root: int, plan: TrainingPlan, steps: Sequence[int], reports: Mapping[int, Any]
+    folder: RunFolder, root: int, plan: TrainingPlan, steps: Sequence[int], reports: Mapping[int, float]
 ) -> int:
     """Return how many epochs of a training run another attempt need not train again.
 
@@ -55,21 +49,12 @@ def end_orphans(study: Study, spec: StudySpec, folder: RunFolder) -> None:
     They are run again from their last epoch. One that had got further than the attempt before it was interrupted,
     which costs no attempt; one that had not may be what its driver died of.
     """
-    space = SearchedSpace.from_json(study.user_attrs.get(SPEC_ATTRIBUTE))
-    for trial in read_trials(study._storage, study._study_id):
-        if trial.state != TrialState.RUNNING:
-            continue
-        if left_out_reason(trial, space) is not None:
-            continue  # another program runs it, or died over it: its trials are none of ours to end
-        attributes = trial.user_attrs
-        try:
-            plan = make_plan(spec, trial.params, attributes["seed"])
-            root = int(attributes.get("root", trial.number))
-            kept = kept_so_far(folder, root, plan, epochs_of_rungs(spec, plan), trial.intermediate_values)
-        except (AnaSearchError, KeyError, TypeError, ValueError):  # it is not one of ana-search
-            kept = 0
-        further = kept > int(attributes.get(BEGAN_WITH, 0))
-        storage = study._storage
-        storage.set_trial_user_attr(trial._trial_id, "reason", f"its driver died (attempt {attempt_of(attributes)})")
-        storage.set_trial_user_attr(trial._trial_id, "retry", "interrupted" if further else "lost")
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    for trial in running_trials(study):
+        kept = 0
+        if trial.seed is not None:
+            with suppress(AnaSearchError, TypeError, ValueError):  # another version drew its parameters
+                plan = make_plan(spec, trial.params, trial.seed)
+                kept = kept_so_far(folder, trial.first_attempt, plan, epochs_of_rungs(spec, plan), trial.reports)
+        further = kept > (trial.began_with or 0)
+        reason = f"its driver died (attempt {trial.attempt})"
+        fail_trial(study, trial.number, TrialEnd(reason=reason, retry="interrupted" if further else "lost"))

@@ -2,9 +2,8 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from optuna.trial import TrialState
 
@@ -12,7 +11,7 @@ from ana_search.dispatch import Dispatcher, Done, EpochDone, Event, Failed, Job,
 from ana_search.errors import RunError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
-from ana_search.runner.attempts import BEGAN_WITH, epochs_of_rungs, kept_so_far
+from ana_search.runner.attempts import epochs_of_rungs, kept_so_far
 from ana_search.runner.files import clean, keep
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.patience import Patience
@@ -20,13 +19,14 @@ from ana_search.runner.progress import Progress
 from ana_search.runner.queue import Queue, Request, retry_of
 from ana_search.space import TrialParams, training_seed
 from ana_search.storage import RunFolder
-from ana_search.storage.attributes import awaits_retry, is_finished, shown_state
+from ana_search.storage.record import TrialEnd, TrialRecord, TrialStart
 from ana_search.study_file import StudySpec
 
 __all__ = ["Driver"]
 
 _POLL_SECONDS = 0.5
 _DRAIN_SECONDS = 8.0
+_INTERRUPTED = "interrupted; the next launch goes on with it"
 _NO_SLOT_SECONDS = 600.0  # a cluster that grows by itself, or a machine that is busy, takes minutes to start a worker
 
 
@@ -34,18 +34,21 @@ _NO_SLOT_SECONDS = 600.0  # a cluster that grows by itself, or a machine that is
 class _Running:
     """A trial in the hands of the dispatcher: its plan and the rung that it is in."""
 
-    number: int
-    params: TrialParams
+    trial: TrialRecord
     plan: TrainingPlan
-    attributes: dict[str, Any]
     rungs: list[int]
     rung: int = 0
     busy: bool = False
 
     @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+    @property
     def root(self) -> int:
-        """The first attempt of this training run."""
-        return int(self.attributes.get("root", self.number))
+        """The first attempt at this training run, whose checkpoint all attempts share."""
+        return self.trial.first_attempt
 
     @property
     def rung_plan(self) -> TrainingPlan:
@@ -92,16 +95,17 @@ class Driver:
         self._patience = patience or Patience(progress.message)
         self._check = check
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._queue = Queue(spec, ledger.trials(), replicates)
+        trials = ledger.records()
+        self._queue = Queue(spec, trials, replicates)
         self._running: dict[int, _Running] = {}
         self._next_rungs: deque[_Running] = deque()
         self._held: list[Event] = []
         self._stopping_since: float | None = None
         self._without_slot_since: float | None = None
-        self.finished = sum(is_finished(trial) for trial in ledger.trials())
+        self.finished = sum(trial.is_finished for trial in trials)
         self.ended: Counter[str] = Counter()
         """How many trials this driver has finished, by state."""
-        self._best = self._find_best()
+        self._best = _best_of(trials)
 
     def stop(self) -> None:
         """Start nothing more, and let running trials stop after their epoch."""
@@ -194,37 +198,37 @@ class Driver:
         """Write the start of a trial to the storage; return it ready to be submitted, or ``None`` (see `Ledger`)."""
         plans: list[TrainingPlan] = []
 
-        def attributes(number: int, params: TrialParams) -> Mapping[str, Any]:
+        def describe(number: int, params: TrialParams) -> TrialStart:
             replicate = self._queue.drawn(params) if request.replicate is None else request.replicate
             seed = training_seed(self._spec, number, replicate) if request.seed is None else request.seed
             plan = make_plan(self._spec, params, seed)
             plans.append(plan)
-            attrs = {
-                "seed": plan.seed,
-                "replicate": replicate,
-                "plan_hash": plan.hash,
-                "attempt": request.attempt,
-                **request.design,
-            }
-            if request.retry_of is not None:
-                attrs |= {"retry_of": request.retry_of, "root": request.root}
-                attrs[BEGAN_WITH] = self._kept(request.retry_of, request.root or request.retry_of, plan)
-            return attrs
+            again, root = request.retry_of, request.root
+            return TrialStart(
+                seed=plan.seed,
+                replicate=replicate,
+                plan_hash=plan.hash,
+                attempt=request.attempt,
+                block=request.block,
+                redrawn=request.redrawn,
+                retry_of=again,
+                root=root,
+                began_with=None if again is None or root is None else self._kept(again, root, plan),
+            )
 
-        started = self._ledger.start(request.params, attributes)
-        if started is None:
+        trial = self._ledger.start(request.params, describe)
+        if trial is None:
             return None
-        number, params, attrs = started
         plan = plans[0]
-        running = _Running(number, params, plan, attrs, epochs_of_rungs(self._spec, plan))
-        self._running[number] = running
+        running = _Running(trial, plan, epochs_of_rungs(self._spec, plan))
+        self._running[trial.number] = running
         if request.retry_of is not None:
             self._take_over_rungs(running, request.retry_of)
         return running
 
     def _take_over_rungs(self, running: _Running, earlier: int) -> None:
         """Let a repeated attempt begin with the rung in which the one before it ended."""
-        reports = self._ledger.trials()[earlier].intermediate_values
+        reports = self._ledger.record(earlier).reports
         for epochs in running.rungs[:-1]:
             if epochs not in reports:
                 return
@@ -233,7 +237,7 @@ class Driver:
 
     def _kept(self, number: int, root: int, plan: TrainingPlan) -> int:
         """Return how many epochs of a trial's run another attempt need not train again."""
-        reports = self._ledger.trials()[number].intermediate_values
+        reports = self._ledger.record(number).reports
         return kept_so_far(self._folder, root, plan, epochs_of_rungs(self._spec, plan), reports)
 
     def _submit(self, running: _Running) -> None:
@@ -242,7 +246,7 @@ class Driver:
         running.busy = True
         self._dispatcher.submit(Job(running.number, plan, checkpoint))
 
-    def _handle_all(self, events: "list[Event] | Any") -> None:
+    def _handle_all(self, events: Iterable[Event]) -> None:
         """Handle events as they come; in deterministic mode, ends only once all jobs have ended, in order."""
         for event in events:
             if isinstance(event, Started | EpochDone) or not self._deterministic:
@@ -276,77 +280,81 @@ class Driver:
         """Record a rung; promote the trial, prune it, or complete it."""
         last = running.rung == len(running.rungs) - 1
         single = len(self._spec.study.objective) == 1
-        attrs = {
-            "epochs": sum(running.rungs[: running.rung + 1]),
-            "seconds": round(outcome.seconds, 3),
-            "worker": outcome.worker,
-            **asdict(outcome.machine),
-            "weight_bits": outcome.weight_bits,
-        }
+        machine = outcome.machine
+        end = TrialEnd(
+            epochs=sum(running.rungs[: running.rung + 1]),
+            seconds=round(outcome.seconds, 3),
+            worker=outcome.worker,
+            device=machine.device,
+            processor=machine.processor,
+            threads=machine.threads,
+            torch=machine.torch,
+            weight_bits=outcome.weight_bits,
+        )
         pruned = False
         if single:
             pruned = self._ledger.report(running.number, outcome.accuracy, running.rungs[running.rung])
         if pruned and not last:
-            attrs["reason"] = f"pruned at the rung of {running.rungs[running.rung]} epochs"
-            self._finish(running, TrialState.PRUNED, None, attrs, outcome.worker)
+            reason = f"pruned at the rung of {running.rungs[running.rung]} epochs"
+            self._finish(running, TrialState.PRUNED, replace(end, reason=reason))
         elif last:
-            attrs |= self._patience(
+            weights, history = self._patience(
                 lambda: keep(self._folder, running.number, running.plan, outcome), "the run directory"
             )
             values = [outcome.accuracy] if single else [outcome.accuracy, outcome.weight_bits]
-            self._finish(running, TrialState.COMPLETE, values, attrs, outcome.worker)
+            self._finish(
+                running, TrialState.COMPLETE, replace(end, weights_sha256=weights, history_sha256=history), values
+            )
             # A display that somebody wrote before there was this event does without it.
             recorded = getattr(self._progress, "recorded", None)
             if recorded is not None:
-                recorded(running.number, running.params, values[0], outcome.history)
+                recorded(running.number, running.trial.params, values[0], outcome.history)
         else:
             running.rung += 1
             self._next_rungs.append(running)
 
     def _failed(self, running: _Running, event: Failed) -> None:
         """End a trial without a result, and try it again if that may help."""
-        attrs: dict[str, Any] = {"reason": event.reason, "worker": event.worker}
+        end = TrialEnd(reason=event.reason, worker=event.worker)
         if event.kind == "diverged":
-            self._finish(running, TrialState.PRUNED, None, attrs, event.worker)
+            self._finish(running, TrialState.PRUNED, end)
             return
         if event.kind == "lost":
             kept = self._kept(running.number, running.root, running.plan)
-            further = self._stopping_since is not None or kept > running.attributes.get(BEGAN_WITH, 0)
-            attrs["retry"] = "interrupted" if further else "lost"
-        self._finish(running, TrialState.FAIL, None, attrs, event.worker)
-        again = awaits_retry(self._ledger.trials()[running.number])
+            further = self._stopping_since is not None or kept > (running.trial.began_with or 0)
+            end = replace(end, retry="interrupted" if further else "lost")
+        self._finish(running, TrialState.FAIL, end)
+        again = self._ledger.record(running.number).awaits_retry
         outcome = "was interrupted and will be run again" if again else "failed"
         self._progress.message(f"trial {running.number} {outcome}: {event.reason}")
 
     def _interrupt(self, running: _Running, worker: str = "") -> None:
-        attrs = {"reason": "interrupted; the next launch goes on with it", "retry": "interrupted"}
-        self._finish(running, TrialState.FAIL, None, attrs, worker)
+        end = TrialEnd(reason=_INTERRUPTED, retry="interrupted", worker=worker or None)
+        self._finish(running, TrialState.FAIL, end)
 
     def _finish(
-        self,
-        running: _Running,
-        state: TrialState,
-        values: list[float] | None,
-        attributes: dict[str, Any],
-        worker: str,
+        self, running: _Running, state: TrialState, end: TrialEnd, values: Sequence[float] | None = None
     ) -> None:
-        self._ledger.finish(running.number, state, values, attributes)
+        """End a trial in the storage and in memory; have it run again, or count it."""
+        self._ledger.finish(running.number, state, values, end)
         del self._running[running.number]
-        trial = self._ledger.trials()[running.number]
-        if awaits_retry(trial):
+        trial = self._ledger.record(running.number)
+        if trial.awaits_retry:
             self._queue.repeat(retry_of(trial))
         else:
             self.finished += 1
             self.ended[state.name] += 1
             clean(self._folder, running.root)
-        self._progress.trial_ended(worker, running.number, shown_state(trial), finished=self.finished)
+        self._progress.trial_ended(end.worker or "", running.number, trial.shown_state, finished=self.finished)
         if state == TrialState.COMPLETE and values and (self._best is None or values[0] > self._best[1]):
             self._best = (running.number, values[0])
             self._progress.best(*self._best)
 
-    def _find_best(self) -> tuple[int, float] | None:
-        complete = [trial for trial in self._ledger.trials() if trial.state == TrialState.COMPLETE]
-        if not complete:
-            return None
-        best = max(complete, key=lambda trial: trial.values[0])
-        return best.number, best.values[0]
+
+def _best_of(trials: Sequence[TrialRecord]) -> tuple[int, float] | None:
+    """Return the number and the value of the best complete trial."""
+    complete = [trial for trial in trials if trial.is_complete]
+    if not complete:
+        return None
+    best = max(complete, key=lambda trial: trial.values[0])
+    return best.number, best.values[0]

@@ -1,17 +1,14 @@
 """The end of a launch: its results read back from the storage, or kept elsewhere where the storage is lost."""
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
-from optuna.trial import FrozenTrial
 
 from ana_search.command_line import command_line
 from ana_search.errors import StorageError, StorageLostError
 from ana_search.runner.ledger import Ledger
 from ana_search.storage import RunFolder, storage_file
-from ana_search.storage.attributes import is_finished
 from ana_search.storage.verify import make_durable, missing_results
 
 __all__ = ["check_results", "rescued"]
@@ -19,11 +16,11 @@ __all__ = ["check_results", "rescued"]
 _NAMED = 10  # trials named in a message
 
 
-def check_results(study: optuna.Study, url: str, trials: Sequence[FrozenTrial]) -> None:
-    """Raise `StorageLostError` unless the storage, opened anew, holds every one of these results."""
+def check_results(study: optuna.Study, url: str, ledger: Ledger) -> None:
+    """Raise `StorageLostError` unless the storage, opened anew, holds every result that the driver reported."""
     make_durable(study)
     try:
-        missing = missing_results(url, study.study_name, trials)
+        missing = missing_results(url, study.study_name, ledger.trials())
     except (StorageError, KeyError) as error:
         raise StorageLostError(f"the results cannot be read back: {error}") from error
     if missing:
@@ -37,7 +34,7 @@ def rescued(error: StorageLostError, ledger: Ledger, url: str, folder: RunFolder
     It is written beside the storage's file or into the run directory; where that fails, into the system's temporary
     folder.
     """
-    count = sum(is_finished(trial) for trial in ledger.trials())
+    count = sum(trial.is_finished for trial in ledger.records())
     file = storage_file(url)
     places = [folder.path, Path(tempfile.gettempdir()) / "ana-search" / folder.study]
     if file is not None:

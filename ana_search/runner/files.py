@@ -5,21 +5,19 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 
-from optuna.trial import FrozenTrial
-
 from ana_search.dispatch import Outcome
 from ana_search.files import remove_unfinished, write_durably
 from ana_search.plan import TrainingPlan
 from ana_search.storage import RunFolder
-from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH, awaits_retry, retried
+from ana_search.storage.record import TrialRecord, retried
 
 __all__ = ["clean", "clean_all", "keep"]
 
 
-def keep(folder: RunFolder, number: int, plan: TrainingPlan, outcome: Outcome) -> dict[str, str]:
+def keep(folder: RunFolder, number: int, plan: TrainingPlan, outcome: Outcome) -> tuple[str, str]:
     """Write the trained weights, the history and the plan of a trial; all are on the disk when this returns.
 
-    Returns the attributes with the hashes of weights and history, by which the trial knows its files again.
+    Returns the SHA-256 of the weights and that of the history, by which the trial knows its files again.
     """
     trial = folder.trial(number)
     contents = {
@@ -29,10 +27,7 @@ def keep(folder: RunFolder, number: int, plan: TrainingPlan, outcome: Outcome) -
     }
     for name, content in contents.items():
         write_durably(trial / name, content)
-    return {
-        WEIGHTS_HASH: hashlib.sha256(contents["network.pt"]).hexdigest(),
-        HISTORY_HASH: hashlib.sha256(contents["history.json"]).hexdigest(),
-    }
+    return hashlib.sha256(contents["network.pt"]).hexdigest(), hashlib.sha256(contents["history.json"]).hexdigest()
 
 
 def clean(folder: RunFolder, root: int) -> None:
@@ -47,17 +42,13 @@ def clean(folder: RunFolder, root: int) -> None:
         folder.trial(root).rmdir()  # an error, and right so, where anything else is there
 
 
-def clean_all(folder: RunFolder, trials: Sequence[FrozenTrial]) -> None:
+def clean_all(folder: RunFolder, trials: Sequence[TrialRecord]) -> None:
     """Remove what drivers that were killed left of training runs that have ended.
 
     ``trials`` are all trials of the study, none of them running.
     """
-    again = retried(list(trials))
-    waiting = {
-        int(trial.user_attrs.get("root", trial.number))
-        for trial in trials
-        if awaits_retry(trial) and trial.number not in again
-    }
+    again = retried(trials)
+    waiting = {trial.first_attempt for trial in trials if trial.awaits_retry and trial.number not in again}
     checkpoint = folder.checkpoint(0).name
     with suppress(OSError):
         for one in folder.trial(0).parent.iterdir():

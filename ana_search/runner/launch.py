@@ -26,7 +26,7 @@ from ana_search.runner.signals import Stopper, handled_by
 from ana_search.runner.stored import stored_study
 from ana_search.space import requested_trials
 from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, StorageGuard, answer_soon, storage_url
-from ana_search.storage.locate import REQUESTED_ATTRIBUTE
+from ana_search.storage.locate import write_requested
 from ana_search.study_file import StudySpec
 
 __all__ = ["LaunchOutcome", "launch"]
@@ -155,10 +155,10 @@ def launch(
             asked, study, url, folder, dispatcher, progress, stopper,
             Patience(progress.message, stopper.is_over, patience), check,
         )  # fmt: skip
-        parts.patience(lambda: study.set_user_attr(REQUESTED_ATTRIBUTE, requested))
+        parts.patience(lambda: write_requested(study, requested))
         parts.patience(lambda: end_orphans(study, asked, folder))
         ledger = Ledger(asked, study, parts.patience, progress.message, check)
-        clean_all(folder, ledger.trials())
+        clean_all(folder, ledger.records())
         driver = Driver(
             asked, ledger, dispatcher, folder, progress, requested=requested, replicates=replicates,
             slots=request.workers, deterministic=deterministic, timeout=timeout, patience=parts.patience, check=check,
@@ -167,7 +167,7 @@ def launch(
             examples.check(study, parts.patience, progress.message, accept=accept_changes, needed=not driver.is_done())
             _drive(parts, driver, lease)
             if driver.is_done():
-                parts.patience(lambda: check_results(study, url, ledger.trials()))
+                parts.patience(lambda: check_results(study, url, ledger))
         except StorageLostError as error:
             raise rescued(error, ledger, url, folder) from error
         return _outcome(driver, ledger, requested)
@@ -205,9 +205,9 @@ def _abandon(driver: Driver) -> None:
 
 
 def _outcome(driver: Driver, ledger: Ledger, requested: int) -> LaunchOutcome:
-    trials = ledger.trials()
-    complete = sum(trial.state == TrialState.COMPLETE for trial in trials)
-    reasons = [str(t.user_attrs["reason"]) for t in trials if t.state == TrialState.FAIL and "reason" in t.user_attrs]
+    trials = ledger.records()
+    complete = sum(trial.is_complete for trial in trials)
+    reasons = [trial.reason for trial in trials if trial.state == TrialState.FAIL and trial.reason is not None]
     return LaunchOutcome(
         finished=driver.finished,
         requested=requested,

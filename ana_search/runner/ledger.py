@@ -4,24 +4,31 @@ A sampler reads all trials at every draw. It reads them from an in-memory study,
 every change is written through to the storage: a trial's start in one transaction, each report and its end in one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import optuna
-from optuna.storages import InMemoryStorage
-from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from ana_search.errors import AnaSearchError, LeaseLostError, StorageLostError
 from ana_search.runner.patience import Patience
 from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
 from ana_search.space.draw import Suggester
-from ana_search.storage.attributes import LEFT_OUT
-from ana_search.storage.belonging import SearchedSpace, left_out_reason
-from ana_search.storage.reading_trials import read_trials
+from ana_search.storage.attributes import study_attributes
+from ana_search.storage.belonging import (
+    SearchedSpace,
+    is_left_out,
+    left_out_attributes,
+    left_out_reason,
+    left_out_trial,
+)
+from ana_search.storage.memory import MemoryStudy
+from ana_search.storage.private import set_system_attribute, system_attributes, trial_id
+from ana_search.storage.reading_trials import trials_of
+from ana_search.storage.record import TrialEnd, TrialRecord, TrialStart
 from ana_search.storage.rescue import rescue
-from ana_search.storage.writing import NumberTakenError, trial_writer
+from ana_search.storage.writing import NumberTakenError, is_same_start, started_now, writer_of
 from ana_search.study_file import StudySpec
 
 __all__ = ["Ledger"]
@@ -51,64 +58,59 @@ class Ledger:
         self._notice = notice
         self._check = check
         self._stored = study
-        self._storage = study._storage
-        self._study_id = study._study_id
-        self._writer = trial_writer(study._storage, study._study_id)
+        self._writer = writer_of(study)
         self._patience = patience
-        self._memory = optuna.create_study(
-            study_name=study.study_name,
-            storage=InMemoryStorage(),
-            directions=study.directions,
-            pruner=make_pruner(spec),
-        )
+        self._memory = MemoryStudy(study.study_name, study.directions, make_pruner(spec))
         self._open: dict[int, Trial] = {}
         self._ids: list[int] = []
         self._waiting: set[int] = set()
-        self._take_in(self._patience(lambda: read_trials(self._storage, self._study_id)))
-        for key, value in self._patience(lambda: self._storage.get_study_system_attrs(self._study_id)).items():
-            if _belongs_to_sampler(key):
-                self._memory._storage.set_study_system_attr(self._memory._study_id, key, value)
-        self._attributes = self._patience(lambda: study.user_attrs)
+        self._take_in(self._patience(lambda: trials_of(study)))
+        self._memory.take_sampler_state(self._patience(lambda: system_attributes(study)))
+        self._attributes = self._patience(lambda: study_attributes(study))
 
     def rescue(self, folder: Path) -> Path:
         """Write all trials, as they are in memory, to a new database in ``folder``; return its path."""
-        return rescue(self._memory, self._attributes, folder)
+        return rescue(self._memory.study, self._attributes, folder)
 
     def has_waiting(self) -> bool:
         """Return whether the study's user has put trials into the storage to be run."""
         return bool(self._waiting)
 
     def trials(self) -> list[FrozenTrial]:
-        """Return all trials in the order of their numbers; not to be changed."""
-        return self._memory.get_trials(deepcopy=False)
+        """Return all trials as Optuna has them, in the order of their numbers; not to be changed."""
+        return self._memory.trials()
+
+    def records(self) -> list[TrialRecord]:
+        """Return all trials in the order of their numbers."""
+        return [TrialRecord.of(trial) for trial in self.trials()]
+
+    def record(self, number: int) -> TrialRecord:
+        """Return one trial as it is now."""
+        return TrialRecord.of(self.trials()[number])
 
     def start(
-        self,
-        params: TrialParams | None,
-        attributes: Callable[[int, TrialParams], Mapping[str, Any]],
-    ) -> tuple[int, TrialParams, dict[str, Any]] | None:
+        self, params: TrialParams | None, describe: Callable[[int, TrialParams], TrialStart]
+    ) -> TrialRecord | None:
         """Start a trial with these parameters, or with those of a trial that waits, or that the sampler draws.
 
-        ``attributes`` gives, of its number and its parameters, the user attributes that the trial has from its
-        start. Returns its number, its parameters and its attributes; it is in the storage, RUNNING, when this returns.
-        Returns ``None`` if the next trial was one that waits and cannot be run: it has failed, which is told.
+        ``describe`` gives, of its number and its parameters, what is stored of the trial from its start. Returns the
+        trial; it is in the storage, RUNNING, when this returns. Returns ``None`` if the next trial was one that waits
+        and cannot be run: it has failed, which is told.
         """
         self._look_for_new()
-        before = dict(self._memory._storage.get_study_system_attrs(self._memory._study_id))
+        before = self._memory.sampler_state()
         trial = self._draw() if params is None else self._give(params)
         waited = trial.number < len(self._ids)  # in the storage, put there by the study's user
         self._waiting.discard(trial.number)
         try:
             drawn = _suggest(trial, self._spec)
-            attrs = dict(attributes(trial.number, drawn))
+            start = describe(trial.number, drawn)
         except (AnaSearchError, ValueError, TypeError, KeyError) as error:
             if not waited:
                 raise
             self._refuse_waiting(trial, str(error))
             return None
-        for key, value in attrs.items():
-            trial.set_user_attr(key, value)
-        frozen = self._memory._storage.get_trial(trial._trial_id)
+        frozen = self._memory.describe(trial, start.attributes())
         if waited:
             try:
                 self._write(self._writer.fill, self._ids[trial.number], frozen)
@@ -118,70 +120,50 @@ class Ledger:
         else:
             self._check()
             self._create(frozen)
-        after = self._memory._storage.get_study_system_attrs(self._memory._study_id)
-        for key in after:
-            if _belongs_to_sampler(key) and after[key] != before.get(key):
-                self._write(self._storage.set_study_system_attr, self._study_id, key, after[key])
+        for name, value in self._memory.sampler_state().items():
+            if value != before.get(name):
+                self._write(set_system_attribute, self._stored, name, value)
         self._open[trial.number] = trial
-        return trial.number, drawn, attrs
+        return TrialRecord.of(frozen)
 
     def report(self, number: int, value: float, step: int) -> bool:
         """Record the value of a rung; return whether the pruner ends the trial there."""
         trial = self._open[number]
-        known = dict(self.trials()[number].system_attrs)
-        trial.report(value, step)
-        pruned = trial.should_prune()
-        marks = self.trials()[number].system_attrs.items()
-        marks_made = {key: mark for key, mark in marks if mark != known.get(key)}
-        self._write(self._writer.report, self._ids[number], step, value, marks_made)
+        pruned, marks = self._memory.report(trial, value, step)
+        self._write(self._writer.report, self._ids[number], step, value, marks)
         return pruned
 
-    def finish(
-        self, number: int, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
-    ) -> None:
-        """End a trial, with its values and attributes."""
-        memory_id = self.trials()[number]._trial_id
-        if values is None and state == TrialState.PRUNED and len(self._memory.directions) == 1:
+    def finish(self, number: int, state: TrialState, values: Sequence[float] | None, end: TrialEnd) -> None:
+        """End a trial, with its values and what is known of its end."""
+        if values is None and state == TrialState.PRUNED and len(self._stored.directions) == 1:
             reported = self.trials()[number].intermediate_values
             values = [reported[max(reported)]] if reported else None
-        for key, value in attributes.items():
-            self._memory._storage.set_trial_user_attr(memory_id, key, value)
-        self._memory._storage.set_trial_state_values(memory_id, state, values)
-        self._write(self._writer.finish, self._ids[number], state, values, attributes)
+        self._memory.end(number, state, values, end.attributes())
+        self._write(self._writer.finish, self._ids[number], state, values, end.attributes())
         self._open.pop(number, None)
 
     def _draw(self) -> Trial:
         """Return a new trial for the sampler, or one that the study's user put into the storage to be run."""
         # A sampler of its own for every trial: draws then do not depend on how often the study was resumed.
-        self._memory.sampler = make_sampler(self._spec, len(self.trials()))
-        return self._memory.ask()
+        return self._memory.ask(make_sampler(self._spec, len(self.trials())))
 
     def _give(self, params: TrialParams) -> Trial:
         """Return a new trial that has these parameters already."""
         fixed = FixedTrial(params)
         _suggest(fixed, self._spec)
-        template = create_trial(state=TrialState.RUNNING, params=fixed.params, distributions=fixed.distributions)
-        return Trial(self._memory, self._memory._storage.create_new_trial(self._memory._study_id, template))
+        return self._memory.start(fixed.params, fixed.distributions)
 
     def _create(self, frozen: FrozenTrial) -> None:
         """Write the start of a trial in one transaction; a repeated try finds what an earlier one wrote."""
-        template = create_trial(
-            state=TrialState.RUNNING,
-            params=frozen.params,
-            distributions=frozen.distributions,
-            user_attrs=frozen.user_attrs,
-            system_attrs=frozen.system_attrs,
-        )
-        template.datetime_start = datetime.now()
+        template = started_now(frozen)
         try:
             self._ids.append(self._patience(lambda: self._writer.create(template, frozen.number)))
         except NumberTakenError:
             stored = self._patience(lambda: self._stored.get_trials(deepcopy=False))
             newest = stored[-1] if stored else frozen
-            same = newest.params == frozen.params and newest.user_attrs == frozen.user_attrs
-            if not (same and len(stored) == frozen.number + 1):
+            if not (is_same_start(newest, frozen) and len(stored) == frozen.number + 1):
                 raise self._driven_by_another(len(stored)) from None
-            self._ids.append(newest._trial_id)
+            self._ids.append(trial_id(newest))
 
     def _look_for_new(self) -> None:
         """Take in what was put into the storage since the last trial: enqueued trials, or another program's."""
@@ -209,29 +191,29 @@ class Ledger:
     def _take_in(self, trials: Sequence[FrozenTrial]) -> None:
         """Add stored trials to the study in memory; of one that is not the study's own, only the number is kept."""
         for trial in trials:
-            self._ids.append(trial._trial_id)
+            self._ids.append(trial_id(trial))
             reason = left_out_reason(trial, self._space)
-            if reason is not None:
-                if LEFT_OUT not in trial.user_attrs:
-                    self._notice(f"trial {trial.number} ({trial.state.name}) is left out: {reason}")
+            if reason is None:
                 if trial.state == TrialState.WAITING:
-                    self._end_left_out(trial._trial_id, reason)
-                trial = create_trial(state=TrialState.FAIL, user_attrs={LEFT_OUT: reason})
+                    self._waiting.add(trial.number)
+                self._memory.add(trial)
+                continue
+            if not is_left_out(trial):
+                self._notice(f"trial {trial.number} ({trial.state.name}) is left out: {reason}")
             if trial.state == TrialState.WAITING:
-                self._waiting.add(trial.number)
-            self._memory._storage.create_new_trial(self._memory._study_id, template_trial=trial)
+                self._end_left_out(trial_id(trial), reason)
+            self._memory.add(left_out_trial(reason))
 
     def _refuse_waiting(self, trial: Trial, reason: str) -> None:
         """End a trial that waited and cannot be run, in the storage and in memory."""
         self._notice(f"trial {trial.number} (WAITING) is left out: {reason}")
-        self._memory._storage.set_trial_user_attr(trial._trial_id, LEFT_OUT, reason)
-        self._memory._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL, None)
+        self._memory.end(trial.number, TrialState.FAIL, None, left_out_attributes(reason))
         self._end_left_out(self._ids[trial.number], reason)
 
-    def _end_left_out(self, trial_id: int, reason: str) -> None:
-        self._write(self._writer.finish, trial_id, TrialState.FAIL, None, {"reason": reason, LEFT_OUT: reason})
+    def _end_left_out(self, identity: int, reason: str) -> None:
+        self._write(self._writer.finish, identity, TrialState.FAIL, None, left_out_attributes(reason))
 
-    def _write(self, write: Callable[..., Any], *arguments: Any) -> None:
+    def _write(self, write: Callable[..., object], *arguments: object) -> None:
         self._check()
         try:
             self._patience(lambda: write(*arguments))
@@ -245,8 +227,3 @@ class Ledger:
 def _suggest(trial: Trial | FixedTrial, spec: StudySpec) -> TrialParams:
     # Optuna's types give a choice among values of several kinds back as one that may be None.
     return suggest(cast(Suggester, trial), spec)
-
-
-def _belongs_to_sampler(key: str) -> bool:
-    """Return whether a study's system attribute is the place that a quasi-random sequence has come to."""
-    return "qmc" in key.lower()

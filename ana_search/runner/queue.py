@@ -3,14 +3,13 @@
 import itertools
 import json
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial
+from optuna.trial import TrialState
 
 from ana_search.space import PICK_FREEZE, REDRAWN, TrialParams, grid, has_new_seeds, pick_freeze_point
-from ana_search.storage.attributes import LEFT_OUT, attempt_of, awaits_retry, replicate_of, retried
+from ana_search.storage.record import TrialRecord, retried
 from ana_search.study_file import StudySpec
 
 __all__ = ["Queue", "Request", "retry_of"]
@@ -21,7 +20,8 @@ class Request:
     """A trial that is wanted; without ``params`` the sampler draws them.
 
     ``root`` is the first attempt of a repeated one, which has its ``seed``: its checkpoint is the one to go on from.
-    ``design`` is the trial's place in a pick-freeze design: its ``block``, and what is ``redrawn`` in it.
+    ``block`` and ``redrawn`` are the trial's place in a pick-freeze design: its block, and the group of parameters that
+    is redrawn in it.
     """
 
     params: TrialParams | None = None
@@ -30,26 +30,25 @@ class Request:
     retry_of: int | None = None
     root: int | None = None
     seed: int | None = None
-    design: Mapping[str, Any] = field(default_factory=dict)
+    block: int | None = None
+    redrawn: str | None = None
 
 
-_DESIGN = ("block", "redrawn")
 _EVERY = 5
 """In a random design every so many points one is run twice: its runs differ by the noise alone."""
 
 
-def retry_of(trial: FrozenTrial) -> Request:
+def retry_of(trial: TrialRecord) -> Request:
     """Return the request that repeats a failed trial: same parameters, same replicate, same checkpoint."""
-    attrs = trial.user_attrs
-    interrupted = attrs.get("retry") == "interrupted"
     return Request(
         params=dict(trial.params),
-        replicate=replicate_of(trial),
-        attempt=attempt_of(attrs) + (0 if interrupted else 1),
+        replicate=trial.replicate,
+        attempt=trial.attempt + (0 if trial.retry == "interrupted" else 1),
         retry_of=trial.number,
-        root=attrs.get("root", trial.number),
-        seed=attrs.get("seed"),
-        design={name: attrs[name] for name in _DESIGN if name in attrs},
+        root=trial.first_attempt,
+        seed=trial.seed,
+        block=trial.block,
+        redrawn=trial.redrawn,
     )
 
 
@@ -60,16 +59,15 @@ class Queue:
     has few sets that lack some.
     """
 
-    def __init__(self, spec: StudySpec, trials: list[FrozenTrial], replicates: int | None = None) -> None:
+    def __init__(self, spec: StudySpec, trials: Sequence[TrialRecord], replicates: int | None = None) -> None:
         self._spec = spec
         self._replicates = spec.replicates if replicates is None else replicates
         again = retried(trials)
-        self._retries = deque(retry_of(trial) for trial in trials if awaits_retry(trial) and trial.number not in again)
-        trials = [trial for trial in trials if LEFT_OUT not in trial.user_attrs]
-        firsts = [trial for trial in trials if "retry_of" not in trial.user_attrs and trial.params is not None]
-        started = [trial for trial in firsts if trial.state.name != "WAITING"]
+        self._retries = deque(retry_of(trial) for trial in trials if trial.awaits_retry and trial.number not in again)
+        trials = [trial for trial in trials if trial.left_out is None]
+        started = [trial for trial in trials if trial.retry_of is None and trial.state != TrialState.WAITING]
         self._met: Counter[str] = Counter(_key(trial.params) for trial in started)
-        have = {(_key(trial.params), replicate_of(trial)) for trial in started}
+        have = {(_key(trial.params), trial.replicate) for trial in started}
         self._is_grid = spec.study.sampler == "grid"
         self._design = _pick_freeze(spec, started) if spec.study.sampler == PICK_FREEZE else None
         if self._is_grid:
@@ -129,7 +127,7 @@ class Queue:
                 self._missing.popleft()
         return self._next
 
-    def drawn(self, params: Mapping[str, Any]) -> int:
+    def drawn(self, params: TrialParams) -> int:
         """Note parameters that the sampler drew; return their replicate number.
 
         A set met before becomes one more replicate of itself; a new one calls for the rest of its replicates.
@@ -145,17 +143,16 @@ class Queue:
         return replicate
 
 
-def _pick_freeze(spec: StudySpec, started: list[FrozenTrial]) -> Iterator[Request]:
+def _pick_freeze(spec: StudySpec, started: Sequence[TrialRecord]) -> Iterator[Request]:
     """Yield the runs of a pick-freeze design that have not been started, block by block."""
-    have = Counter((trial.user_attrs.get("block"), trial.user_attrs.get("redrawn")) for trial in started)
+    have = Counter((trial.block, trial.redrawn) for trial in started)
     for block in itertools.count():
         for place, redrawn in enumerate(REDRAWN):
             replicate = REDRAWN[:place].count(redrawn)
             if have[block, redrawn] > replicate:
                 continue
-            design = {"block": block, "redrawn": redrawn}
-            yield Request(pick_freeze_point(spec, block, place), replicate, design=design)
+            yield Request(pick_freeze_point(spec, block, place), replicate, block=block, redrawn=redrawn)
 
 
-def _key(params: Mapping[str, Any]) -> str:
+def _key(params: TrialParams) -> str:
     return json.dumps(params, sort_keys=True)

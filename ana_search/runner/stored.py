@@ -7,12 +7,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from ana_search import __version__
 from ana_search.errors import StudyChangedError
 from ana_search.space import spec_changes
 from ana_search.storage import hide_password, open_storage
-from ana_search.storage.attributes import VERSION_ATTRIBUTE
-from ana_search.storage.locate import SPEC_ATTRIBUTE, read_spec
+from ana_search.storage.locate import read_spec, spec_text, write_spec
 from ana_search.study_file import StudySpec
 
 __all__ = ["stored_study"]
@@ -33,7 +31,7 @@ def stored_study(spec: StudySpec, url: str) -> optuna.Study:
             f"{', '.join(direction.name for direction in study.directions)}; the study file's objective needs "
             f"{', '.join(direction.name for direction in directions)}; allowed: another name or another storage"
         )
-    stored = study.user_attrs.get(SPEC_ATTRIBUTE)
+    stored = spec_text(study)
     if stored is None and any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
         raise StudyChangedError(
             f"study {spec.study.name!r} in {hide_password(url)} has trials that ana-search did not make; "
@@ -49,8 +47,7 @@ def stored_study(spec: StudySpec, url: str) -> optuna.Study:
                 "ranges; or a new study.name"
             )
     if stored != spec.to_json():
-        study.set_user_attr(SPEC_ATTRIBUTE, spec.to_json())
-        study.set_user_attr(VERSION_ATTRIBUTE, __version__)
+        write_spec(study, spec)
     if study.metric_names != list(spec.study.objective):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)

@@ -11,9 +11,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-__all__ = ["FIXED_PARAMS", "SearchedSpace", "left_out_reason", "own_trials"]
+from ana_search.storage.attributes import LEFT_OUT, Attributes
+
+__all__ = [
+    "FIXED_PARAMS",
+    "SearchedSpace",
+    "is_left_out",
+    "left_out_attributes",
+    "left_out_reason",
+    "left_out_trial",
+    "own_trials",
+]
 
 FIXED_PARAMS = "fixed_params"
 """The system attribute in which Optuna keeps the parameters of a trial that was enqueued."""
@@ -95,6 +105,21 @@ def left_out_reason(trial: FrozenTrial, space: SearchedSpace) -> str | None:
         if len(values) != space.objectives or not all(math.isfinite(value) for value in values):
             problem = f"its values are {_shown(values)}; allowed: {space.objectives} finite numbers"
     return problem
+
+
+def is_left_out(trial: FrozenTrial) -> bool:
+    """Return whether ana-search has noted of a trial that it is none of the study's."""
+    return LEFT_OUT in trial.user_attrs
+
+
+def left_out_attributes(reason: str) -> Attributes:
+    """Return what is noted of a trial that is ended because it is none of the study's."""
+    return {"reason": reason, LEFT_OUT: reason}
+
+
+def left_out_trial(reason: str) -> FrozenTrial:
+    """Return what stands in memory for a trial that is none of the study's: it keeps the number taken."""
+    return create_trial(state=TrialState.FAIL, user_attrs={LEFT_OUT: reason})
 
 
 def own_trials(trials: Iterable[FrozenTrial], space: SearchedSpace) -> tuple[list[FrozenTrial], dict[int, str]]:

@@ -9,6 +9,7 @@ from optuna import Study
 from optuna.storages import RDBStorage
 
 from ana_search.errors import StorageLostError
+from ana_search.storage.private import backend_of, storage_of
 from ana_search.storage.urls import journal_path, sqlite_path
 
 __all__ = ["StorageGuard", "answer_soon", "storage_file"]
@@ -27,7 +28,7 @@ def answer_soon(study: Study) -> None:
 
     Whoever waits for it then hears Ctrl-C meanwhile, and can tell people why nothing happens.
     """
-    backend = getattr(study._storage, "_backend", study._storage)
+    backend = backend_of(storage_of(study))
     if not isinstance(backend, RDBStorage) or backend.engine.dialect.name != "sqlite":
         return
 

@@ -22,6 +22,7 @@ from typing import Any, Self
 from optuna import Study
 
 from ana_search.errors import LeaseError, LeaseLostError, StorageLostError
+from ana_search.storage.private import storage_of, study_id
 from ana_search.storage.process import machine, seconds_since_boot, start_of
 
 __all__ = ["LEASE_ATTRIBUTE", "Holder", "Lease", "holder_of", "read_lease"]
@@ -95,7 +96,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 def read_lease(study: Study) -> str:
     """Return the stored lease as it is written; the empty text if nobody has left one."""
-    return str(study._storage.get_study_user_attrs(study._study_id).get(LEASE_ATTRIBUTE) or "")
+    return str(storage_of(study).get_study_user_attrs(study_id(study)).get(LEASE_ATTRIBUTE) or "")
 
 
 def holder_of(study: Study) -> Holder | None:

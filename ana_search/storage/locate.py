@@ -11,7 +11,7 @@ from optuna import Study
 from ana_search import __version__
 from ana_search.errors import StorageError, StudyNotFoundError, StudyVersionError
 from ana_search.passwords import hide_in_url
-from ana_search.storage.attributes import VERSION_ATTRIBUTE
+from ana_search.storage.attributes import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, VERSION_ATTRIBUTE
 from ana_search.storage.folders import DEFAULT_RUNS, RunFolder
 from ana_search.storage.opening import open_storage, unreadable
 from ana_search.storage.urls import storage_url
@@ -19,11 +19,7 @@ from ana_search.storage.urls import storage_url
 if TYPE_CHECKING:
     from ana_search.study_file import StudySpec
 
-__all__ = ["REQUESTED_ATTRIBUTE", "SPEC_ATTRIBUTE", "StudyPlace", "locate", "read_spec", "version_of"]
-
-SPEC_ATTRIBUTE = "spec"
-REQUESTED_ATTRIBUTE = "requested"
-"""The finished trials that the last launch was to reach."""
+__all__ = ["StudyPlace", "locate", "read_spec", "spec_text", "version_of", "write_requested", "write_spec"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +73,8 @@ def read_spec(study: Study, url: str) -> "StudySpec":
 
     from ana_search.study_file import StudySpec  # takes seconds: it knows every data set and network
 
-    text = study.user_attrs.get(SPEC_ATTRIBUTE)
-    if not isinstance(text, str):
+    text = spec_text(study)
+    if text is None:
         raise StudyNotFoundError(
             f"study {study.study_name!r} in {hide_in_url(url)} is not one of ana-search: it has no specification"
         )
@@ -94,6 +90,23 @@ def read_spec(study: Study, url: str) -> "StudySpec":
             f"its specification cannot be read ({where}: {first['msg']}{more}); allowed: the version that wrote it; "
             "`status` and `best` read such a study too"
         ) from None
+
+
+def spec_text(study: Study) -> str | None:
+    """Return the JSON of a study's specification as it is stored; ``None`` for a study that has none."""
+    text = study.user_attrs.get(SPEC_ATTRIBUTE)
+    return text if isinstance(text, str) else None
+
+
+def write_spec(study: Study, spec: "StudySpec") -> None:
+    """Store the specification that a study is launched with, and the version that wrote it."""
+    study.set_user_attr(SPEC_ATTRIBUTE, spec.to_json())
+    study.set_user_attr(VERSION_ATTRIBUTE, __version__)
+
+
+def write_requested(study: Study, trials: int) -> None:
+    """Store how many finished trials a launch is to reach."""
+    study.set_user_attr(REQUESTED_ATTRIBUTE, trials)
 
 
 def version_of(study: Study) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from optuna import Study
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb import models
@@ -16,7 +17,14 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-__all__ = ["read_trials"]
+from ana_search.storage.private import backend_of, storage_of, study_id
+
+__all__ = ["read_trials", "trials_of"]
+
+
+def trials_of(study: Study) -> list[FrozenTrial]:
+    """Return the trials of a stored study; as `read_trials`."""
+    return read_trials(storage_of(study), study_id(study))
 
 
 def read_trials(storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
@@ -24,7 +32,7 @@ def read_trials(storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
 
     Raises whatever the storage and a damaged row in it make their readers raise.
     """
-    backend = getattr(storage, "_backend", storage)  # Optuna wraps a database in a cache of finished trials
+    backend = backend_of(storage)
     if not isinstance(backend, RDBStorage):
         return storage.get_all_trials(study_id, deepcopy=False)
     with Session(backend.engine) as session:

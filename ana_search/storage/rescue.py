@@ -18,13 +18,15 @@ from sqlalchemy.orm import Session
 from ana_search.files import new_file
 from ana_search.storage.attributes import Attributes
 from ana_search.storage.lease import LEASE_ATTRIBUTE
+from ana_search.storage.private import system_attributes
+from ana_search.storage.record import TrialEnd
 
 __all__ = ["rescue"]
 
 Row = dict[str, Any]
 """One row of a table: columns to values."""
 
-_INTERRUPTED = {"reason": "interrupted when the storage was lost", "retry": "interrupted"}
+_INTERRUPTED = TrialEnd(reason="interrupted when the storage was lost", retry="interrupted").attributes()
 
 
 def rescue(study: Study, attributes: Attributes, folder: Path) -> Path:
@@ -64,7 +66,7 @@ def _copy_attributes(study: Study, attributes: Attributes, storage: BaseStorage,
     for key, value in attributes.items():
         if key != LEASE_ATTRIBUTE:
             storage.set_study_user_attr(study_id, key, value)
-    for key, value in study._storage.get_study_system_attrs(study._study_id).items():
+    for key, value in system_attributes(study).items():
         storage.set_study_system_attr(study_id, key, value)
 
 

@@ -4,23 +4,25 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optuna import Study
-from optuna.trial import FrozenTrial, TrialState
 
 from ana_search import __version__
 from ana_search.errors import DamagedFileError, StorageError, StudyNotFoundError
 from ana_search.history import Epoch
 from ana_search.reading import is_number, parse_state, read_file, read_json
-from ana_search.storage.attributes import HISTORY_HASH, VERSION_ATTRIBUTE, WEIGHTS_HASH
+from ana_search.storage.attributes import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, VERSION_ATTRIBUTE, Attributes
 from ana_search.storage.belonging import SearchedSpace, own_trials
 from ana_search.storage.lease import Holder, holder_of
-from ana_search.storage.locate import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, StudyPlace, locate, version_of
+from ana_search.storage.locate import StudyPlace, locate, version_of
 from ana_search.storage.opening import unreadable
-from ana_search.storage.reading_trials import read_trials
+from ana_search.storage.reading_trials import trials_of
+from ana_search.storage.record import TrialRecord
+from ana_search.storage.table import trials_table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
     from ana_search.plan import TrainingPlan
@@ -81,27 +83,32 @@ class StoredStudy:
         return self.place.name
 
     @cached_property
-    def _read(self) -> tuple[list[FrozenTrial], dict[int, str]]:
+    def _read(self) -> tuple[list[TrialRecord], dict[int, str]]:
         space = SearchedSpace.from_json(self._attributes.get(SPEC_ATTRIBUTE))
         try:
-            return own_trials(read_trials(self.study._storage, self.study._study_id), space)
+            own, left_out = own_trials(trials_of(self.study), space)
+            return [TrialRecord.of(trial) for trial in own], left_out
         except Exception as error:  # a damaged storage makes its readers raise whatever they stumble on
             raise unreadable(self.place.url, error) from None
 
     @cached_property
-    def _attributes(self) -> dict[str, Any]:
+    def _attributes(self) -> Attributes:
         try:
             return self.study.user_attrs
         except Exception as error:  # as above
             raise unreadable(self.place.url, error) from None
 
     @property
-    def trials(self) -> list[FrozenTrial]:
+    def trials(self) -> list[TrialRecord]:
         """The study's own trials in the order of their numbers."""
         return self._read[0]
 
+    def frame(self) -> "pd.DataFrame":
+        """Return the table of the trials, one row a trial in the order of their numbers (see `load_results`)."""
+        return trials_table(self.trials, self.left_out)
+
     @cached_property
-    def _by_number(self) -> dict[int, FrozenTrial]:
+    def _by_number(self) -> dict[int, TrialRecord]:
         return {trial.number: trial for trial in self.trials}
 
     @property
@@ -138,12 +145,12 @@ class StoredStudy:
             )
             return None
 
-    def complete(self) -> list[FrozenTrial]:
+    def complete(self) -> list[TrialRecord]:
         """Return the complete trials, the best first objective first."""
-        complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+        complete = [trial for trial in self.trials if trial.is_complete]
         return sorted(complete, key=lambda trial: (-trial.values[0], trial.number))
 
-    def pareto(self) -> list[FrozenTrial]:
+    def pareto(self) -> list[TrialRecord]:
         """Return the complete trials that no other is better than in every objective, in order of their numbers."""
         signs = [1.0 if direction.name == "MAXIMIZE" else -1.0 for direction in self.study.directions]
         points = {
@@ -153,7 +160,7 @@ class StoredStudy:
         best = _front(set(points.values()))
         return [trial for trial in self.trials if points.get(trial.number) in best]
 
-    def trial(self, number: int) -> FrozenTrial:
+    def trial(self, number: int) -> TrialRecord:
         """Return one trial. Raises `StudyNotFoundError` for a number that the study has not, or that is left out."""
         if number in self._by_number:
             return self._by_number[number]
@@ -170,9 +177,9 @@ class StoredStudy:
         from ana_search.planner import make_plan
 
         trial = self.trial(number)
-        if "seed" not in trial.user_attrs:
+        if trial.seed is None:
             raise StudyNotFoundError(f"trial {number} of study {self.name!r} has not been started")
-        return make_plan(self.spec, trial.params, trial.user_attrs["seed"])
+        return make_plan(self.spec, trial.params, trial.seed)
 
     def weights_problem(self, number: int) -> str | None:
         """Return what is wrong with the weights of a complete trial in the run directory, ``None`` for nothing.
@@ -225,10 +232,10 @@ class StoredStudy:
             return []
         if not isinstance(history, list) or not all(_is_epoch(epoch) for epoch in history):
             raise DamagedFileError(f"{path}: is no history of a trial")
-        recorded = self.trial(number).user_attrs.get(HISTORY_HASH)
+        recorded = self.trial(number).history_sha256
         if recorded is not None and hashlib.sha256(read_file(path)).hexdigest() != recorded:
             raise DamagedFileError(
-                f"{path}: is not the history of trial {number}: its SHA-256 is not the recorded {str(recorded)[:16]}"
+                f"{path}: is not the history of trial {number}: its SHA-256 is not the recorded {recorded[:16]}"
             )
         return history
 
@@ -258,7 +265,7 @@ class StoredStudy:
         except DamagedFileError as error:
             self.damaged.append(f"{error}; it is left out")
             return None
-        recorded = self.trial(number).user_attrs.get(WEIGHTS_HASH)
+        recorded = self.trial(number).weights_sha256
         if recorded is not None and note.get("weights_sha256", recorded) != recorded:
             self.damaged.append(f"{path}: is of another trial's weights; it is left out")
             return None
@@ -272,13 +279,13 @@ class StoredStudy:
             f"the weights of trial {number} are not in {path}; only complete trials have them, and --runs must name "
             "the folder that the study was launched with"
         )
-        if trial.state != TrialState.COMPLETE:
+        if not trial.is_complete:
             raise missing
         try:
             content = read_file(path)
         except FileNotFoundError:
             raise missing from None
-        recorded = trial.user_attrs.get(WEIGHTS_HASH)
+        recorded = trial.weights_sha256
         if recorded is None:
             self.notes.append(
                 f"trial {number} has no hash of its weights (an older version trained it): that {path} holds its "
@@ -287,7 +294,7 @@ class StoredStudy:
         elif hashlib.sha256(content).hexdigest() != recorded:
             raise DamagedFileError(
                 f"{path}: are not the weights that trial {number} was trained to: their SHA-256 is not the recorded "
-                f"{str(recorded)[:16]}; the file is damaged, or another study of the same name uses this run directory"
+                f"{recorded[:16]}; the file is damaged, or another study of the same name uses this run directory"
             )
         return content
 

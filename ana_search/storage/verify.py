@@ -10,14 +10,15 @@ from sqlalchemy import text
 
 from ana_search.storage.attributes import LEFT_OUT
 from ana_search.storage.opening import open_storage
-from ana_search.storage.reading_trials import read_trials
+from ana_search.storage.private import backend_of, storage_of
+from ana_search.storage.reading_trials import trials_of
 
 __all__ = ["make_durable", "missing_results"]
 
 
 def make_durable(study: optuna.Study) -> None:
     """Hand to the disk what SQLite may keep back: in WAL mode a commit survives the process, not a loss of power."""
-    backend = getattr(study._storage, "_backend", study._storage)
+    backend = backend_of(storage_of(study))
     if isinstance(backend, RDBStorage) and backend.engine.dialect.name == "sqlite":
         with backend.engine.connect() as connection:
             connection.execute(text("PRAGMA wal_checkpoint(FULL)"))
@@ -34,7 +35,7 @@ def missing_results(url: str, name: str, trials: Sequence[FrozenTrial]) -> list[
         StorageError, KeyError: there is no such storage, or no such study in it.
     """
     study = optuna.load_study(study_name=name, storage=open_storage(url, create=False))
-    stored = read_trials(study._storage, study._study_id)
+    stored = trials_of(study)
     return [
         trial.number
         for trial in trials

@@ -11,19 +11,21 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol, cast
 
+from optuna import Study
 from optuna.distributions import distribution_to_json
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Engine, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ana_search.errors import LeaseError
 from ana_search.storage.attributes import Attributes
+from ana_search.storage.private import backend_of, storage_of, study_id
 
-__all__ = ["NumberTakenError", "TrialWriter", "trial_writer"]
+__all__ = ["NumberTakenError", "TrialWriter", "is_same_start", "started_now", "trial_writer", "writer_of"]
 
 
 class NumberTakenError(Exception):
@@ -60,9 +62,32 @@ class TrialWriter(Protocol):
         ...
 
 
+def started_now(trial: FrozenTrial) -> FrozenTrial:
+    """Return a running trial with the parameters and attributes of another, started at this moment."""
+    template = create_trial(
+        state=TrialState.RUNNING,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs=trial.user_attrs,
+        system_attrs=trial.system_attrs,
+    )
+    template.datetime_start = datetime.now()
+    return template
+
+
+def is_same_start(stored: FrozenTrial, trial: FrozenTrial) -> bool:
+    """Return whether a stored trial is what an earlier try to write ``trial`` has left."""
+    return stored.params == trial.params and stored.user_attrs == trial.user_attrs
+
+
+def writer_of(study: Study) -> TrialWriter:
+    """Return the fastest writer for a study."""
+    return trial_writer(storage_of(study), study_id(study))
+
+
 def trial_writer(storage: BaseStorage, study_id: int) -> TrialWriter:
     """Return the fastest writer for a study in this storage."""
-    backend = getattr(storage, "_backend", storage)  # Optuna wraps a database in a cache of finished trials
+    backend = backend_of(storage)
     if isinstance(backend, RDBStorage):
         return _DatabaseWriter(backend.engine, study_id)
     return _PlainWriter(storage, study_id)

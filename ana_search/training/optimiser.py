@@ -1,6 +1,6 @@
 """The optimiser of a plan and its learning rate over the steps."""
 
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import nn
@@ -14,10 +14,18 @@ _DROP = 0.1
 _MOMENTUM = 0.9
 
 
+class _Common(TypedDict):
+    """The arguments that all optimisers take."""
+
+    lr: float
+    weight_decay: float
+    fused: bool
+
+
 def make_optimiser(network: nn.Module, settings: TrainingSettings) -> Optimizer:
     """Return Adam, AdamW or SGD (Nesterov momentum 0.9) over all parameters of the network."""
     parameters = list(network.parameters())
-    common: dict[str, Any] = {
+    common: _Common = {
         "lr": settings.learning_rate,
         "weight_decay": settings.weight_decay,
         # One kernel for all parameters; narrow networks spend an eighth of a step in the optimiser without it.

@@ -12,8 +12,8 @@ from optuna_dashboard import wsgi
 from ana_search.ana.annealer import LayerSchedule
 from ana_search.dashboard import DashboardServer, publish
 from ana_search.dashboard.artifacts import artifact_store
-from ana_search.dashboard.view import ShownStorage
 from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
+from ana_search.storage.view import ShownStorage
 from tests.dashboard.conftest import ATTRIBUTION, StudyFacts, frame_of, make_study
 
 pytestmark = pytest.mark.slow

@@ -10,6 +10,7 @@ from ana_search.cli.confirm_factors import deciding_study
 from ana_search.results import load_results
 from ana_search.runner.queue import Queue
 from ana_search.space import requested_trials
+from ana_search.storage.record import TrialRecord
 from ana_search.study_file import load_study_file
 from tests.cli.test_commands import ana_search
 from tests.dashboard.stored import stored_study
@@ -93,7 +94,7 @@ def test_what_would_decide_is_what_is_missing(folder: Path, seeds: int, stored: 
     decides = deciding_study(spec, storage=None, runs=folder / "runs")
     assert (decides.study.name, decides.study.seeds, decides.space) == ("tiny", wanted, spec.space)
     assert requested_trials(decides) == 6 * wanted
-    queue = Queue(decides, study.get_trials(deepcopy=False))
+    queue = Queue(decides, [TrialRecord.of(trial) for trial in study.get_trials(deepcopy=False)])
     asked = []
     while (request := queue.take()) is not None:
         assert request.params is not None

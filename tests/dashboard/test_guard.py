@@ -11,7 +11,7 @@ from optuna_dashboard import wsgi
 
 from ana_search.dashboard import DashboardServer
 from ana_search.dashboard.guard import names_of
-from ana_search.dashboard.view import ShownStorage
+from ana_search.storage.view import ShownStorage
 from tests.dashboard.conftest import make_study
 from tests.dashboard.test_server import request
 

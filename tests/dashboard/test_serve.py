@@ -10,10 +10,10 @@ from optuna_dashboard import get_note
 from ana_search.dashboard import DashboardServer, offer, serve
 from ana_search.dashboard.figures import attribution_figure, curves_figure
 from ana_search.dashboard.serve import refresh
-from ana_search.dashboard.view import ShownStorage
 from ana_search.errors import StudyNotFoundError
 from ana_search.shipped import find_study_file
 from ana_search.storage import RunFolder, locate
+from ana_search.storage.view import ShownStorage
 from ana_search.study_file import StudySpec, load_study_file
 from analysis.style import COLOURS, PALETTE
 from tests.dashboard.conftest import ATTRIBUTION

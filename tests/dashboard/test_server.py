@@ -12,8 +12,8 @@ import pytest
 from optuna_dashboard import wsgi
 
 from ana_search.dashboard import DashboardServer
-from ana_search.dashboard.view import ShownStorage
 from ana_search.errors import RequestError
+from ana_search.storage.view import ShownStorage
 
 
 @contextmanager

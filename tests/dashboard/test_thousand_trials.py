@@ -23,9 +23,9 @@ from optuna.storages import RDBStorage
 from optuna_dashboard import wsgi
 
 from ana_search.dashboard import DashboardServer
-from ana_search.dashboard.view import ShownStorage
 from ana_search.shipped import find_study_file
 from ana_search.storage import RunFolder
+from ana_search.storage.view import ShownStorage
 from ana_search.study_file import load_study_file
 from tests.dashboard.stored import stored_study
 

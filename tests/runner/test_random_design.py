@@ -1,35 +1,44 @@
 """Random designs: a seed for every trial, a fifth of the points twice, and nothing repeated by a resume."""
 
-from typing import Any
-
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ana_search.runner.queue import Queue, retry_of
 from ana_search.space import REDRAWN, distributions, grid, make_sampler, replicate_seed, suggest, training_seed
+from ana_search.storage.record import TrialRecord, TrialStart
 from ana_search.study_file import StudySpec
 from tests.conftest import MakeStudy
 
 SPACE = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "partition"]\nspread = {low = 0.2, high = 0.8}'
 
 
+def records(study: optuna.Study) -> list[TrialRecord]:
+    return [TrialRecord.of(trial) for trial in study.get_trials(deepcopy=False)]
+
+
 def run(spec: StudySpec, study: optuna.Study, trials: int) -> list[FrozenTrial]:
     """Run trials as the driver does, from a queue that is made anew for every one: a study resumed each time."""
     known = distributions(spec)
     for _ in range(trials):
-        queue = Queue(spec, study.get_trials(deepcopy=False))
+        queue = Queue(spec, records(study))
         request = queue.take()
         assert request is not None
         params = request.params
         if params is None:
             params = suggest(optuna.create_study(sampler=make_sampler(spec, len(study.trials))).ask(), spec)
         replicate = queue.drawn(params) if request.replicate is None else request.replicate
-        attrs: dict[str, Any] = {"replicate": replicate, **request.design}
-        attrs["seed"] = training_seed(spec, len(study.trials), replicate)
+        seed = training_seed(spec, len(study.trials), replicate)
+        start = TrialStart(seed=seed, replicate=replicate, block=request.block, redrawn=request.redrawn)
         chosen = {name: known[name] for name in params}
         study.add_trial(
-            create_trial(state=TrialState.COMPLETE, value=0.5, params=params, distributions=chosen, user_attrs=attrs)
+            create_trial(
+                state=TrialState.COMPLETE,
+                value=0.5,
+                params=params,
+                distributions=chosen,
+                user_attrs=start.attributes(),
+            )
         )
     return study.get_trials(deepcopy=False)
 
@@ -58,17 +67,17 @@ def test_a_pick_freeze_design_goes_on_where_it_stopped(make_study: MakeStudy) ->
     for trial in trials:
         if trial.number not in (4, 11):
             missing.add_trial(trial)
-    queue = Queue(spec, missing.get_trials(deepcopy=False))
-    taken = [request.design["block"] for _ in range(3) if (request := queue.take()) is not None]
+    queue = Queue(spec, records(missing))
+    taken = [request.block for _ in range(3) if (request := queue.take()) is not None]
     assert taken == [0, 2, 4]
 
 
 def test_a_retry_keeps_its_place_and_its_seed(make_study: MakeStudy) -> None:
     spec = make_study(SPACE, 'sampler = "pick_freeze"\ntrials = 60')
     trial = run(spec, optuna.create_study(), 3)[2]
-    request = retry_of(trial)
+    request = retry_of(TrialRecord.of(trial))
     assert request.seed == trial.user_attrs["seed"]
-    assert request.design == {"block": 0, "redrawn": "shape"}
+    assert (request.block, request.redrawn) == (0, "shape")
 
 
 @pytest.mark.parametrize("sampler", ["grid", "tpe"])

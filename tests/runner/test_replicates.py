@@ -5,17 +5,18 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from ana_search.runner.queue import Queue
 from ana_search.space import distributions, grid
+from ana_search.storage.record import TrialRecord
 from ana_search.study_file import StudySpec
 from tests.conftest import MakeStudy
 
 FACTORS = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "same_start", "partition"]'
 
 
-def _trials(spec: StudySpec, replicates: list[tuple[dict[str, Any], int]]) -> list[FrozenTrial]:
+def _trials(spec: StudySpec, replicates: list[tuple[dict[str, Any], int]]) -> list[TrialRecord]:
     """Return finished trials with these parameters and replicate numbers."""
     known: dict[str, BaseDistribution] = distributions(spec)
     study = optuna.create_study()
@@ -29,7 +30,7 @@ def _trials(spec: StudySpec, replicates: list[tuple[dict[str, Any], int]]) -> li
                 user_attrs={"replicate": replicate},
             )
         )
-    return study.trials
+    return [TrialRecord.of(trial) for trial in study.trials]
 
 
 def _taken(queue: Queue) -> list[tuple[dict[str, Any], int | None]]:

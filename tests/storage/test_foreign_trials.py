@@ -11,12 +11,12 @@ from optuna.trial import TrialState, create_trial
 from typer.testing import CliRunner
 
 from ana_search.cli.main import build_app
-from ana_search.dashboard.view import ShownStorage
 from ana_search.dispatch.local import LocalDispatcher
 from ana_search.results import load_results
 from ana_search.runner import LaunchOutcome, launch
 from ana_search.storage import RunFolder, locate, open_storage, open_study
 from ana_search.storage.belonging import SearchedSpace
+from ana_search.storage.view import ShownStorage
 from ana_search.study_file import StudySpec
 from ana_search.summary import best_trials, pareto_trials, study_status
 from tests.runner.studies import Watcher, make_spec

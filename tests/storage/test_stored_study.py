@@ -17,7 +17,6 @@ from ana_search.dispatch.local import LocalDispatcher
 from ana_search.errors import DamagedFileError
 from ana_search.runner import launch
 from ana_search.storage import open_study, opening
-from ana_search.storage.attributes import HISTORY_HASH, WEIGHTS_HASH
 from ana_search.storage.reading_trials import read_trials
 from tests.runner.commands import running, wait_until
 from tests.runner.postgres import Postgres
@@ -97,7 +96,7 @@ def test_weights_and_history_are_known_by_the_hash_in_the_trial(runs: Path) -> N
     stored = open_study(NAME, runs=runs)
     first, second = (stored.place.folder.trial(number) for number in (0, 1))
     for trial in stored.trials:
-        assert len(trial.user_attrs[WEIGHTS_HASH]) == len(trial.user_attrs[HISTORY_HASH]) == 64
+        assert len(trial.weights_sha256 or "") == len(trial.history_sha256 or "") == 64
         stored.network(trial.number)
     for name in ("network.pt", "history.json"):
         shutil.copy(second / name, first / name)
@@ -190,7 +189,7 @@ def test_a_replica_is_read_and_not_written_to(tmp_path: Path, server: Postgres) 
 def test_the_dashboard_of_a_study_that_cannot_be_written_to(damaged: bool, runs: Path, tmp_path: Path) -> None:
     """It shows the note from memory, and writes nothing; a damaged file costs its curve."""
     from ana_search.dashboard.serve import refresh
-    from ana_search.dashboard.view import UnwrittenStorage
+    from ana_search.storage.view import UnwrittenStorage
 
     stored = open_study(NAME, runs=runs)
     if damaged:

@@ -6,14 +6,13 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from ana_search.storage import hide_password
-from ana_search.storage.attributes import LEFT_OUT
+from ana_search.storage import private
+from ana_search.storage.attributes import LEFT_OUT, SPEC_ATTRIBUTE, Attributes
 from ana_search.storage.belonging import SearchedSpace, left_out_reason
 from ana_search.storage.lease import LEASE_ATTRIBUTE
-from ana_search.storage.locate import SPEC_ATTRIBUTE
+from ana_search.storage.urls import hide_password
 
 __all__ = ["ShownStorage", "UnwrittenStorage"]
 
@@ -45,12 +44,12 @@ class ShownStorage:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
-    def get_all_studies(self) -> list[FrozenStudy]:
+    def get_all_studies(self) -> list[private.FrozenStudy]:
         """Return all studies, oldest first."""
         studies = [copy.copy(study) for study in self._storage.get_all_studies()]
         for study in studies:
             study.user_attrs = shown(study.user_attrs)
-        return sorted(studies, key=lambda study: study._study_id)
+        return sorted(studies, key=private.study_id)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -64,9 +63,9 @@ class ShownStorage:
         """Return one trial."""
         trial = self._storage.get_trial(trial_id)
         for study in self._storage.get_all_studies():
-            known = self._storage.get_all_trials(study._study_id, deepcopy=False)
-            if any(one._trial_id == trial_id for one in known):
-                return self._trial(trial, self._space(study._study_id))
+            known = self._storage.get_all_trials(private.study_id(study), deepcopy=False)
+            if any(private.trial_id(one) == trial_id for one in known):
+                return self._trial(trial, self._space(private.study_id(study)))
         return trial
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
@@ -83,7 +82,7 @@ class ShownStorage:
         seen.user_attrs = shown(trial.user_attrs)
         reason = None if space is None else left_out_reason(trial, space)
         if reason is not None:
-            seen.state, seen._values, seen._params, seen._distributions = TrialState.FAIL, None, {}, {}
+            seen.state, seen.values, seen.params, seen.distributions = TrialState.FAIL, None, {}, {}
             seen.user_attrs = {**seen.user_attrs, LEFT_OUT: reason}
         elif trial.state == TrialState.COMPLETE and trial.number in self._curves:
             seen.intermediate_values = dict(self._curves[trial.number])
@@ -100,16 +99,16 @@ class UnwrittenStorage(ShownStorage):
 
     def __init__(self, storage: BaseStorage) -> None:
         super().__init__(storage)
-        self._kept: dict[int, dict[str, Any]] = {}
+        self._kept: dict[int, dict[str, object]] = {}
 
-    def get_all_studies(self) -> list[FrozenStudy]:
+    def get_all_studies(self) -> list[private.FrozenStudy]:
         """Return all studies, oldest first, with the attributes that are kept here."""
         studies = super().get_all_studies()
         for study in studies:
-            study.system_attrs = {**study.system_attrs, **self._kept.get(study._study_id, {})}
+            study.system_attrs = {**study.system_attrs, **self._kept.get(private.study_id(study), {})}
         return studies
 
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+    def get_study_system_attrs(self, study_id: int) -> Attributes:
         """Return the attributes of the storage and those that are kept here."""
         return {**self._storage.get_study_system_attrs(study_id), **self._kept.get(study_id, {})}
 
@@ -122,7 +121,7 @@ class UnwrittenStorage(ShownStorage):
 BaseStorage.register(ShownStorage)
 
 
-def shown(attributes: dict[str, Any]) -> dict[str, Any]:
+def shown(attributes: Attributes) -> dict[str, Any]:
     """Return the attributes that are shown, with passwords masked."""
     return {
         key: hide_password(value) if isinstance(value, str) else value

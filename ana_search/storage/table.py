@@ -1,0 +1,51 @@
+"""The table of a study's trials: the columns that the analysis, the dashboard and the user read."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ana_search.storage.record import TrialRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["trials_table"]
+
+# Column to field of the record: a column must not have the name of a parameter that a study may search.
+_COLUMNS = {
+    "seed": "seed",
+    "replicate": "replicate",
+    "plan_hash": "plan_hash",
+    "attempt": "attempt",
+    "retry_of": "retry_of",
+    "reason": "reason",
+    "trained_epochs": "epochs",
+    "seconds": "seconds",
+    "worker": "worker",
+    "device": "device",
+    "processor": "processor",
+    "threads": "threads",
+    "torch": "torch",
+    "mean_weight_bits": "weight_bits",
+}
+
+
+def trials_table(trials: Sequence[TrialRecord], left_out: Mapping[int, str]) -> "pd.DataFrame":
+    """Return one row a trial; ``attrs["left_out"]`` says which trials of the storage have none, and why."""
+    import pandas as pd  # takes a second to load, and `status` and `best` do without
+
+    frame = pd.DataFrame([_row(trial) for trial in trials])
+    frame.attrs["left_out"] = dict(left_out)
+    return frame
+
+
+def _row(trial: TrialRecord) -> dict[str, object]:
+    row: dict[str, object] = {
+        "number": trial.number,
+        "state": trial.state.name,
+        "value": trial.values[0] if trial.is_complete and trial.values else float("nan"),
+    }
+    row |= {column: getattr(trial, name) for column, name in _COLUMNS.items()}
+    if trial.block is not None:  # of a pick-freeze design alone: the block, and the group that is redrawn in it
+        row |= {"block": trial.block, "redrawn": trial.redrawn}
+    row |= {"started": trial.started, "ended": trial.ended}
+    return row | trial.params
