@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ana_search.ana.noise import Width
+from ana_search.ana.noise import SpreadMeasure
 from ana_search.ana.quantise import quantised_layers
 from ana_search.ana.quantiser import Quantiser
 from ana_search.ana.schedules import SCHEDULES
@@ -50,7 +50,7 @@ class LayerSchedule:
     decay: str = "power"
     mean_alpha: float = 1.0
     spread_alpha: float = 2.0
-    spread_measure: Width = "interval"
+    spread_measure: SpreadMeasure = "interval"
     method: Method = "noise"
     backward: Backward = "same"
     backward_noise: str = "uniform"
@@ -129,7 +129,7 @@ class Annealer:
             quantiser.strategy = schedule.strategy
             quantiser.family = schedule.noise
             quantiser.backward_family = None if schedule.backward == "same" else schedule.backward_noise
-            quantiser.width = schedule.spread_measure
+            quantiser.spread_measure = schedule.spread_measure
             quantiser.most_spread = max(schedule.spread, schedule.backward_spread)
             quantiser.freezing = schedule.method == "freezing"
             quantiser.seed = seed * 65_536 + number

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ana_search.ana.freezing import frozen_mask
-from ana_search.ana.noise import Noise, Width
+from ana_search.ana.noise import Noise, SpreadMeasure
 from ana_search.ana.regularise import regularise
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.strategies import Strategy
@@ -45,7 +45,7 @@ class Quantiser(nn.Module):
         """Family of the forward noise."""
         self.backward_family: str | None = "uniform"
         """Family of the gradient's noise; ``None``: the forward noise, whatever the backward numbers are."""
-        self.width: Width = "interval"
+        self.spread_measure: SpreadMeasure = "interval"
         self.most_spread: float | None = None
         """Upper bound on both spreads, if known: compiled code is faster for it (see `Noise`)."""
         self.freezing = False
@@ -74,11 +74,11 @@ class Quantiser(nn.Module):
         """Return the forward and the backward noise (``None``: the same), in units of the argument."""
         step = self.stair.step
         most = None if self.most_spread is None else self.most_spread * step
-        forward = Noise(self.family, self.forward_mean * step, self.forward_spread * step, self.width, most)
+        forward = Noise(self.family, self.forward_mean * step, self.forward_spread * step, self.spread_measure, most)
         if self.backward_family is None:
             return forward, None
         mean, spread = self.backward_mean * step, self.backward_spread * step
-        return forward, Noise(self.backward_family, mean, spread, self.width, most)
+        return forward, Noise(self.backward_family, mean, spread, self.spread_measure, most)
 
     def mask(self, x: Tensor) -> Tensor:
         """Return which elements are frozen; those of all samples of a batch are the same."""

@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             build_app(debug=_DEBUG in words)([word for word in words if word != _DEBUG])
     except SystemExit as exit_:
         code = exit_.code
-    except KeyboardInterrupt:  # a second one, while the first was answered
+    except KeyboardInterrupt:  # a second Ctrl-C, while the first was being answered
         code = INTERRUPTED
     lost = finish_streams()
     if lost is not None and code in (0, None) and words[:1] != [launch.NAME]:

@@ -24,5 +24,5 @@ def offer_files(studies: Sequence[StoredStudy], files: Iterable[Path]) -> None:
             continue
         try:
             offer(study, existing)
-        except Exception as error:  # see above; what a storage raises has many types
+        except Exception as error:  # a storage may raise anything, and the files are written: they are then not offered
             print(f"the dashboard of {study.name} does not offer the new files: {error}", file=sys.stderr)

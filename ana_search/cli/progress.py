@@ -198,7 +198,7 @@ class ProgressDisplay:
             (self._name, "bold"), f"  {self._finished()}  ", (self._best(), "green" if tally.best else "dim")
         )
         tail = Text(", ".join(self._losses() + self._times()), style="dim")
-        bar = Table.grid()  # a bar alone would not end its line
+        bar = Table.grid()  # rich ends the line of a table, and not that of a bar alone
         bar.add_row(ProgressBar(total=max(1, tally.requested), completed=min(done, tally.requested), width=60))
         parts: list[RenderableType] = [head, bar, tail]
         return Group(*parts, self._workers()) if tally.work else Group(*parts)

@@ -17,7 +17,7 @@ def run(
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Show the states of a study's trials, the best, retries, failures with their reasons, and the time left."""
-    # Rows of a database become many objects and no garbage: collecting would double the time to read them.
+    # Reading trials makes many objects and no garbage; Python's garbage collector would double the time.
     gc.disable()
     from ana_search.cli import tables
     from ana_search.cli.opening import opened

@@ -23,8 +23,8 @@ _HEIGHT = 440  # pixels that the dashboard's page gives a graph
 _INK = "#333333"
 _GREY = "#8C8C8C"
 _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": _INK}
-_BEST = 8  # learning curves that are drawn one by one: the palette has so many colours
-_MOST_POINTS = 100  # of one curve; a graph is kept in the storage
+_BEST = 8  # trials with a curve of their own; the palette has eight colours
+_MOST_POINTS = 100  # points of one curve, so that the graph, which lies in the storage, stays small
 
 
 def attribution_figure(attribution: VerdictDocument) -> go.Figure:
@@ -73,7 +73,7 @@ def schedule_figure(plan: TrainingPlan, title: str) -> go.Figure:
     colours = layer_palette(len(plan.layers))
     for row, quantity in enumerate(quantities, start=1):
         for curve in distinct_curves(frame, quantity):
-            # Numbers as short texts would not draw; three decimals keep the graph small in the storage.
+            # Three decimals are enough to draw, and keep the graph small, which lies in the storage.
             figure.add_trace(
                 go.Scatter(
                     x=[round(x, 3) for x in curve.epochs],

@@ -33,12 +33,12 @@ def gather(stored: StoredStudy) -> Shown:
     """Return what the dashboard shows of a study."""
     spec, study = stored.spec, stored.study
     frame = load_results(stored)
-    if frame.empty:  # no trial yet: no columns either
+    if frame.empty:  # a table of no rows has no columns
         frame = pd.DataFrame({"number": [], "state": [], "value": []})
     maximise = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
     attribution, problem = _attribution(frame, spec)
     place = stored.place
-    own = place.url == storage_url(place.folder)  # found without being named
+    own = place.url == storage_url(place.folder)  # then commands find the study without --storage
     facts = StudyFacts(
         stored.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem,
         storage=None if own else place.url, runs=place.folder.runs,

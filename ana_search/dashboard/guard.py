@@ -23,7 +23,7 @@ _NOTE = re.compile(r"/api/studies/\d+(/\d+)?/note/?")
 _ASKED_FOR = re.compile(r"/(?:api/studies|csv|artifacts)/(?P<study>\d+)(?:/(?P<trial>\d+)(?=/|$))?")
 _LONG_NUMBER = re.compile(r"/\d{10,}(/|$)")  # longer than any identity in a database
 _NUMBERS = re.compile(r"\d{1,9}(\s*,\s*\d{1,9})*")
-_MOST_BYTES = 1 << 20  # of a note
+_MOST_BYTES = 1 << 20  # the size of the largest note
 _NUMERIC = ("after", "trial_ids")
 
 
@@ -71,7 +71,7 @@ def guarded(
         except _Refused as refused:
             start_response(refused.status, [("Content-Type", "application/json")])
             return [json.dumps({"reason": refused.reason}).encode()]
-        # The dashboard reads this header without asking whether it is there.
+        # Optuna's dashboard takes it for granted that this header is there.
         environ.setdefault("HTTP_ACCEPT_ENCODING", "identity")
         environ["wsgi.errors"] = _OneLine()
         return application(environ, _with_own_status(environ, start_response))
@@ -108,7 +108,7 @@ def _check_method(environ: "WSGIEnvironment") -> None:
 
 
 def _check_form(environ: "WSGIEnvironment") -> None:
-    """Refuse numbers that are none, and notes that are no JSON object with a version and a text."""
+    """Refuse identities that are not numbers, and notes that are not a JSON object with a version and a text."""
     try:
         path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode()
         query = dict(parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True, errors="strict"))

@@ -99,7 +99,7 @@ def save(study: optuna.Study, body: str, trial_id: int | None = None) -> bool:
     """
     target: Any = study
     if trial_id is not None:
-        # A note needs these three names of a trial; a Trial object would run the sampler.
+        # `save_note` reads these three attributes of a trial. A real `Trial` would run the sampler when it is made.
         target = SimpleNamespace(storage=storage_of(study), study=study, _trial_id=trial_id)
     before = get_note(target)
     own = before.split(_OWN, 1)[1] if _OWN in before else ""

@@ -86,7 +86,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A browser that leaves in the middle of an answer is no error.
+        # A browser may close its connection in the middle of an answer, which is no error.
         error = sys.exc_info()[1]
         if not isinstance(error, (BrokenPipeError, ConnectionResetError, TimeoutError)):
             print(f"dashboard: a request failed: {type(error).__name__}: {error}", file=sys.stderr)

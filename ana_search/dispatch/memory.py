@@ -1,4 +1,4 @@
-"""Keeping memory: what one training step frees, the next one needs again."""
+"""Keeping freed memory in the process, because every training step allocates what the last one freed."""
 
 import ctypes
 import sys

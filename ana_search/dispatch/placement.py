@@ -25,14 +25,14 @@ _NONE = torch.empty(0)
 
 @dataclass(frozen=True)
 class PlacedImages:
-    """An `ImagePool` whose tensors are arrays: those Ray maps into the memory of a worker, tensors it would copy."""
+    """An `ImagePool` with arrays for tensors: Ray shares arrays among the workers of a node, and would copy tensors."""
 
     rest: ImagePool
     images: npt.NDArray[np.uint8] | MappedRows
     labels: npt.NDArray[np.int64]
 
     def pool(self) -> ImagePool:
-        """Return the images as tensors on the same memory, which is read-only: writing to them ends the process."""
+        """Return the images as tensors on the shared memory. It is read-only: a write to it would end the process."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             images = self.images if isinstance(self.images, MappedRows) else torch.from_numpy(self.images)

@@ -17,7 +17,7 @@ from ana_search.training import EpochReport
 
 __all__ = ["Worker"]
 
-# Epochs may wait this long for the next ones: every answer costs the driver and the trainer some of their time.
+# Epochs that end within this time are told in one answer: every answer costs driver and worker some of their time.
 _GATHER_SECONDS = 0.2
 
 

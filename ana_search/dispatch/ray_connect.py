@@ -71,12 +71,12 @@ def disconnect() -> None:
 
 @contextlib.contextmanager
 def _signals_left_alone() -> Iterator[None]:
-    """Keep Ray from taking SIGTERM and SIGHUP for itself while it starts, and a signal from ending it half made.
+    """Keep Ray from handling SIGTERM and SIGHUP itself, and keep signals from interrupting it while it starts.
 
-    Ray would end this process at once, in the middle of a trial and with an exit code of its own. (The processes that
-    it starts are others; they keep their ways.) An exception in the middle of its start leaves threads of its own that
-    crash when the process ends, and processes that nobody ends: so the first signal is answered when it has started,
-    some seconds later. A second one is not kept waiting.
+    Ray's handler would end this process at once, in the middle of a trial and with an exit code of its own. (Ray's own
+    processes keep their handlers.) An exception in the middle of its start leaves threads of its own that
+    crash when the process ends, and processes that nobody ends: so the first signal is answered once Ray has started,
+    some seconds later. A second one is answered at once.
     """
     register, disabled = ray._private.utils.set_sigterm_handler, ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER
     main = threading.current_thread() is threading.main_thread()
@@ -104,7 +104,7 @@ def _signals_left_alone() -> Iterator[None]:
         ray._private.utils.set_sigterm_handler = register
         ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = disabled
         for number, handler in before.items() if main else ():
-            # Whatever took their place on a way that is not known here; those that were not made in Python are None.
+            # Put back what was there before; a handler that was not installed from Python is None, and stays away.
             if handler is not None:
                 signal.signal(number, handler)
     if len(waiting) == 1:

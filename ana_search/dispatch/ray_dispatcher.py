@@ -97,7 +97,7 @@ class RayDispatcher:
         nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it without types
         check_request(self._request, [node["Resources"] for node in nodes if node["Alive"]])
         self._slots = [self._open_slot(number) for number in range(self._request.workers)]
-        self._images = self._place_images()  # while the actors start
+        self._images = self._place_images()  # done while the actors start, which takes as long
         return len(self._slots)
 
     def free(self) -> int:
@@ -121,7 +121,7 @@ class RayDispatcher:
             self._pulse.check()
         waiting = {slot.pending: slot for slot in self._slots if slot.pending is not None}
         if not waiting:
-            time.sleep(min(timeout, _IDLE_SECONDS))  # nothing can happen: whoever asks in a loop shall not spin
+            time.sleep(min(timeout, _IDLE_SECONDS))  # nothing can happen; without a pause the driver's loop would spin
             return []
         try:
             ray.wait(list(waiting), num_returns=1, timeout=timeout, fetch_local=False)
@@ -156,7 +156,7 @@ class RayDispatcher:
         except DataError:
             if self._address is None:
                 raise
-            return None  # they may be where the workers are
+            return None  # the files may be on the workers' machines, which then read them
 
     def _open_slot(self, number: int) -> _Slot:
         threads = max(1, math.floor(self._request.cpus))

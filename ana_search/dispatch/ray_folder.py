@@ -1,4 +1,4 @@
-"""The folder of Ray's sockets, whose names the operating system cuts at 107 bytes."""
+"""A short folder for Ray: the path of a socket may have 107 bytes, and Ray's paths below a long TMPDIR have more."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def short_folder() -> Iterator[str | None]:
     Raises:
         ResourceError: neither the usual folder nor any of the short ones can be used.
     """
-    # Where Ray looks itself.
+    # Ray looks for its folder in these variables, in this order.
     usual = os.environ.get("RAY_TMPDIR", os.environ.get("TMPDIR", "/tmp"))
     if _fits(usual) and _can_be_written(usual):
         yield None

@@ -18,10 +18,10 @@ _SAFE = "everything finished is safe; the same command goes on"
 
 
 class Pulse:
-    """Notices that the cluster has ended, long before Ray does, which then ends this process without a word.
+    """Notices that the cluster has ended, long before Ray does, which would then end this process without a message.
 
-    Of a cluster that was started here the processes are looked at, of any other whether its control process answers.
-    Behind a ``ray://`` address that process may be out of reach; there the connection itself is what is lost.
+    A cluster that was started here has ended when one of its processes has; any other when its control process no
+    longer answers. Behind a ``ray://`` address that process may be out of reach: there Ray reports a lost connection.
 
     Args:
         address: of the cluster (default: it was started here).

@@ -125,7 +125,7 @@ class Driver:
         return self.finished >= self.requested or nothing_left
 
     def is_drained(self) -> bool:
-        """Return whether the time to stop in is up."""
+        """Return whether the time that running trials have to stop in is over."""
         return self._stopping_since is not None and time.monotonic() - self._stopping_since > _DRAIN_SECONDS
 
     def abandon(self) -> None:
@@ -161,7 +161,7 @@ class Driver:
             self.stop()
 
     def _check_slots(self) -> None:
-        """Raise `RunError` if for long no job has run and there has been no slot to run one in."""
+        """Raise `RunError` if for ten minutes no job has run and no slot was free to run one in."""
         enough = self._slots if self._deterministic else 1
         if self._dispatcher.free() >= enough or any(running.busy for running in self._running.values()):
             self._without_slot_since = None
@@ -178,7 +178,7 @@ class Driver:
     def _fill(self) -> None:
         """Give every free slot a job: a further rung first, then a retry, then a new trial."""
         if self._deterministic and self._dispatcher.free() < self._slots:
-            return  # what is asked for must not depend on which worker is ready first
+            return  # parameters must not depend on which worker is ready first: wait until all of them are
         while self._dispatcher.free():
             if self._next_rungs:
                 self._submit(self._next_rungs.popleft())
@@ -305,7 +305,7 @@ class Driver:
             self._finish(
                 running, TrialState.COMPLETE, replace(end, weights_sha256=weights, history_sha256=history), values
             )
-            # A display that somebody wrote before there was this event does without it.
+            # A display of a user's own may lack this method of `Progress`: then it is not told.
             recorded = getattr(self._progress, "recorded", None)
             if recorded is not None:
                 recorded(running.number, running.trial.params, values[0], outcome.history)

@@ -43,7 +43,7 @@ def rescued(error: StorageLostError, ledger: Ledger, url: str, folder: RunFolder
     for place in dict.fromkeys(places):
         try:
             path = ledger.rescue(place.absolute())
-        except Exception as problem:  # whatever keeps it from being written here may not do so elsewhere
+        except Exception as problem:  # of any kind: the next place is tried
             problems.append(f"{place}: {problem}")
         else:
             command = command_line("launch", folder.study, storage=f"sqlite:///{path}", runs=folder.runs)

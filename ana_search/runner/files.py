@@ -39,7 +39,7 @@ def clean(folder: RunFolder, root: int) -> None:
     with suppress(OSError):
         folder.checkpoint(root).unlink(missing_ok=True)
         remove_unfinished(folder.trial(root))
-        folder.trial(root).rmdir()  # an error, and right so, where anything else is there
+        folder.trial(root).rmdir()  # raises an OSError, which is passed over, where the folder still holds files
 
 
 def clean_all(folder: RunFolder, trials: Sequence[TrialRecord]) -> None:

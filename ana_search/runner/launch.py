@@ -187,7 +187,7 @@ def _drive(parts: _Launch, driver: Driver, lease: Lease) -> None:
         parts.stopper.end()
         _abandon(driver)
     except (StorageLostError, LeaseLostError):
-        raise  # there is nothing to record it in, or it is another driver's by now
+        raise  # the storage is gone, or the study is another driver's by now: nothing can be recorded
     except RunError:
         _abandon(driver)
         if not parts.stopper.is_over():
@@ -229,7 +229,7 @@ def _slot_request(spec: StudySpec, workers: int | None, gpus: float | None) -> S
 
 
 def _ray(request: SlotRequest, address: str | None, spec: StudySpec, examples: Examples) -> Dispatcher:
-    # Ray takes a second to import: not where another dispatcher is used.
+    # Importing Ray takes a second, which a launch with another dispatcher need not spend.
     from ana_search.dispatch.ray_dispatcher import RayDispatcher
 
     code = imported(spec.network.name) if is_file_name(spec.network.name) else None

@@ -144,7 +144,7 @@ class Ledger:
 
     def _draw(self) -> Trial:
         """Return a new trial for the sampler, or one that the study's user put into the storage to be run."""
-        # A sampler of its own for every trial: draws then do not depend on how often the study was resumed.
+        # Every trial has a sampler of its own, seeded by its number: a study that was resumed draws what it would have.
         return self._memory.ask(make_sampler(self._spec, len(self.trials())))
 
     def _give(self, params: TrialParams) -> Trial:
@@ -225,5 +225,5 @@ class Ledger:
 
 
 def _suggest(trial: Trial | FixedTrial, spec: StudySpec) -> TrialParams:
-    # Optuna's types give a choice among values of several kinds back as one that may be None.
+    # Optuna declares that a categorical value may be None, which no choice of a study file is.
     return suggest(cast(Suggester, trial), spec)

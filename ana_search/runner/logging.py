@@ -1,4 +1,4 @@
-"""Progress that is logged too: what goes wrong with a log costs the log, and is said once."""
+"""Progress that is logged too. An error of a logging package ends the log, with one message, and not the study."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Waiting for a storage or a disk that is away or full: what is not lost by waiting is not given up."""
+"""Repeating what failed because a storage or a disk is away, locked or full, until it succeeds or time is up."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ __all__ = ["PATIENCE_SECONDS", "STORAGE", "Patience"]
 Result = TypeVar("Result")
 PATIENCE_SECONDS = 600.0
 STORAGE = "the storage"
-# What refuses a transaction for a reason other than being away or busy seldom mends itself.
+# A database that answers, but with an error such as a missing table, seldom mends itself: less patience.
 _DAMAGED_SECONDS = 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0
 _TRIED_AGAIN = (StorageInternalError, DBAPIError, OSError)
@@ -74,7 +74,7 @@ class Patience:
 
 
 def _is_damaged(error: Exception) -> bool:
-    """Return whether a database answers, but with an error that is not one of being away, busy or full."""
+    """Return whether a database answers with an error that waiting does not mend, such as a missing table."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, DBAPIError):
         cause = cause.__cause__

@@ -35,7 +35,7 @@ class Request:
 
 
 _EVERY = 5
-"""In a random design every so many points one is run twice: its runs differ by the noise alone."""
+"""In a random design every fifth point is run twice; the difference of its two runs shows the noise of a single run."""
 
 
 def retry_of(trial: TrialRecord) -> Request:
@@ -75,11 +75,11 @@ class Queue:
         else:
             sets = list({_key(trial.params): dict(trial.params) for trial in started}.values())
         self._sets = len(sets)
-        # Nothing is listed before it is needed: a grid of many replicates may be asked for a few trials of it.
+        # A generator, since a launch may ask for a few trials of a grid that has very many.
         self._missing: deque[Iterator[Request]] = deque([self._unmet(sets, have)])
         self._next: Request | None = None
         for ordinal, params in enumerate([] if self._is_grid else sets):
-            # The numbers of missing replicates are taken, should the sampler draw the same set meanwhile.
+            # These replicates keep their numbers even if the sampler draws the same parameters before they are run.
             key = _key(params)
             missing = [number for number in range(self._wanted(ordinal)) if (key, number) not in have]
             self._met[key] = max([self._met[key], *(number + 1 for number in missing)])

@@ -20,7 +20,7 @@ class Stoppable(Protocol):
         ...
 
     def is_drained(self) -> bool:
-        """Return whether the time to stop in is up."""
+        """Return whether the time that running trials have to stop in is over."""
         ...
 
 

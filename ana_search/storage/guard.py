@@ -58,7 +58,7 @@ class StorageGuard:
             identity, size = _look(self._path)
         except (FileNotFoundError, NotADirectoryError):
             raise StorageLostError(f"{self._path} was deleted while the study ran") from None
-        except OSError:  # a file system that is away for a while is the business of who reads or writes results
+        except OSError:  # a file system that is away is dealt with where results are read and written, not here
             return
         if identity != self._identity:
             raise StorageLostError(f"{self._path} was replaced by another file while the study ran")

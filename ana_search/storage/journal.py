@@ -1,4 +1,4 @@
-"""The journal file: Optuna's, and whole again after a write that was cut short."""
+"""Optuna's journal file, with repair: half a line that a full disk or a killed process left is cut off."""
 
 import errno
 import os

@@ -31,7 +31,9 @@ LEASE_ATTRIBUTE = "lease"
 _VERSION = 2
 _RENEW_SECONDS = 5.0
 _LAPSE_SECONDS = 60.0
-_LOOK_SECONDS = 7.0  # one renewal and a little: how long somebody who only asks watches a driver elsewhere
+_LOOK_SECONDS = (
+    7.0  # how long a reader watches whether a driver on another machine renews its lease: one renewal and a little
+)
 _POLL_SECONDS = 0.5
 _SETTLE_SECONDS = 0.2
 _held_here: set[str] = set()  # the tokens of the leases that this process holds
@@ -78,7 +80,9 @@ class Holder:
 
     def runs(self) -> bool:
         """Return whether the driver runs, if it `is_near`."""
-        if self.pid == os.getpid():  # a lease that could not be given back, for want of the storage, is over too
+        if (
+            self.pid == os.getpid()
+        ):  # this process no longer holds a lease that it could not give back because the storage was away
             return self.token in _held_here
         return start_of(self.pid) == self.started
 
@@ -197,7 +201,7 @@ class Lease:
 
     def confirm(self) -> None:
         """Look into the storage now; raise as `check`."""
-        with suppress(Exception):  # a storage that is away for a while is the business of who reads or writes results
+        with suppress(Exception):  # a storage that is away is dealt with where results are read and written, not here
             self._renew()
         if self._loss is not None:
             raise self._loss

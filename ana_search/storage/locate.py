@@ -44,7 +44,7 @@ class StudyPlace:
         if write is None:
             try:
                 return self.open(write=True)
-            except StorageError:  # read-only, or worse: then reading says so
+            except StorageError:  # it may be read-only; if it is damaged, opening it for reading raises the error
                 return self.open(write=False)
         try:
             storage = open_storage(self.url, create=False, write=write)

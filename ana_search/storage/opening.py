@@ -28,7 +28,7 @@ EngineOptions = dict[str, Any]
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
 _SETUP_SECONDS = 10.0
-_MADE_LAST = "alembic_version"  # of the tables that Optuna makes
+_MADE_LAST = "alembic_version"  # the table that Optuna makes last
 _ASK_READ_ONLY = {
     "postgresql": "SHOW transaction_read_only",
     "mysql": "SELECT @@transaction_read_only OR @@global.read_only",
@@ -85,7 +85,9 @@ def open_storage(url: str, *, create: bool = True, write: bool | None = None) ->
         storage = _database(url, options)
     except StorageError:
         raise
-    except Exception as error:  # SQLAlchemy, its drivers and Optuna raise many kinds; all mean the same here
+    except (
+        Exception
+    ) as error:  # SQLAlchemy, its drivers and Optuna raise many kinds; each means that it cannot be opened
         raise StorageError(f"storage {hide_in_url(url)}: {_reason(error, url)}; allowed: {_ALLOWED}") from None
     if path is not None and write:
         _use_wal(storage.engine, path)
@@ -197,7 +199,7 @@ def _file_system(path: Path) -> str:
 
 
 def _use_wal(engine: sqlalchemy.Engine, path: Path) -> None:
-    """Set WAL mode, which the file keeps, and for this and every later connection what a connection keeps."""
+    """Set WAL mode, which is stored in the file, and the settings that every single connection needs."""
 
     def prepare(connection: Any, _record: Any = None) -> None:
         cursor = connection.cursor()

@@ -1,4 +1,4 @@
-"""Which process on which machine: by what neither a clock that is set nor a name that is used twice can change."""
+"""Telling processes and machines apart without clocks, which may be set, and host names, which may be used twice."""
 
 import os
 import socket

@@ -40,7 +40,7 @@ def read_trials(storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
 
 
 def _read(session: Session, study_id: int) -> list[FrozenTrial]:
-    # Trials come first: what is written to one while the rest is read belongs to a state that is not yet told.
+    # Trials are read first. Of one that ends meanwhile the state is then the older one, and its values are ignored.
     trial = models.TrialModel
     wanted = select(trial.trial_id, trial.number, trial.state, trial._datetime_start_utc, trial._datetime_complete_utc)
     found: dict[int, FrozenTrial] = {}

@@ -45,7 +45,9 @@ def reading_connection(path: Path, timeout: float, *, locks: bool = True) -> tup
         connect = _connector(path, "mode=rw" if writable and not has_log else "mode=ro", timeout)
         try:
             connect().close()
-        except sqlite3.OperationalError:  # no index can be made; or what is wrong will show below again
+        except (
+            sqlite3.OperationalError
+        ):  # no index can be made, or the file is damaged, which the attempts below find too
             pass
         else:
             return connect, _nothing

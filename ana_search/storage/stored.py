@@ -56,7 +56,7 @@ def open_study(
     if write:
         try:
             return StoredStudy(place, place.open(write=True), is_writable=True)
-        except StorageError:  # read-only, or worse: then reading says so
+        except StorageError:  # it may be read-only; if it is damaged, opening it for reading raises the error
             pass
     return StoredStudy(place, place.open(write=False))
 

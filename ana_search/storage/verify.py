@@ -17,7 +17,7 @@ __all__ = ["make_durable", "missing_results"]
 
 
 def make_durable(study: optuna.Study) -> None:
-    """Hand to the disk what SQLite may keep back: in WAL mode a commit survives the process, not a loss of power."""
+    """Write SQLite's log to the disk: in WAL mode a commit survives the end of the process, but no loss of power."""
     backend = backend_of(storage_of(study))
     if isinstance(backend, RDBStorage) and backend.engine.dialect.name == "sqlite":
         with backend.engine.connect() as connection:

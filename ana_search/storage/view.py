@@ -16,7 +16,9 @@ from ana_search.storage.urls import hide_password
 
 __all__ = ["ShownStorage", "UnwrittenStorage"]
 
-_HIDDEN = frozenset({SPEC_ATTRIBUTE, LEASE_ATTRIBUTE})  # kilobytes of JSON on one line; the driver's own note
+_HIDDEN = frozenset(
+    {SPEC_ATTRIBUTE, LEASE_ATTRIBUTE}
+)  # kilobytes of JSON on one line, and what drivers write for each other
 _MOST_CURVES = 1_000  # trials with a curve: the pages ask for all trials at once, and draw every curve
 
 
@@ -117,7 +119,8 @@ class UnwrittenStorage(ShownStorage):
         self._kept.setdefault(study_id, {})[key] = value
 
 
-# The dashboard asks for an instance of Optuna's class; delegation keeps every method it has or will have.
+# Optuna's dashboard checks that it is given a `BaseStorage`; this class is registered as one instead of inheriting,
+# so that every method which is not defined above is passed on.
 BaseStorage.register(ShownStorage)
 
 

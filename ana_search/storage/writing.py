@@ -94,7 +94,7 @@ def trial_writer(storage: BaseStorage, study_id: int) -> TrialWriter:
 
 
 class _PlainWriter:
-    """By Optuna's own methods."""
+    """Writes by Optuna's own methods."""
 
     def __init__(self, storage: BaseStorage, study_id: int) -> None:
         self._storage, self._study_id = storage, study_id
@@ -126,13 +126,13 @@ class _PlainWriter:
     def finish(self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Attributes) -> None:
         if _has_ended(self._storage.get_trial(trial_id).state, state, trial_id):
             return
-        for key, value in attributes.items():  # first, because a finished trial takes none
+        for key, value in attributes.items():  # before the state, because Optuna refuses attributes of a finished trial
             self._storage.set_trial_user_attr(trial_id, key, value)
         self._storage.set_trial_state_values(trial_id, state, values)
 
 
 class _DatabaseWriter:
-    """By a few statements on Optuna's tables. Numbers and times are made as Optuna makes them."""
+    """Writes by a few statements on Optuna's tables. Numbers and times are made as Optuna makes them."""
 
     def __init__(self, engine: Engine, study_id: int) -> None:
         self._engine, self._study_id = engine, study_id
@@ -203,7 +203,7 @@ class _DatabaseWriter:
 
 
 def _has_ended(stored: TrialState, wanted: TrialState, trial_id: int) -> bool:
-    """Return whether a trial has ended as wanted: an earlier try came through, only its answer was lost."""
+    """Return whether a trial has ended as wanted: an earlier try succeeded, and only the database's answer was lost."""
     if stored.is_finished() and stored != wanted:
         raise LeaseError(
             f"the trial with the identity {trial_id} in the storage is {stored.name} and was to become {wanted.name}: "

@@ -46,7 +46,7 @@ def _reset_classifier(network: nn.Module) -> None:
 
 
 def network_of(plan: TrainingPlan, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Return the plan's quantised network with weights that mean nothing yet."""
+    """Return the plan's quantised network with arbitrary weights, which the caller replaces."""
     stairs = [
         (StairFunction.for_network(layer.weight_bits), StairFunction.for_network(layer.activation_bits))
         for layer in plan.layers

@@ -38,7 +38,9 @@ def save_checkpoint(
         "history": [report.as_json() for report in history],
         "random_states": random_states,
     }
-    buffer = io.BytesIO()  # in memory first: torch reports a full disk by an error of no particular kind
+    buffer = (
+        io.BytesIO()
+    )  # in memory first: torch reports a full disk by a plain RuntimeError, which cannot be told from others
     torch.save(state, buffer)
     with contextlib.suppress(OSError):
         write_durably(path, buffer.getbuffer())
@@ -63,10 +65,12 @@ def load_checkpoint(
             return None
         history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
         random_states = dict(state["random_states"])
-        optimiser.load_state_dict(state["optimiser"])  # refuses another optimiser's before it changes anything
+        optimiser.load_state_dict(
+            state["optimiser"]
+        )  # raises, before it changes anything, for the state of another optimiser
         network.load_state_dict(state["network"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
-        return None  # it is a checkpoint by its version and its plan, and something in it is missing or damaged
+        return None  # version and plan are right, but something is missing or damaged
     return history, random_states
 
 

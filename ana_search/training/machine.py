@@ -1,4 +1,4 @@
-"""What the last bits of a training run hang on besides its plan: device, processor, threads, PyTorch's version."""
+"""What decides the last bits of a training run besides its plan: device, processor, threads, PyTorch's version."""
 
 import platform
 from collections.abc import Iterator

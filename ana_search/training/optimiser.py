@@ -28,7 +28,7 @@ def make_optimiser(network: nn.Module, settings: TrainingSettings) -> Optimizer:
     common: _Common = {
         "lr": settings.learning_rate,
         "weight_decay": settings.weight_decay,
-        # One kernel for all parameters; narrow networks spend an eighth of a step in the optimiser without it.
+        # Updates all parameters in one kernel; without it narrow networks spend an eighth of a step in the optimiser.
         "fused": all(parameter.device.type in ("cpu", "cuda") for parameter in parameters),
     }
     if settings.optimiser == "sgd":

@@ -29,7 +29,7 @@ def undisturbed(device: torch.device | None = None) -> Iterator[None]:
 def seeded(seed: int, purpose: Purpose, device: torch.device | None = None) -> Iterator[None]:
     """Seed torch's own generators, of the CPU and of ``device``, within the block; put them back after it."""
     with undisturbed(device):
-        # torch.manual_seed would seed the generators of all other devices too, and for good.
+        # torch.manual_seed would also seed the generators of all other devices, which nothing here puts back.
         torch.default_generator.manual_seed(_derive(seed, purpose))
         for other in _cuda(device):
             with torch.cuda.device(other):

@@ -27,7 +27,7 @@ from ana_search.training.result import EpochReport, TrainingResult
 __all__ = ["train"]
 
 _GAP_IMAGES = 64  # images that the regularisation gap is measured on
-_CHECKPOINT_SHARE = 0.01  # of the time, that checkpoints may take
+_CHECKPOINT_SHARE = 0.01  # the part of a run's time that writing checkpoints may take
 
 
 def train(
@@ -116,7 +116,8 @@ class _Run:
         self.device, self.layout = device, layout
         self.step_network: Callable[[Tensor], Tensor] = network
         if settings.compile:
-            # What was compiled for earlier runs counts against the compiler's limit for every module's code.
+            # PyTorch's compiler compiles one piece of code only so many times, earlier runs of this process included,
+            # and then runs it uncompiled: forget the earlier ones.
             torch.compiler.reset()
             self.step_network = torch.compile(network)
         self.optimiser: Optimizer = make_optimiser(network, settings)
@@ -180,7 +181,7 @@ class _Run:
 
 
 class _Keeper:
-    """Writes the checkpoints of a run: after a quick epoch they would take longer than they can save."""
+    """Writes the checkpoints of a run, as often as they take at most a hundredth of its time."""
 
     def __init__(self, path: Path | None, run: _Run, history: list[EpochReport]) -> None:
         self._path, self._run, self._history = path, run, history
@@ -188,7 +189,7 @@ class _Keeper:
         self._due = time.monotonic()
 
     def keep_if_due(self) -> None:
-        """Write a checkpoint, unless the last one was too short a while ago for what it cost."""
+        """Write a checkpoint if the time that the last one took is made up for (see `_CHECKPOINT_SHARE`)."""
         if time.monotonic() >= self._due:
             self.keep()
 

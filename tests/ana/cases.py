@@ -20,7 +20,7 @@ def distribution(noise: Noise) -> Any:
     """Return SciPy's distribution of the noise, from the definition of the spread."""
     mean, spread = float(noise.mean), float(noise.spread)
     deviation = spread / np.sqrt(3.0)
-    equal = noise.width == "deviation"
+    equal = noise.spread_measure == "deviation"
     if noise.family == "uniform":
         return stats.uniform(mean - spread, 2.0 * spread)
     if noise.family == "triangular":
@@ -88,11 +88,11 @@ def noises(spreads: st.SearchStrategy[float] | None = None) -> st.SearchStrategy
         st.sampled_from(["uniform", "triangular", "normal", "logistic"]),
         mean=st.floats(-1.0, 1.0),
         spread=spreads if spreads is not None else st.floats(0.02, 5.0),
-        width=st.sampled_from(["interval", "deviation"]),
+        spread_measure=st.sampled_from(["interval", "deviation"]),
     )
 
 
 def scaled(noise: Noise, stair: StairFunction) -> Noise:
     """Return the noise with mean and spread given in quanta of the stair."""
     q = stair.quantum
-    return Noise(noise.family, noise.mean * q, noise.spread * q, noise.width)
+    return Noise(noise.family, noise.mean * q, noise.spread * q, noise.spread_measure)

@@ -145,7 +145,7 @@ def test_a_new_annealer_sets_the_first_moment_and_the_kind_of_noise() -> None:
     activations = LayerSchedule(noise="triangular", backward="static", backward_noise="normal", method="freezing")
     Annealer(module, [weights], [activations])
     first, second = quantisers(module)
-    assert (first.family, first.strategy, first.width, first.backward_family) == (
+    assert (first.family, first.strategy, first.spread_measure, first.backward_family) == (
         "logistic",
         "random",
         "deviation",

@@ -1,4 +1,4 @@
-"""Every family, width and strategy against SciPy: its densities integrated numerically, and its samples."""
+"""Every family, measure of spread and strategy against SciPy: densities integrated numerically, and samples."""
 
 import itertools
 
@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from ana_search.ana import NOISE_FAMILIES, Noise, StairFunction, regularise
-from ana_search.ana.noise import Width
+from ana_search.ana.noise import SpreadMeasure
 from ana_search.ana.strategies import Strategy
 from tests.ana.cases import STAIRS, Array, distribution, stair_values
 
 FEW_LEVELS = st.sampled_from([STAIRS[name] for name in ("ternary", "binary", "unbalanced", "any", "shifted")])
 families = pytest.mark.parametrize("family", NOISE_FAMILIES)
-widths = pytest.mark.parametrize("width", ["interval", "deviation"])
+measures = pytest.mark.parametrize("measure", ["interval", "deviation"])
 DRAWS = 20_000
 EXAMPLES = settings(max_examples=12, deadline=None, derandomize=True)
 
 
-def noise_of(family: str, width: Width, mean: float, spread: float) -> Noise:
-    return Noise(family, mean, spread, width)
+def noise_of(family: str, measure: SpreadMeasure, mean: float, spread: float) -> Noise:
+    return Noise(family, mean, spread, measure)
 
 
 def integrated(x: float, stair: StairFunction, noise: Noise) -> Array:
@@ -51,13 +51,13 @@ def drawn_levels(x: float, stair: StairFunction, noise: Noise, seed: int) -> Arr
 
 
 @families
-@widths
+@measures
 @EXAMPLES
 @given(FEW_LEVELS, st.floats(-0.6, 0.6), st.floats(0.1, 1.5), st.floats(-1.5, 1.5), st.integers(0, 99))
 def test_every_strategy_agrees_with_the_integral_of_the_density(
-    family: str, width: Width, stair: StairFunction, mean: float, spread: float, x: float, seed: int
+    family: str, measure: SpreadMeasure, stair: StairFunction, mean: float, spread: float, x: float, seed: int
 ) -> None:
-    noise = noise_of(family, width, mean, spread)
+    noise = noise_of(family, measure, mean, spread)
     probability = integrated(x, stair, noise)
     assert probability.sum() == pytest.approx(1.0, abs=1e-8)
     argument = torch.tensor([x], dtype=torch.float64)
@@ -74,13 +74,13 @@ def test_every_strategy_agrees_with_the_integral_of_the_density(
 
 
 @families
-@widths
+@measures
 @EXAMPLES
 @given(FEW_LEVELS, st.floats(-0.6, 0.6), st.floats(0.1, 1.5), st.floats(-1.5, 1.5), st.integers(0, 99))
 def test_every_strategy_agrees_with_samples_of_the_noise(
-    family: str, width: Width, stair: StairFunction, mean: float, spread: float, x: float, seed: int
+    family: str, measure: SpreadMeasure, stair: StairFunction, mean: float, spread: float, x: float, seed: int
 ) -> None:
-    noise = noise_of(family, width, mean, spread)
+    noise = noise_of(family, measure, mean, spread)
     samples = distribution(noise).rvs(DRAWS, random_state=seed)
     sampled = stair_values(x - samples, stair)
     levels = np.array(stair.scaled_levels)
@@ -100,12 +100,14 @@ def test_every_strategy_agrees_with_samples_of_the_noise(
 
 
 @families
-@widths
+@measures
 @pytest.mark.parametrize("strategy", ["expectation", "mode", "random"])
 @pytest.mark.parametrize("name", ["ternary", "any", "4 bits"])
-def test_the_gradient_integrates_to_the_expectation(name: str, strategy: Strategy, width: Width, family: str) -> None:
+def test_the_gradient_integrates_to_the_expectation(
+    name: str, strategy: Strategy, measure: SpreadMeasure, family: str
+) -> None:
     stair = STAIRS[name]
-    noise = noise_of(family, width, 0.1 * stair.quantum, 0.6 * stair.quantum)
+    noise = noise_of(family, measure, 0.1 * stair.quantum, 0.6 * stair.quantum)
     low, high = (t + sign * 6.0 * stair.quantum for t, sign in ((stair.scaled_thresholds[0], -1), (1.7, 1)))
     x = torch.linspace(low, high, 200_001, dtype=torch.float64, requires_grad=True)
     regularise(x, stair, noise, strategy=strategy).sum().backward()

@@ -116,7 +116,7 @@ def test_samples_follow_the_distribution(name: str) -> None:
         ({"family": "gaussian"}, "`family` must be one of uniform, triangular, normal, logistic"),
         ({"family": "normal", "spread": -0.1}, "`0 <= spread < inf` must hold, but got spread=-0.1"),
         ({"family": "normal", "spread": math.nan}, "got spread=nan"),
-        ({"family": "normal", "width": "half"}, "`width` must be interval or deviation"),
+        ({"family": "normal", "spread_measure": "half"}, "`spread_measure` must be interval or deviation"),
     ],
 )
 def test_impossible_noise_is_refused(arguments: dict[str, object], message: str) -> None:

@@ -102,19 +102,19 @@ def _solve(stair: "StairFunction", family: NoiseFamily, scale: float, k: int) ->
     """Return the smallest ``x`` whose most probable level is ``k`` or higher."""
     thresholds, probability = stair.scaled_thresholds, _distribution_function(family)
 
-    def reached(x: float) -> bool:
+    def mode_is_high(x: float) -> bool:
         above = [1.0, *(probability((x - t) / scale) for t in thresholds), 0.0]
         probabilities = [a - b for a, b in itertools.pairwise(above)]
         return max(probabilities[k:]) >= max(probabilities[:k]) * (1.0 - 1e-12)
 
-    return _bisect(reached, thresholds[0] - family.reach * scale, thresholds[-1] + family.reach * scale)
+    return _bisect(mode_is_high, thresholds[0] - family.reach * scale, thresholds[-1] + family.reach * scale)
 
 
-def _bisect(reached: Callable[[float], bool], low: float, high: float) -> float:
-    """Return the point between ``low`` and ``high`` where ``reached`` becomes true."""
+def _bisect(condition: Callable[[float], bool], low: float, high: float) -> float:
+    """Return the point between ``low`` and ``high`` where ``condition`` becomes true."""
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        if reached(middle):
+        if condition(middle):
             high = middle
         else:
             low = middle

@@ -32,13 +32,13 @@ class NoiseNumbers(NamedTuple):
     def of(cls, noise: Noise, device: torch.device) -> "NoiseNumbers":
         """Return the numbers of a noise for arguments on ``device``."""
         family, mean, spread = noise.distribution, _number(noise.mean, device), _number(noise.spread, device)
-        scale = family.scale(spread, noise.width)
+        scale = family.scale(spread, noise.spread_measure)
         if not isinstance(scale, Tensor) and torch.compiler.is_compiling() and scale > LEAST_SCALE:
             scale = torch.tensor(scale, dtype=torch.float64, device=device)
         if not isinstance(scale, Tensor):
             number = 1.0 / max(scale, LEAST_SCALE)
             return cls(family, mean, scale, inverse=number, steepness=number, most=scale, given=scale)
-        most = None if noise.most is None else noise.most * family.factor(noise.width)
+        most = None if noise.most is None else noise.most * family.factor(noise.spread_measure)
         inverse = 1.0 / scale.clamp_min(LEAST_SCALE)
         steepness = torch.where(scale > LEAST_SCALE, inverse, 0.0)
         return cls(family, mean, scale, inverse, steepness, most, given=noise.scale)

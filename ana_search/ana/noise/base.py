@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-__all__ = ["NoiseFamily", "Width"]
+__all__ = ["NoiseFamily", "SpreadMeasure"]
 
-Width = Literal["interval", "deviation"]
+SpreadMeasure = Literal["interval", "deviation"]
 
 
 class NoiseFamily(ABC):
@@ -40,18 +40,18 @@ class NoiseFamily(ABC):
     def quantile(self, v: Tensor) -> Tensor:
         """Return what noise stays below with probability ``(1 + v) / 2``, for ``v`` in (-1, 1)."""
 
-    def scale(self, spread: float | Tensor, width: Width = "interval") -> float | Tensor:
+    def scale(self, spread: float | Tensor, spread_measure: SpreadMeasure = "interval") -> float | Tensor:
         """Return the native scale of noise with this spread, in the spread's units.
 
-        With ``width="interval"`` the interval ``mean ± spread`` holds the noise (all of it, or 95 % of an
+        With ``spread_measure="interval"`` the interval ``mean ± spread`` holds the noise (all of it, or 95 % of an
         unbounded family); with ``"deviation"`` the standard deviation is ``spread / sqrt(3)``, which is the
         same thing for uniform noise.
         """
-        return spread * self.factor(width)
+        return spread * self.factor(spread_measure)
 
-    def factor(self, width: Width = "interval") -> float:
+    def factor(self, spread_measure: SpreadMeasure = "interval") -> float:
         """Return the native scale of noise with spread 1."""
-        return 1.0 / self.interval if width == "interval" else 1.0 / (math.sqrt(3.0) * self.deviation)
+        return 1.0 / self.interval if spread_measure == "interval" else 1.0 / (math.sqrt(3.0) * self.deviation)
 
     def sample(
         self,

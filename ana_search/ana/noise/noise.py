@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ana_search.ana.noise.base import NoiseFamily, Width
+from ana_search.ana.noise.base import NoiseFamily, SpreadMeasure
 from ana_search.ana.noise.families import NOISE_FAMILIES
 
 __all__ = ["LEAST_SCALE", "Noise"]
@@ -25,23 +25,23 @@ class Noise:
             triangular, 95 % of it for normal and logistic); a number or a 0-d tensor. 0 is no noise.
         most: an upper bound on a spread that is a tensor. Compiled code, which cannot look at the tensor, then
             evaluates only the thresholds that such noise can reach, and not all those of a stair with many.
-        width: ``"deviation"`` makes ``spread / sqrt(3)`` the standard deviation instead.
+        spread_measure: ``"deviation"`` makes ``spread / sqrt(3)`` the standard deviation instead.
 
     Raises:
-        ValueError: an unknown family or width, or a spread that is negative or not finite.
+        ValueError: an unknown family or measure of the spread, or a spread that is negative or not finite.
     """
 
     family: str
     mean: float | Tensor = 0.0
     spread: float | Tensor = 0.0
-    width: Width = "interval"
+    spread_measure: SpreadMeasure = "interval"
     most: float | None = None
 
     def __post_init__(self) -> None:
         if self.family not in NOISE_FAMILIES:
             raise ValueError(f"`family` must be one of {', '.join(NOISE_FAMILIES)}, but got {self.family!r}")
-        if self.width not in ("interval", "deviation"):
-            raise ValueError(f"`width` must be interval or deviation, but got {self.width!r}")
+        if self.spread_measure not in ("interval", "deviation"):
+            raise ValueError(f"`spread_measure` must be interval or deviation, but got {self.spread_measure!r}")
         if not isinstance(self.spread, Tensor) and not (0.0 <= self.spread < math.inf):
             raise ValueError(f"`0 <= spread < inf` must hold, but got spread={self.spread}")
 
@@ -53,4 +53,4 @@ class Noise:
     @property
     def scale(self) -> float | Tensor:
         """The native scale of the family at this spread."""
-        return self.distribution.scale(self.spread, self.width)
+        return self.distribution.scale(self.spread, self.spread_measure)
