@@ -2,25 +2,22 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from optuna.trial import TrialState
 
-from ana_search.dispatch import Dispatcher, Done, EpochDone, Event, Failed, Job, Outcome, Started, Stopped
+from ana_search.dispatch import Done, EpochDone, Event, Failed, Job, Outcome, Started, Stopped
 from ana_search.errors import RunError
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
 from ana_search.runner.attempts import epochs_of_rungs, kept_so_far
 from ana_search.runner.files import clean, keep
 from ana_search.runner.ledger import Ledger
-from ana_search.runner.patience import Patience
-from ana_search.runner.progress import Progress
+from ana_search.runner.parts import LaunchParts, Wanted
 from ana_search.runner.queue import Queue, Request, retry_of
 from ana_search.space import TrialParams, training_seed
-from ana_search.storage import RunFolder
 from ana_search.storage.record import TrialEnd, TrialRecord, TrialStart
-from ana_search.study_file import StudySpec
 
 __all__ = ["Driver"]
 
@@ -58,45 +55,19 @@ class _Running:
 
 
 class Driver:
-    """Runs trials of one study until ``requested`` are finished.
+    """Runs trials of one study until those that are wanted are finished.
 
     It holds the study's lease and is the only writer of its storage. ``stop`` may be called at any time, from a
     signal handler too.
-
-    Args:
-        requested: finished trials wanted in all.
-        replicates: replicates of every set of parameters (default: the study's).
-        slots: trials at a time.
-        deterministic: ask and tell in an order that does not depend on timing.
-        timeout: seconds after which no more trials are started.
-        patience: what to do while the run directory cannot be written.
-        check: called a few times a second; what it raises ends the run (a lease or a storage that is lost).
     """
 
-    def __init__(
-        self,
-        spec: StudySpec,
-        ledger: Ledger,
-        dispatcher: Dispatcher,
-        folder: RunFolder,
-        progress: Progress,
-        *,
-        requested: int,
-        replicates: int | None = None,
-        slots: int = 1,
-        deterministic: bool = False,
-        timeout: float | None = None,
-        patience: Patience | None = None,
-        check: Callable[[], None] | None = None,
-    ) -> None:
-        self._spec, self._ledger, self._dispatcher = spec, ledger, dispatcher
-        self._folder, self._progress, self.requested = folder, progress, requested
-        self._slots, self._deterministic = slots, deterministic
-        self._patience = patience or Patience(progress.message)
-        self._check = check
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+    def __init__(self, parts: LaunchParts, ledger: Ledger, wanted: Wanted) -> None:
+        self._spec, self._ledger, self._dispatcher = parts.spec, ledger, parts.dispatcher
+        self._folder, self._progress, self._patience = parts.folder, parts.progress, parts.patience
+        self._check, self._wanted = parts.check, wanted
+        self._deadline = None if wanted.timeout is None else time.monotonic() + wanted.timeout
         trials = ledger.records()
-        self._queue = Queue(spec, trials, replicates)
+        self._queue = Queue(parts.spec, trials, wanted.replicates)
         self._running: dict[int, _Running] = {}
         self._next_rungs: deque[_Running] = deque()
         self._held: list[Event] = []
@@ -111,6 +82,11 @@ class Driver:
         """Start nothing more, and let running trials stop after their epoch."""
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
+
+    @property
+    def requested(self) -> int:
+        """How many finished trials are wanted in all."""
+        return self._wanted.requested
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -154,15 +130,14 @@ class Driver:
         self.abandon()
 
     def _check_clock(self) -> None:
-        if self._check is not None:
-            self._check()
+        self._check()
         if self._deadline is not None and time.monotonic() > self._deadline and self._stopping_since is None:
             self._progress.message("the time is up: stopping after the epochs that are running")
             self.stop()
 
     def _check_slots(self) -> None:
         """Raise `RunError` if for ten minutes no job has run and no slot was free to run one in."""
-        enough = self._slots if self._deterministic else 1
+        enough = self._wanted.slots if self._wanted.deterministic else 1
         if self._dispatcher.free() >= enough or any(running.busy for running in self._running.values()):
             self._without_slot_since = None
             return
@@ -170,14 +145,14 @@ class Driver:
         self._without_slot_since = self._without_slot_since or now
         if now - self._without_slot_since > _NO_SLOT_SECONDS:
             raise RunError(
-                f"{'not all workers have' if self._deterministic else 'no worker has'} been available for "
+                f"{'not all workers have' if self._wanted.deterministic else 'no worker has'} been available for "
                 f"{_NO_SLOT_SECONDS:.0f} s; the cluster has lost its resources; everything finished is safe; the "
                 "same command goes on"
             )
 
     def _fill(self) -> None:
         """Give every free slot a job: a further rung first, then a retry, then a new trial."""
-        if self._deterministic and self._dispatcher.free() < self._slots:
+        if self._wanted.deterministic and self._dispatcher.free() < self._wanted.slots:
             return  # parameters must not depend on which worker is ready first: wait until all of them are
         while self._dispatcher.free():
             if self._next_rungs:
@@ -249,7 +224,7 @@ class Driver:
     def _handle_all(self, events: Iterable[Event]) -> None:
         """Handle events as they come; in deterministic mode, ends only once all jobs have ended, in order."""
         for event in events:
-            if isinstance(event, Started | EpochDone) or not self._deterministic:
+            if isinstance(event, Started | EpochDone) or not self._wanted.deterministic:
                 self._handle(event)
             else:
                 self._running[event.trial].busy = False
@@ -329,11 +304,15 @@ class Driver:
         self._progress.message(f"trial {running.number} {outcome}: {event.reason}")
 
     def _interrupt(self, running: _Running, worker: str = "") -> None:
-        end = TrialEnd(reason=_INTERRUPTED, retry="interrupted", worker=worker or None)
-        self._finish(running, TrialState.FAIL, end)
+        self._finish(running, TrialState.FAIL, TrialEnd(reason=_INTERRUPTED, retry="interrupted"), worker=worker)
 
     def _finish(
-        self, running: _Running, state: TrialState, end: TrialEnd, values: Sequence[float] | None = None
+        self,
+        running: _Running,
+        state: TrialState,
+        end: TrialEnd,
+        values: Sequence[float] | None = None,
+        worker: str | None = None,
     ) -> None:
         """End a trial in the storage and in memory; have it run again, or count it."""
         self._ledger.finish(running.number, state, values, end)
@@ -345,7 +324,9 @@ class Driver:
             self.finished += 1
             self.ended[state.name] += 1
             clean(self._folder, running.root)
-        self._progress.trial_ended(end.worker or "", running.number, trial.shown_state, finished=self.finished)
+        self._progress.trial_ended(
+            worker or end.worker or "", running.number, trial.shown_state, finished=self.finished
+        )
         if state == TrialState.COMPLETE and values and (self._best is None or values[0] > self._best[1]):
             self._best = (running.number, values[0])
             self._progress.best(*self._best)

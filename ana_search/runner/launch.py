@@ -1,11 +1,9 @@
 """Launching a study: storage, lease, orphans of a dead driver, workers, the loop, and what was written read back."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
 from optuna.exceptions import OptunaError
 from optuna.trial import TrialState
 
@@ -20,6 +18,7 @@ from ana_search.runner.files import clean_all
 from ana_search.runner.ledger import Ledger
 from ana_search.runner.loggers import LOGGERS
 from ana_search.runner.logging import LoggedProgress
+from ana_search.runner.parts import LaunchParts, Wanted
 from ana_search.runner.patience import PATIENCE_SECONDS, Patience
 from ana_search.runner.progress import Progress, Silent
 from ana_search.runner.signals import Stopper, handled_by
@@ -62,21 +61,6 @@ class LaunchOutcome:
         if self.finished and not self.complete:
             return f"none of {self.finished} finished trials has a result{why}"
         return None
-
-
-@dataclass(frozen=True)
-class _Launch:
-    """The parts of one launch that its steps share."""
-
-    spec: StudySpec
-    study: optuna.Study
-    url: str
-    folder: RunFolder
-    dispatcher: Dispatcher
-    progress: Progress
-    stopper: Stopper
-    patience: Patience
-    check: Callable[[], None]
 
 
 def launch(
@@ -151,7 +135,7 @@ def launch(
             guard.check()
             lease.check()
 
-        parts = _Launch(
+        parts = LaunchParts(
             asked, study, url, folder, dispatcher, progress, stopper,
             Patience(progress.message, stopper.is_over, patience), check,
         )  # fmt: skip
@@ -159,10 +143,8 @@ def launch(
         parts.patience(lambda: end_orphans(study, asked, folder))
         ledger = Ledger(asked, study, parts.patience, progress.message, check)
         clean_all(folder, ledger.records())
-        driver = Driver(
-            asked, ledger, dispatcher, folder, progress, requested=requested, replicates=replicates,
-            slots=request.workers, deterministic=deterministic, timeout=timeout, patience=parts.patience, check=check,
-        )  # fmt: skip
+        wanted = Wanted(requested, replicates, request.workers, deterministic, timeout)
+        driver = Driver(parts, ledger, wanted)
         try:
             examples.check(study, parts.patience, progress.message, accept=accept_changes, needed=not driver.is_done())
             _drive(parts, driver, lease)
@@ -173,7 +155,7 @@ def launch(
         return _outcome(driver, ledger, requested)
 
 
-def _drive(parts: _Launch, driver: Driver, lease: Lease) -> None:
+def _drive(parts: LaunchParts, driver: Driver, lease: Lease) -> None:
     """Start the workers and run the driver to its end; whatever ends it, record what was interrupted."""
     try:
         if driver.is_done():
