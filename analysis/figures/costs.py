@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.costs import SAFE_POINTS
-from analysis.figures.base import FigureInput, FigureSpec, wrapped
-from analysis.style import colour_of, new_figure, styled
+from analysis.figures.base import FigureInput, FigureSpec
+from analysis.figures.levels import draw_levels
+from analysis.style import colour_of, styled
 
 __all__ = ["FIGURE"]
 
@@ -38,20 +39,8 @@ def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw a dot with its interval per level, column by column."""
     columns = list(data["held"].unique())
     with styled():
-        figure, (axes,) = new_figure(1.3 + 0.30 * (len(data) + 0.8 * len(columns)))
-        place, ticks, labels = 0.0, [], []
-        for column in columns:
-            colour = colour_of(column, columns)
-            for row in data[data["held"] == column].to_dict("records"):
-                axes.hlines(place, row["low"], row["high"], color=colour, linewidth=2.6)
-                axes.plot(row["points"], place, "o", color=colour, markersize=6, markeredgecolor="white")
-                ticks.append(place)
-                labels.append(wrapped(f"{column} = {row['level']}", 34))
-                place -= 1.0
-            place -= 0.8
+        figure, axes = draw_levels(data, "held", "points", lambda row: colour_of(row["held"], columns))
         axes.axvline(SAFE_POINTS, color="#4D4D4D", linestyle=":", linewidth=1.2)
-        axes.set_yticks(ticks, labels)
-        axes.set_ylim(place + 1.2, 0.6)
         axes.set_xlim(left=min(0.0, float(data["low"].min())) - 0.02 * max(float(data["high"].max()), SAFE_POINTS))
         unit = "points" if given.scale == 100.0 else "units"
         axes.set_xlabel(f"lost at best ({unit}, {given.attribution.level:.0%} interval; dotted: {SAFE_POINTS:g})")

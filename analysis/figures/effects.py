@@ -5,7 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.base import FigureInput, FigureSpec, wrapped
-from analysis.style import colour_of, new_figure, styled
+from analysis.figures.levels import draw_levels
+from analysis.style import colour_of, styled
 
 __all__ = ["FIGURE"]
 
@@ -34,24 +35,9 @@ def compute(given: FigureInput) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame, given: FigureInput) -> Figure:
     """Draw a dot with its interval per level, factor by factor."""
-    factors = list(data["factor"].unique())
     groups = list(data["group"].unique())
     with styled():
-        figure, (axes,) = new_figure(1.3 + 0.30 * (len(data) + 0.8 * len(factors)))
-        place, ticks, labels = 0.0, [], []
-        for factor in factors:
-            part = data[data["factor"] == factor]
-            for row in part.to_dict("records"):
-                colour = colour_of(row["group"], groups)
-                if np.isfinite([row["low"], row["high"]]).all():
-                    axes.hlines(place, row["low"], row["high"], color=colour, linewidth=2.6)
-                axes.plot(row["mean"], place, "o", color=colour, markersize=6, markeredgecolor="white")
-                ticks.append(place)
-                labels.append(wrapped(f"{factor} = {row['level']}", 34))
-                place -= 1.0
-            place -= 0.8
-        axes.set_yticks(ticks, labels)
-        axes.set_ylim(place + 1.2, 0.6)
+        figure, axes = draw_levels(data, "factor", "mean", lambda row: colour_of(row["group"], groups))
         if given.scale == 100.0:  # an interval from two or three runs can reach beyond what an accuracy can be
             low, high = axes.get_xlim()
             axes.set_xlim(max(low, -1.0), min(high, 101.0))

@@ -14,22 +14,14 @@ from ana_search.storage.record import TrialRecord
 from ana_search.study_file import load_study_file
 from tests.cli.test_commands import ana_search
 from tests.dashboard.stored import stored_study
+from tests.runner.studies import TINY
 
-STUDY = """
+STUDY = f"""
 [study]
 name = "tiny"
 sampler = "grid"
 seeds = 2
-[data]
-name = "digits"
-train_size = 128
-[network]
-name = "digits_cnn"
-width = 4
-[training]
-epochs = 1
-batch_size = 64
-[space]
+{TINY}[space]
 noise = ["uniform", "normal"]
 interval = ["overlapped", "partition", "same_end"]
 [resources]

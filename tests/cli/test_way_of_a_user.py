@@ -12,21 +12,17 @@ from ana_search.results import load_results
 from ana_search.runner import launch
 from ana_search.study_file import load_study_file
 from tests.cli.test_commands import ana_search
+from tests.runner.studies import TINY
 
-STUDY = """
+STUDY = (
+    """
 [study]
 name = "way"
 sampler = "{sampler}"
 trials = {trials}
-[data]
-name = "digits"
-train_size = 128
-[network]
-name = "digits_cnn"
-width = 4
-[training]
-epochs = 1
-batch_size = 64
+"""
+    + TINY
+    + """\
 [space]
 interval = ["overlapped", "same_start", "partition"]
 noise = {{ choices = ["uniform", "normal"], scope = "layer" }}
@@ -36,6 +32,7 @@ learning_rate = {{ low = 1e-3, high = 1e-2, log = true }}
 [resources]
 workers = 2
 """
+)
 
 
 def analyse(study: str, folder: Path, following: str) -> dict[str, Any]:

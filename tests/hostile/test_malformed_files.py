@@ -19,7 +19,7 @@ from ana_search.training import build
 from ana_search.training.checkpoint import load_checkpoint
 from tests.hostile.malformed import malformed
 from tests.runner.commands import run
-from tests.runner.studies import make_spec
+from tests.runner.studies import make_spec, two_trials
 
 NAME = "hostile"
 EXPECTED = (1, 2)
@@ -28,12 +28,7 @@ EXPECTED = (1, 2)
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of runs with a study of two trials, their files as a launch leaves them."""
-    folder = tmp_path_factory.mktemp("whole")
-    spec = make_spec(
-        folder, NAME, training="epochs = 1", data="train_size = 100", space='noise = ["uniform", "normal"]'
-    )
-    launch(spec, runs=folder / "runs", workers=1, dispatcher=LocalDispatcher())
-    return folder / "runs"
+    return two_trials(tmp_path_factory.mktemp("whole"), NAME)
 
 
 @pytest.fixture

@@ -7,11 +7,26 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from ana_search.dispatch.local import LocalDispatcher
+from ana_search.runner import launch
 from ana_search.storage import StudyPlace, locate
 from ana_search.storage.attributes import is_finished
 from ana_search.study_file import StudySpec, load_study_file
 
 FOUR_CELLS = 'noise = ["uniform", "normal"]\ninterval = ["overlapped", "partition"]'
+
+# The sections of a study of trials that take a tenth of a second.
+TINY = """\
+[data]
+name = "digits"
+train_size = 128
+[network]
+name = "digits_cnn"
+width = 4
+[training]
+epochs = 1
+batch_size = 64
+"""
 
 # With such a weight decay every step multiplies the weights by -49: past the largest number within 24 steps.
 DIVERGING_TRAINING = 'epochs = 4\nbatch_size = 16\noptimiser = "sgd"\nlearning_rate = 0.05'
@@ -42,6 +57,15 @@ def write_study(
 def make_spec(folder: Path, name: str = "faults", **sections: Any) -> StudySpec:
     """Return the specification of a study on the digits."""
     return load_study_file(write_study(folder, name, **sections))
+
+
+def two_trials(folder: Path, name: str) -> Path:
+    """Launch a study of two short trials, and return the folder of its run directory."""
+    spec = make_spec(
+        folder, name, training="epochs = 1", data="train_size = 100", space='noise = ["uniform", "normal"]'
+    )
+    launch(spec, runs=folder / "runs", workers=1, dispatcher=LocalDispatcher())
+    return folder / "runs"
 
 
 def stored_trials(place: StudyPlace) -> list[FrozenTrial]:

@@ -20,7 +20,7 @@ from ana_search.storage import open_study, opening
 from ana_search.storage.reading_trials import read_trials
 from tests.runner.commands import running, wait_until
 from tests.runner.postgres import Postgres
-from tests.runner.studies import make_spec
+from tests.runner.studies import make_spec, two_trials
 
 NAME = "kept"
 FIELDS = (
@@ -32,12 +32,7 @@ FIELDS = (
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of runs with a study of two trials."""
-    folder = tmp_path_factory.mktemp("whole")
-    spec = make_spec(
-        folder, NAME, training="epochs = 1", data="train_size = 100", space='noise = ["uniform", "normal"]'
-    )
-    launch(spec, runs=folder / "runs", workers=1, dispatcher=LocalDispatcher())
-    return folder / "runs"
+    return two_trials(tmp_path_factory.mktemp("whole"), NAME)
 
 
 @pytest.fixture
