@@ -1,5 +1,6 @@
 """Studies on the digits network, made from a few lines of TOML."""
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from ana_search.study_file import StudySpec, load_study_file
 
 MakeStudy = Callable[..., StudySpec]
+KEPT = "kept"
 
 _TEMPLATE = """\
 [study]
@@ -35,6 +37,20 @@ def make_study(tmp_path: Path) -> MakeStudy:
         return load_study_file(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of runs with the study `KEPT` of two trials, as a launch leaves it; not to be changed."""
+    from tests.runner.studies import two_trials  # which knows Optuna, as few tests need to
+
+    return two_trials(tmp_path_factory.mktemp("whole"), KEPT)
+
+
+@pytest.fixture
+def runs(whole: Path, tmp_path: Path) -> Path:
+    """Return a copy of the folder."""
+    return Path(shutil.copytree(whole, tmp_path / "runs"))
 
 
 # A shell that runs the tests in the background makes them ignore Ctrl-C, and every command that they start; `nohup`

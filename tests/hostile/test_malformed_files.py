@@ -1,6 +1,5 @@
 """Whatever a file of a study holds: one line that names it, no traceback, no code run, nothing counted that is not."""
 
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -17,23 +16,12 @@ from ana_search.runner import launch
 from ana_search.storage import open_study
 from ana_search.training import build
 from ana_search.training.checkpoint import load_checkpoint
+from tests.conftest import KEPT as NAME
 from tests.hostile.malformed import malformed
 from tests.runner.commands import run
-from tests.runner.studies import make_spec, two_trials
+from tests.runner.studies import make_spec
 
-NAME = "hostile"
 EXPECTED = (1, 2)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of runs with a study of two trials, their files as a launch leaves them."""
-    return two_trials(tmp_path_factory.mktemp("whole"), NAME)
-
-
-@pytest.fixture
-def runs(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "runs"))
 
 
 def command(*words: str) -> tuple[int, str]:

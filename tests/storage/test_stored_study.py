@@ -18,26 +18,15 @@ from ana_search.errors import DamagedFileError
 from ana_search.runner import launch
 from ana_search.storage import open_study, opening
 from ana_search.storage.reading_trials import read_trials
+from tests.conftest import KEPT as NAME
 from tests.runner.commands import running, wait_until
 from tests.runner.postgres import Postgres
-from tests.runner.studies import make_spec, two_trials
+from tests.runner.studies import make_spec
 
-NAME = "kept"
 FIELDS = (
     "number", "state", "values", "params", "distributions", "user_attrs", "system_attrs", "intermediate_values",
     "datetime_start", "datetime_complete", "_trial_id",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of runs with a study of two trials."""
-    return two_trials(tmp_path_factory.mktemp("whole"), NAME)
-
-
-@pytest.fixture
-def runs(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "runs"))
 
 
 def command(*words: object) -> tuple[int, str]:
