@@ -274,19 +274,24 @@ def _given(section: str, values: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 
-def _parameter(parameter: Mapping[str, Any]) -> object:
-    kind = parameter["kind"]
-    if kind == "fixed":
-        return parameter["value"]
-    if kind == "per_layer":
-        return {"layers": list(parameter["values"])}
-    if kind == "choice":
-        if parameter.get("scope", "network") == "network":
-            return list(parameter["choices"])
-        return {"choices": list(parameter["choices"]), "scope": parameter["scope"]}
-    keys = ("low", "high", "step", "log", "scope")
-    kept = {key: parameter[key] for key in keys if parameter.get(key) not in (None, False)}
-    return {key: value for key, value in kept.items() if (key, value) != ("scope", "network")}
+def _parameter(given: object) -> object:
+    """Return a parameter of ``[space]``, as JSON has it, as it is written in a study file."""
+    from pydantic import TypeAdapter
+
+    from ana_search.study_file import Choice, Fixed, Parameter, PerLayer
+
+    parameter: Parameter = TypeAdapter(Parameter).validate_python(given)
+    if isinstance(parameter, Fixed):
+        return parameter.value
+    if isinstance(parameter, PerLayer):
+        return {"layers": parameter.values}
+    scope = {} if parameter.scope == "network" else {"scope": parameter.scope}
+    if isinstance(parameter, Choice):
+        return {"choices": parameter.choices, **scope} if scope else parameter.choices
+    written: dict[str, object] = {"low": parameter.low, "high": parameter.high}
+    if parameter.step is not None:
+        written["step"] = parameter.step
+    return written | ({"log": True} if parameter.log else {}) | scope
 
 
 def _value(value: object) -> str:

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import TypedDict
 
 import ray
 import ray._private.utils
@@ -23,10 +23,18 @@ from ana_search.passwords import without_passwords
 
 __all__ = ["connect", "disconnect"]
 
+
+class _Quiet(TypedDict):
+    """The arguments of `ray.init` by which it says less."""
+
+    logging_level: int
+    log_to_driver: bool
+
+
 _LOOPBACK = "127.0.0.1"
 _ANSWER_SECONDS = 10.0
 _START_TRIES = 3
-_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+_QUIET: _Quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
 _HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/\s]+):(?P<port>\d+)/?")
 _ALLOWED = "ray://HOST:PORT or auto of a running cluster"
 _own_folder = contextlib.ExitStack()  # the folder of the Ray that was started here, if it has one of its own

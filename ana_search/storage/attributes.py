@@ -1,12 +1,9 @@
 """What is stored beside a study, by name; what is stored beside a trial has its names in `record`."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from ana_search.storage.record import TrialRecord
+from ana_search.storage.record import Attributes, TrialRecord
 
 __all__ = [
     "HISTORY_HASH",
@@ -20,9 +17,6 @@ __all__ = [
     "is_finished",
     "study_attributes",
 ]
-
-Attributes = Mapping[str, Any]
-"""What Optuna keeps beside a trial or a study: names to values that JSON can hold."""
 
 SPEC_ATTRIBUTE = "spec"
 """Of a study: its specification as JSON."""

@@ -14,7 +14,10 @@ from optuna.trial import FrozenTrial, TrialState
 if TYPE_CHECKING:  # what validates study files takes seconds to load
     from ana_search.space import TrialParams
 
-__all__ = ["INTERRUPTED", "MOST_RETRIES", "Retry", "TrialEnd", "TrialRecord", "TrialStart", "retried"]
+__all__ = ["INTERRUPTED", "MOST_RETRIES", "Attributes", "Retry", "TrialEnd", "TrialRecord", "TrialStart", "retried"]
+
+Attributes = Mapping[str, Any]
+"""What Optuna keeps beside a trial or a study: names to values that JSON can hold."""
 
 MOST_RETRIES = 3
 """How often one training run is tried again when workers or drivers die under it before it gets any further."""
@@ -33,7 +36,7 @@ launch was stopped, or the run had got further than the attempt before, which co
 class _Stored:
     """What is stored as attributes: every field that is not ``None``, under its own name."""
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> Attributes:
         """Return the attributes to store."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]  # a dataclass
         return {name: value for name, value in values.items() if value is not None}

@@ -81,7 +81,7 @@ def _insert(session: Session, study_id: int, trials: Sequence[FrozenTrial]) -> N
         row.datetime_start = trial.datetime_start
         row.datetime_complete = datetime.now() if running else trial.datetime_complete
         session.add(row)
-        attributes = trial.user_attrs | (_INTERRUPTED if running else {})
+        attributes = {**trial.user_attrs, **(_INTERRUPTED if running else {})}
         for model, found in _rows_of(trial, attributes).items():
             rows.setdefault(model, []).extend({"trial_id": trial_id} | one for one in found)
     session.flush()

@@ -124,7 +124,7 @@ class UnwrittenStorage(ShownStorage):
 BaseStorage.register(ShownStorage)
 
 
-def shown(attributes: Attributes) -> dict[str, Any]:
+def shown(attributes: Attributes) -> dict[str, object]:
     """Return the attributes that are shown, with passwords masked."""
     return {
         key: hide_password(value) if isinstance(value, str) else value

@@ -9,7 +9,7 @@ import pytest
 
 from ana_search.study_file import load_study_file
 from analysis import attribute, uniformity
-from analysis.design import study_toml
+from analysis.design import NextDesign, study_toml
 from analysis.estimate import estimate
 from analysis.power import decision_probability
 from analysis.sample import Sample, make_sample
@@ -280,3 +280,22 @@ def test_every_design_is_a_study_file_that_loads(reason, tmp_path):
         assert loaded.study.name == "quickstart-design"
         assert loaded.study.pruner == "none"
         assert loaded.study.seed != spec.study.seed
+
+
+def test_every_kind_of_parameter_is_written_as_it_was_given(tmp_path, make_study):
+    """A range from 0 too, and one of whole numbers, with a step, logarithmic, or for every layer."""
+    spec = make_study(
+        """
+strategy = "mode"
+noise = { choices = ["uniform", "normal"], scope = "layer" }
+interval = ["overlapped", "partition"]
+spread = { low = 0.0, high = 0.8, step = 0.2 }
+offset = { low = 0, high = 0.3, scope = "layer" }
+learning_rate = { low = 1e-4, high = 1e-2, log = true }
+epochs = { low = 4, high = 9 }
+"""
+    )
+    design = NextDesign("random", "Run 200 trials.", trials=200).to_dict()
+    file = tmp_path / "next.toml"
+    file.write_text(study_toml(json.loads(spec.to_json()), design))
+    assert load_study_file(file).space == spec.space
