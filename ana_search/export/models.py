@@ -52,7 +52,7 @@ class TrainedModel:
     plan: TrainingPlan
     network: nn.Module
     accuracy: float
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
     test: Mapping[str, Any] | None = None
 
 

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 
@@ -13,7 +12,7 @@ __all__ = ["PREFIX", "torchvision_network"]
 
 PREFIX = "torchvision:"
 # These have further classifiers for training, and initial weights that take minutes.
-_SETTINGS: dict[str, dict[str, Any]] = {
+_SETTINGS: dict[str, dict[str, bool]] = {
     "googlenet": {"aux_logits": False, "init_weights": False},
     "inception_v3": {"aux_logits": False, "init_weights": False},
 }

@@ -7,7 +7,7 @@ import optuna
 
 from ana_search.data import ImagePool, load_images
 from ana_search.errors import DataError
-from ana_search.storage.provenance import PROVENANCE_ATTRIBUTE, Provenance, agreed, provenance_of, read_provenance
+from ana_search.storage.provenance import Provenance, agreed, has_run, provenance_of, read_provenance, write_provenance
 from ana_search.study_file import StudySpec
 from ana_search.study_file.sections import data_plan
 
@@ -47,7 +47,7 @@ class Examples:
             return
         then = patience(lambda: read_provenance(study))
         if then is None:
-            if patience(lambda: bool(study.user_attrs.get("requested")) and bool(study.get_trials(deepcopy=False))):
+            if patience(lambda: has_run(study)):
                 agreed(study.study_name, None, self._spec, pool, accept=accept, tell=tell)
             self._record(study, patience, provenance_of(self._spec, pool))
         else:
@@ -59,4 +59,4 @@ class Examples:
             self._pool = pool
 
     def _record(self, study: optuna.Study, patience: Callable[[Callable[[], Any]], Any], now: Provenance) -> None:
-        patience(lambda: study.set_user_attr(PROVENANCE_ATTRIBUTE, now.to_json()))
+        patience(lambda: write_provenance(study, now))

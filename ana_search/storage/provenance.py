@@ -7,11 +7,12 @@ the networks were trained with.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optuna import Study
 
 from ana_search.errors import StudyChangedError
+from ana_search.storage.attributes import REQUESTED_ATTRIBUTE
 
 if TYPE_CHECKING:
     from ana_search.data import Dataset, ImagePool
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from ana_search.storage.stored import StoredStudy
     from ana_search.study_file import StudySpec
 
-__all__ = ["PROVENANCE_ATTRIBUTE", "Provenance", "StudyData", "agreed", "provenance_of", "read_provenance"]
+__all__ = [
+    "PROVENANCE_ATTRIBUTE",
+    "Provenance",
+    "StudyData",
+    "agreed",
+    "has_run",
+    "provenance_of",
+    "read_provenance",
+    "write_provenance",
+]
 
 PROVENANCE_ATTRIBUTE = "provenance"
 """Of a study: the fingerprint of its data and of the user's code."""
@@ -34,7 +44,7 @@ class Provenance:
     data: "DataFingerprint"
     code: Mapping[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return it as plain data."""
         return {"data": self.data.to_json(), "code": dict(self.code)}
 
@@ -65,6 +75,16 @@ def read_provenance(study: Study) -> Provenance | None:
         return Provenance(DataFingerprint.from_json(stored.get("data")), dict(code) if isinstance(code, dict) else {})
     except ValidationError:  # another version wrote it
         return None
+
+
+def write_provenance(study: Study, provenance: Provenance) -> None:
+    """Record what a study is trained on."""
+    study.set_user_attr(PROVENANCE_ATTRIBUTE, provenance.to_json())
+
+
+def has_run(study: Study) -> bool:
+    """Return whether a study was launched before and has trials."""
+    return bool(study.user_attrs.get(REQUESTED_ATTRIBUTE)) and bool(study.get_trials(deepcopy=False))
 
 
 def provenance_of(spec: "StudySpec", pool: "ImagePool") -> Provenance:

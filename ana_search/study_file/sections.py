@@ -216,7 +216,7 @@ class Network(Section):
     classifier: Literal["uniform", "normal"] = NetworkPlan.classifier
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """The keys that are arguments of the network's function."""
         return dict(self.__pydantic_extra__ or {})
 
