@@ -224,7 +224,7 @@ def test_what_joins_branches_gives_codes(name: str) -> None:
 
 
 def test_streams_of_sums_have_eight_bits() -> None:
-    """Bi-Real: what no map reads, but the next sum does, is not cut to the bits of the activations."""
+    """Bi-Real: what no quantised map reads, but the next sum does, is not cut to the bits of the activations."""
 
     class BiReal(nn.Module):
         def __init__(self) -> None:
@@ -243,7 +243,7 @@ def test_streams_of_sums_have_eight_bits() -> None:
     found = stairs_of(quantise(BiReal(), binary, binary))
     stream = stairs.for_stream(binary)
     assert len(stream.levels) == 255
-    assert found == [[binary, stream, binary], [stream, binary], [binary]]
+    assert found == [[binary, stream, binary], [stream, binary], [stream]]
 
 
 class Doubled(nn.Conv2d):

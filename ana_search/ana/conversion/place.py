@@ -24,7 +24,7 @@ __all__ = ["Placement"]
 
 _NONE = Known("none")
 _UNSETTLED = ("pending", "sum", "average", "wide")
-_THROUGH: tuple[Role, ...] = ("same", "shape", "max_pool", "cat", "average", "size")
+_THROUGH: tuple[Role, ...] = ("same", "shape", "max_pool", "cat")
 
 
 class Placement:
@@ -125,8 +125,9 @@ class Placement:
         stair = self._stair(known)
         if known.state in ("sum", "wide") and not self._is_read_by_a_map(node):
             stair = stairs.for_stream(self._stairs[known.layer])
-        if known.side is not None:
-            self._fit(known.side, stair)
+        if known.side is not None and not self._fit(known.side, stair):
+            # The sum is taken on the grid of what is added, and only then cut to the levels of its readers.
+            node = self._insert(node, stairs.for_stream(stair, self.known[known.side].quantum))
         return self._insert(node, stair)
 
     def _stair(self, known: Known) -> StairFunction:
@@ -134,12 +135,12 @@ class Placement:
         return stairs.unsigned(stair) if known.is_positive else stairs.signed(stair)
 
     def _is_read_by_a_map(self, node: fx.Node) -> bool:
-        """Return whether a map reads the value itself, perhaps pooled, reshaped or beside others."""
+        """Return whether a quantised map reads the value itself, perhaps pooled, reshaped or beside others."""
         found, todo = set(), [node]
         while todo:
             for user in todo.pop().users:
                 role = self._roles.get(user)
-                if role == "map":
+                if role == "map" and user.target in self.layers:
                     return True
                 if role in _THROUGH and user not in found:
                     found.add(user)
@@ -170,14 +171,16 @@ class Placement:
         what = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "value")
         return ".".join(filter(None, (scope(node), what.strip("_"))))
 
-    def _fit(self, side: fx.Node, stair: StairFunction) -> None:
-        """Give codes that are added to what ``stair`` quantises a multiple of its quantum."""
+    def _fit(self, side: fx.Node, stair: StairFunction) -> bool:
+        """Give codes that are added to what ``stair`` quantises a multiple of its quantum; say if they have one."""
         known, site = self.known[side], self.sites.get(side)
         if known.quantum is None or known.quantum >= stair.quantum:
-            return
-        if site is not None and not site.replaces and len(self._readers(side)) == 1:
-            site.stair = stairs.on_grid(site.stair, stair)
-            self.known[side] = replace(known, quantum=site.stair.quantum)
+            return True
+        if site is None or site.replaces or len(self._readers(side)) > 1:
+            return False
+        site.stair = stairs.on_grid(site.stair, stair)
+        self.known[side] = replace(known, quantum=site.stair.quantum)
+        return True
 
     # Operations.
 

@@ -51,9 +51,13 @@ def for_gate(stair: StairFunction) -> StairFunction:
     return StairFunction.from_bits(bits, signed=False, quantum=2.0**-bits)
 
 
-def for_stream(stair: StairFunction) -> StairFunction:
-    """Return the 8-bit stair of values that no map reads: what shortcuts add up from block to block."""
-    return StairFunction.from_bits(_STREAM_BITS, quantum=min(_STREAM_QUANTUM, signed(stair).quantum))
+def for_stream(stair: StairFunction, quantum: float | None = None) -> StairFunction:
+    """Return the 8-bit stair of values that no map reads: what shortcuts add up from block to block.
+
+    Its quantum is that of what is added, where it is given.
+    """
+    found = min(_STREAM_QUANTUM, signed(stair).quantum) if quantum is None else quantum
+    return StairFunction.from_bits(_STREAM_BITS, quantum=found)
 
 
 def on_grid(stair: StairFunction, coarser: StairFunction) -> StairFunction:

@@ -86,9 +86,11 @@ class Take(Operation):
     def __init__(self, positions: Sequence[Sequence[int]]) -> None:
         super().__init__()
         self.positions = tuple(tuple(each) for each in positions)
+        for dimension, each in enumerate(self.positions, 2):
+            self.register_buffer(f"positions_{dimension}", torch.tensor(each))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the positions kept."""
-        for dimension, positions in enumerate(self.positions, 2):
-            codes = codes.index_select(dimension, torch.tensor(positions, device=codes.device))
+        for dimension in range(2, codes.dim()):
+            codes = codes.index_select(dimension, self.get_buffer(f"positions_{dimension}"))
         return codes

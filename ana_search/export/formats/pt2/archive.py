@@ -29,6 +29,8 @@ _MEMBERS = re.compile(
 )
 _OPERATORS = names(
     "_assert_tensor_metadata.default _to_copy.default add.Tensor any.default arange.default "
+    "cat.default index_select.default log_softmax.int matmul.default mean.dim permute.default relu.default "
+    "sigmoid.default softmax.int tanh.default "
     "arange.start_step clamp.default clone.default conv1d.default conv2d.default conv3d.default "
     "contiguous.default eq.Tensor flatten.using_ints full.default ge.Tensor index.Tensor linear.default "
     "max_pool1d.default max_pool2d.default max_pool3d.default mul.Scalar mul.Tensor ones.default "

@@ -65,6 +65,8 @@ class QonnxWriter(GraphWriter):
         bits = next(b for b in range(2, 17) if -(2 ** (b - 1)) <= low and high < 2 ** (b - 1))
         kind = "BIPOLAR" if (low, high, step) == (-1, 1, 2) else f"INT{bits}"
         settings: dict[str, Any] = {"out_dtype": kind, "out_scale": float(step), "out_bias": float(low)}
+        if value.rank == 3:  # qonnx takes three dimensions for channels last unless it is told
+            settings["data_layout"] = "NCW"
         return self.node("MultiThreshold", value.name, table, domain=QONNX_DOMAIN, **settings)
 
     def input_table(self, operation: ops.InputTable, inputs: list[Written], out: Range) -> Written:
