@@ -145,8 +145,10 @@ class OnnxWriter(GraphWriter):
         if not value.is_byte or max(0, -out.low) + out.high > _BYTE:
             return None
         found = requantisation(operation, steps, value)
-        if found is None:
-            return None
+        return None if found is None else self.requantised(operation, found, value, out)
+
+    def requantised(self, operation: ops.IntegerMap, found: Requantisation, value: Written, out: Range) -> Written:
+        """Write a map whose codes are its sums, times a factor and rounded."""
         linear = operation.dimensions == 0
         weight = operation.weight.numpy()
         unsigned = saturates(value, weight, found.spread)
@@ -168,12 +170,17 @@ class OnnxWriter(GraphWriter):
             *(one, self.build.constant(zero, np.uint8), self.constant(found.bias)),
             **operation.onnx_attributes,
         )
-        first, last = out.low + zero, out.high + zero
-        if (first, last) != (0, _BYTE):
-            name = self.node("Clip", name, self.build.constant(first, np.uint8), self.build.constant(last, np.uint8))
+        name = self.limited(name, out, zero)
         if linear:
             name = self.node("Transpose", self.node("Squeeze", name, axes), perm=[1, 0])
         return self.byte(name, out, zero)
+
+    def limited(self, name: str, out: Range, zero: int) -> str:
+        """Return a tensor of uint8 with a zero point, clipped to the integers that it may hold."""
+        limits = out.low + zero, out.high + zero
+        if limits == (0, _BYTE):
+            return name
+        return self.node("Clip", name, *(self.build.constant(each, np.uint8) for each in limits))
 
     def integer_map(self, operation: ops.IntegerMap, inputs: list[Written], out: Range) -> Written:
         """``ConvInteger`` or ``MatMulInteger``; in ``float32`` (exactly) for inputs wider than 8 bits."""

@@ -15,14 +15,13 @@ from onnx import TensorProto
 
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats.base import names
-from ana_search.export.formats.onnx.writer import OnnxWriter, requantisation, saturates
+from ana_search.export.formats.onnx.writer import OnnxWriter, saturates
+from ana_search.export.formats.requantise import Requantisation
 from ana_search.export.formats.writer import OUTPUT, Range, Written, across
 from ana_search.export.integer import FrozenNetwork, tail
 from ana_search.export.integer import operations as ops
 
 __all__ = ["QdqWriter", "to_qdq"]
-
-_BYTE = 255
 
 
 def to_qdq(frozen: FrozenNetwork, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
@@ -49,25 +48,15 @@ class QdqWriter(OnnxWriter):
         "Pad QuantizeLinear ReduceSum Relu Reshape Sigmoid Slice Softmax Sub Tanh Transpose Where"
     )
 
-    def fused(self, operation: ops.IntegerMap, steps: ops.Thresholds, value: Written, out: Range) -> Written | None:
-        """Write a map and its thresholds as one quantised layer; None where no factor a channel is exact."""
-        if not value.is_byte or max(0, -out.low) + out.high > _BYTE:
-            return None
-        found = requantisation(operation, steps, value)
-        if found is None:
-            return None
+    def requantised(self, operation: ops.IntegerMap, found: Requantisation, value: Written, out: Range) -> Written:
+        """Write a map whose codes are its sums, times a factor and rounded, as one quantised layer."""
         weight = operation.weight.numpy().astype(np.int64) * found.spread
         scale = self.build.constant(found.multiplier, np.float32)
         bias = self.node("DequantizeLinear", self.build.constant(found.bias, np.int32), scale, axis=0)
         name = self._map(operation, self._real_of(value), self._weight_of(weight, scale, value), bias)
         zero = max(0, -out.low)
         one, offset = self.build.constant(1.0, np.float32), self.build.constant(zero, np.uint8)
-        name = self.node("QuantizeLinear", name, one, offset)
-        first, last = out.low + zero, out.high + zero
-        if (first, last) != (0, _BYTE):
-            limits = [self.build.constant(each, np.uint8) for each in (first, last)]
-            name = self.node("Clip", name, *limits)
-        return self.byte(name, out, zero)
+        return self.byte(self.limited(self.node("QuantizeLinear", name, one, offset), out, zero), out, zero)
 
     def integer_map(self, operation: ops.IntegerMap, inputs: list[Written], out: Range) -> Written:
         """``Conv`` or ``Gemm`` on integers in ``float32``, which holds them exactly."""
