@@ -54,6 +54,7 @@ class ManifestEntry(_Entry):
 
     ``input_scaling`` says how numbers become the pixels that the file reads, one ``low`` and one ``step`` a channel:
     ``round((number - low) / step)``, cut to 0 .. 255; ``None`` where the data are pixels.
+    ``floating`` names what the network computes in floating point, and why.
     """
 
     study: str
@@ -74,6 +75,7 @@ class ManifestEntry(_Entry):
     versions: Mapping[str, str] = Field(default_factory=dict)
     latency_ms: float | None = None
     operations: int | None = None
+    floating: list[str] = Field(default_factory=list)
     ram_bytes: int | None = None
     flash_bytes: int | None = None
     files: Mapping[FileName, str] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ana_search.ana import float_parts
 from ana_search.data import Dataset, load_dataset
 from ana_search.errors import ExportRequestError
 from ana_search.export.formats import get_format
@@ -172,6 +173,7 @@ def _export(
         versions=versions_of(chosen.versions),
         latency_ms=latency,
         operations=frozen.multiplications,
+        floating=[str(part) for part in float_parts(network)],
         ram_bytes=made.ram_bytes,
         flash_bytes=made.flash_bytes,
         files={f"{stem}{suffix}": sha256(each) for suffix, each in made.content.items() if suffix != chosen.suffix},

@@ -72,6 +72,7 @@ def test_manifest(exported: Path) -> None:
     assert expected.items() <= entry.items()
     assert entry["bits"]["weights"] == ["ternary"] * 5
     assert entry["bits"]["input"] == 8
+    assert entry["floating"] == ["18 (Linear): keep_last=True"]
     # One channel in, widths 4, 4, 8, 8, then 8 * 2 * 2 to 32, at 2 bits each.
     assert entry["bits"]["stored"] == 2 * (9 * (4 + 16 + 32 + 64) + 32 * 32)
     weights = sum(p.numel() for name, p in network.named_parameters() if name.endswith("weight") and p.dim() > 1)
