@@ -92,7 +92,12 @@ class FactorialFit:
             float(self.ratio.mean(axis=tuple(a for a in range(self.ratio.ndim) if a != axis)).max())
             for axis in range(self.ratio.ndim)
         )
-        return highest > LARGEST_RATIO and self.seen_part * self.residual_df < FEWEST_NOISE_DF
+        # Runs that collapse or do not scatter evenly from cell to cell, so that the cells' own scatter says too little:
+        # the noise is known with no more degrees of freedom than the levels that carry it have (Satterthwaite).
+        own = np.maximum(self.counts - 1.0, 0.0)
+        carried = float((own * self.ratio).sum()) ** 2 / max(float((own * self.ratio**2).sum() * own.sum()), 1e-300)
+        worth = min(self.seen_part, carried) * self.residual_df
+        return highest > LARGEST_RATIO and worth < FEWEST_NOISE_DF
 
     def error_means(self) -> dict[Subset, float]:
         """Return the estimated error variance of every subset, and of the block itself."""

@@ -264,7 +264,8 @@ def main() -> None:
         return any(word in name for word in arguments.only)
 
     for case in cases():
-        before = max((r["replications"] for r in result["rows"] if (r["condition"], r["case"]) == case.name), default=0)
+        mine = [row for row in result["rows"] if (row["condition"], row["case"]) == case.name]
+        before = max((row["replications"] for row in mine if not row.get("superseded")), default=0)
         there = before >= counts[case.kind] and not arguments.again
         if there or not wanted(f"{case.condition}; {case.truth}"):
             continue
