@@ -8,6 +8,7 @@ test part. Every result is kept in the run directory as soon as it is there: ask
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, TypeGuard
@@ -16,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from ana_search.data import Dataset, load_dataset
-from ana_search.errors import DamagedFileError, RequestError, StudyNotFoundError
+from ana_search.errors import DamagedFileError, DataError, RequestError, StudyNotFoundError
 from ana_search.files import write_durably
 from ana_search.plan import DataPlan, TrainingPlan
 from ana_search.planner import make_plan
@@ -24,6 +25,7 @@ from ana_search.reading import is_number, read_json
 from ana_search.space import derive_seed
 from ana_search.storage import StoredStudy, open_study
 from ana_search.storage.provenance import StudyData
+from ana_search.study_file.sections import data_plan
 from ana_search.summary import RankedTrial, best_trials
 from ana_search.training import evaluate, train
 
@@ -173,6 +175,8 @@ def confirm_study(
         stored.damaged.append(f"{problem}; what it confirmed is confirmed again")
     known = {entry["plan_hash"]: _confirmation(entry) for entry in entries}
     data = StudyData(stored, accept_changes)
+    with suppress(DataError):  # what is confirmed already needs no data, but other data than then are told of
+        data.dataset(data_plan(spec.data, spec.quantiser))
     rows: list[ConfirmedSet] = []
     for trials in ranked[:top]:
         for trial in trials:

@@ -38,6 +38,23 @@ def test_from_an_empty_folder_to_an_exported_file(tmp_path: Path) -> None:
     assert model["accuracy"]["test"]["mean"] > 0.6
 
 
+def test_faults_are_told_before_anything_is_trained(tmp_path: Path) -> None:
+    write_own_files(tmp_path)
+    code = (tmp_path / "my_net.py").read_text(encoding="utf-8")
+    (tmp_path / "my_net.py").write_text(code + "\n\ndef bent(*a):\n    return nn.Sequential(my_network(*a), Bent())\n")
+    with (tmp_path / "my_net.py").open("a") as file:
+        file.write("\n\nclass Bent(nn.Module):\n    def forward(self, x):\n        return x.sort().values\n")
+    study = (tmp_path / "photos.toml").read_text(encoding="utf-8").replace("my_net.py:my_network", "my_net.py:bent")
+    (tmp_path / "photos.toml").write_text(study.replace("width = 8\n", ""))
+    for command in ("check", "launch"):
+        done = ana_search(command, "photos.toml", "--import", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "could not be exported after the search" in done.stderr
+        assert "sort" in done.stderr
+        assert "export = false in [study]" in done.stderr
+    assert not list((tmp_path / "runs").rglob("*.db"))
+
+
 def test_without_the_option_nothing_is_imported(tmp_path: Path) -> None:
     write_own_files(tmp_path)
     (tmp_path / "my_net.py").write_text("open('run.txt', 'w').close()\nmy_network = None\n")
