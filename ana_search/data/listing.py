@@ -19,7 +19,7 @@ _LAYOUT = (
     "allowed: a folder that holds train/ and test/, each with one folder of images a class; without test/ a fixed "
     "part of the images is kept for it"
 )
-_SYSTEM = {"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\\r", "__macosx", "@eadir", "$recycle.bin", "lost+found"}
+_SYSTEM = {"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r", "__macosx", "@eadir", "$recycle.bin", "lost+found"}
 """Names that operating systems and file servers leave among images, in lower case."""
 _EXAMPLES = 3
 

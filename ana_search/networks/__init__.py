@@ -22,6 +22,7 @@ from ana_search.networks.user_code import (
     imported,
     install_code,
     is_file_name,
+    user_function,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "is_file_name",
     "is_network_name",
     "network_names",
+    "user_function",
 ]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from ana_search.data import dataset_info
-from ana_search.networks import count_layers
+from ana_search.networks import count_layers, imported, is_file_name
 from ana_search.plan import DataPlan, NetworkPlan
-from ana_search.study_file import StudySpec
+from ana_search.study_file import StudySpec, is_argument
 from ana_search.study_file.parameters import Value
 from ana_search.study_file.sections import data_plan, network_plan
 
@@ -24,9 +24,14 @@ def trial_network(spec: StudySpec, params: Mapping[str, Value] | None = None) ->
 def layer_count(spec: StudySpec, params: Mapping[str, Value] | None = None) -> int:
     """Return the number of quantised layers of a trial's network (see `trial_network`).
 
-    The network is built on the meta device. Raises `NetworkError` or `DataError` where it cannot be built.
+    The network is built on the meta device; one in a file of code that was not imported has as many as the study has
+    recorded. Raises `NetworkError` or `DataError` where it cannot be built.
     """
-    return _layer_count(trial_network(spec, params), data_plan(spec.data, spec.quantiser))
+    network = trial_network(spec, params)
+    unknown = is_file_name(network.name) and imported(network.name) is None
+    if unknown and spec.layers is not None and not any(map(is_argument, spec.space.parameters)):
+        return spec.layers
+    return _layer_count(network, data_plan(spec.data, spec.quantiser))
 
 
 @lru_cache(maxsize=256)

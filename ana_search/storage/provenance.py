@@ -90,9 +90,12 @@ def has_run(study: Study) -> bool:
 def provenance_of(spec: "StudySpec", pool: "ImagePool") -> Provenance:
     """Return what the study would be trained on now; ``pool`` are its examples as they are now."""
     from ana_search.data.fingerprints import fingerprint
-    from ana_search.networks import imported, is_file_name
+    from ana_search.networks import imported, is_file_name, user_function
 
-    code = imported(spec.network.name) if is_file_name(spec.network.name) else None
+    code = None
+    if is_file_name(spec.network.name):
+        user_function(spec.network.name)  # says how it may be imported where it was not
+        code = imported(spec.network.name)
     return Provenance(fingerprint(pool), {} if code is None else code.hashes)
 
 

@@ -85,13 +85,15 @@ def load_study_file(path: str | Path, *, allow_import: bool = False) -> StudySpe
     mistakes += check_unused(sections)
     if mistakes:
         raise StudyFileError(_message(path, mistakes))
-    return _complete(StudySpec(space=Space(parameters=parameters, exclude=tuple(exclude)), **sections))
+    spec = StudySpec(space=Space(parameters=parameters, exclude=tuple(exclude)), **sections)
+    return _complete(spec, layers and layers[0])
 
 
-def _complete(spec: StudySpec) -> StudySpec:
-    """Return the study with the coding of its input by name, which a later version may choose otherwise."""
+def _complete(spec: StudySpec, layers: int | None) -> StudySpec:
+    """Return the study with its layers, and with the coding of its input by name: a later default may be another."""
     coding = coding_of(data_plan(spec.data, spec.quantiser))
-    return spec.model_copy(update={"quantiser": spec.quantiser.model_copy(update={"input_coding": coding})})
+    quantiser = spec.quantiser.model_copy(update={"input_coding": coding})
+    return spec.model_copy(update={"quantiser": quantiser, "layers": layers})
 
 
 def _import_network(sections: dict[str, Section], folder: Path, allowed: bool) -> list[str]:

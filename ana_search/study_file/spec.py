@@ -42,6 +42,8 @@ class StudySpec(BaseModel):
     training: Training
     space: Space = Space()
     resources: Resources = Resources()
+    layers: int | None = None
+    """The number of quantised layers, counted when the file was read: who only reads a study need not run its code."""
 
     @property
     def replicates(self) -> int:

@@ -12,7 +12,10 @@ from ana_search.networks import NETWORKS
 from ana_search.study_file import KEYS, StudySpec, load_study_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
-SECTIONS: dict[str, Any] = {name: field.annotation for name, field in StudySpec.model_fields.items() if name != "space"}
+_OTHERS = ("space", "layers")  # a table of its own, and what the file does not say
+SECTIONS: dict[str, Any] = {
+    name: field.annotation for name, field in StudySpec.model_fields.items() if name not in _OTHERS
+}
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 

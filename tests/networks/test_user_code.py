@@ -13,7 +13,7 @@ from ana_search import load_study_file, make_plan, train
 from ana_search.errors import NetworkError, RequestError, StudyFileError
 from ana_search.networks import absolute_name, build_network, import_code, imported, install_code
 from ana_search.plan import NetworkPlan
-from ana_search.space import searched
+from ana_search.space import layer_count, searched
 from ana_search.space.walk import walk
 from ana_search.study_file import groups_of
 
@@ -141,6 +141,17 @@ def test_files_that_cannot_be_imported(study: Path, code: str, named: str) -> No
     (study.parent / "nets" / "my_net.py").write_text(code)
     with pytest.raises(StudyFileError, match=named):
         load_study_file(study, allow_import=True)
+
+
+def test_who_only_reads_a_study_need_not_run_its_code(study: Path) -> None:
+    """The number of layers is kept with the study; whatever builds the network still asks."""
+    path = changed(study, ':make"', ':make"\ndepth = 2')
+    spec = load_study_file(path, allow_import=True)
+    text = spec.to_json().replace("my_net.py", "elsewhere.py")
+    read = type(spec).from_json(text)
+    assert read.layers == layer_count(read) == len(make_plan(read, {}, seed=1).layers) == 2
+    with pytest.raises(NetworkError, match="--import"):
+        train(make_plan(read, {}, seed=1))
 
 
 def test_what_it_imports_from_its_folder_belongs_to_it(study: Path) -> None:
