@@ -27,7 +27,7 @@ from ana_search.storage import StoredStudy, open_study
 from ana_search.storage.provenance import StudyData
 from ana_search.study_file.sections import data_plan
 from ana_search.summary import RankedTrial, best_trials
-from ana_search.training import evaluate, train
+from ana_search.training import FloatStore, evaluate, train
 
 __all__ = ["LEVEL", "Confirmation", "confirm", "confirm_study", "confirmed", "interval"]
 
@@ -98,6 +98,7 @@ def confirm(
     load: Callable[[DataPlan], Dataset] = load_dataset,
     keep: Callable[[Confirmation], None] | None = None,
     threads: int | None = None,
+    floats: FloatStore | None = None,
 ) -> list[Confirmation]:
     """Train every plan and test its network once on the test part; return the results in order.
 
@@ -107,6 +108,7 @@ def confirm(
         load: how the data set of a plan is loaded.
         keep: called with every new result.
         threads: CPU threads to train with (default: as many as PyTorch has, which the environment may change).
+        floats: where networks in floating point that runs learn from are kept.
 
     Raises:
         DivergedError, DataError, NetworkError: as `train`.
@@ -116,12 +118,12 @@ def confirm(
     for plan in plans:
         result = (known or {}).get(plan.hash)
         if result is None:
-            if plan.data not in loaded:
-                loaded[plan.data] = load(plan.data)
-            dataset = loaded[plan.data]
+            if plan.data.loaded not in loaded:
+                loaded[plan.data.loaded] = load(plan.data.loaded)
+            dataset = loaded[plan.data.loaded]
             if not len(dataset.test):
                 raise RequestError(f"data set {plan.data.name!r} has no test images to confirm with")
-            trained = train(plan, dataset=dataset, threads=threads)
+            trained = train(plan, dataset=dataset, threads=threads, floats=floats)
             device = next(trained.network.parameters()).device
             test, _ = evaluate(trained.network, dataset.to(device), "test")
             result = Confirmation(plan.seed, plan.hash, trained.accuracy, test)
@@ -176,7 +178,8 @@ def confirm_study(
     known = {entry["plan_hash"]: _confirmation(entry) for entry in entries}
     data = StudyData(stored, accept_changes)
     with suppress(DataError):  # what is confirmed already needs no data, but other data than then are told of
-        data.dataset(data_plan(spec.data, spec.quantiser))
+        data.dataset(data_plan(spec.data, spec.quantiser).loaded)
+    floats = FloatStore(stored.place.folder.floats)
     rows: list[ConfirmedSet] = []
     for trials in ranked[:top]:
         for trial in trials:
@@ -190,7 +193,9 @@ def confirm_study(
             known[result.plan_hash] = result
             _write(file, result, params)
 
-        results = confirm(plans, known=known, load=data.dataset, keep=keep, threads=spec.resources.threads)
+        results = confirm(
+            plans, known=known, load=data.dataset, keep=keep, threads=spec.resources.threads, floats=floats
+        )
         test, low, high = interval([result.test for result in results])
         rows.append(
             {

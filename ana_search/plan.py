@@ -20,6 +20,7 @@ __all__ = [
     "DataPlan",
     "LayerPlan",
     "NetworkPlan",
+    "Reference",
     "TrainingPlan",
     "TrainingSettings",
     "compress",
@@ -38,8 +39,9 @@ class DataPlan:
 
     ``validation`` is the fraction of the training images that search sees; with ``folds`` set, fold number
     ``fold`` of ``folds`` is the validation part instead, each class in proportion if ``stratified``, else by a plain
-    permutation. ``train_size`` limits the images used (a fixed stratified sample, before the split). With ``augment``
-    images are shifted, the border filled by ``padding``, and mirrored.
+    permutation. ``train_size`` limits the images used (a fixed stratified sample, before the split). ``augment``
+    names what changes the training images, joined by ``+`` (see `ana_search.data.AUGMENTATIONS`); ``padding`` fills the
+    border of those that are moved.
 
     Pixels are normalised by the mean and deviation of each channel, or by ``"pooled"`` ones of all channels.
     ``input_bits`` is 8 or ``"float"``; ``input_coding`` says what the 8-bit codes are: those of the normalised pixels
@@ -57,7 +59,7 @@ class DataPlan:
     folds: int | None = None
     fold: int | None = None
     stratified: bool = True
-    augment: bool = False
+    augment: str = "none"
     padding: Literal["reflect", "zeros"] = "reflect"
     normalise: Literal["channels", "pooled"] = "channels"
     input_bits: Literal[8, "float"] = 8
@@ -65,6 +67,11 @@ class DataPlan:
     size: tuple[int, int] | None = None
     crop: Crop = "centre"
     channels: Literal[1, 3] | None = None
+
+    @property
+    def loaded(self) -> "DataPlan":
+        """What of the plan decides which data set is loaded: all but what training does to its images."""
+        return dataclasses.replace(self, augment="none", padding="reflect")
 
 
 Argument = bool | int | float | str
@@ -100,11 +107,23 @@ class LayerPlan:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The optimiser's settings.
+    """The optimiser's settings, and what is done for accuracy besides.
 
-    ``anneal`` is the fraction of all steps over which noise is annealed; the learning rate is multiplied by
-    0.1 for the last ``lr_drop`` fraction of the steps (0: never). ``last_batch`` says what becomes of the images that
-    an epoch has left over after its last whole batch.
+    ``anneal`` is the fraction of all steps over which noise is annealed. ``last_batch`` says what becomes of the images
+    that an epoch has left over after its last whole batch.
+
+    The learning rate follows ``schedule`` (see `ana_search.training.learning_rate`): ``lr_drop`` is the last fraction
+    of the steps that takes a tenth of it, ``warmup`` the first fraction over which it rises from 0. ``clip`` limits
+    the norm of the gradient of all parameters together. ``weight_decay_of`` says whether all parameters decay, or the
+    weights of linear maps alone, not biases and batch norm.
+
+    With ``average = "ema"`` the network that is validated and kept has the exponential moving average of the
+    parameters, which reaches back over ``average_span`` of all steps. With ``recalibrate = "batch_norm"`` the
+    statistics of batch norm are measured anew, without noise, before each validation.
+
+    With ``teacher = "float"`` the same network in floating point is trained first, as `TrainingPlan.reference` says,
+    and its answers, softened by ``temperature``, have the share ``distillation`` in the loss (see
+    `ana_search.training.loss`).
     """
 
     epochs: int
@@ -114,20 +133,52 @@ class TrainingSettings:
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
+    weight_decay_of: Literal["all", "weights"] = "all"
+    schedule: Literal["drop", "cosine", "one_cycle"] = "drop"
     lr_drop: float = 0.1
+    warmup: float = 0.0
+    label_smoothing: float = 0.0
+    clip: float | Literal["none"] = "none"
+    average: Literal["none", "ema"] = "none"
+    average_span: float = 0.02
+    recalibrate: Literal["none", "batch_norm"] = "none"
+    teacher: Literal["none", "float"] = "none"
+    distillation: float = 0.5
+    temperature: float = 4.0
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
 
 
 @dataclass(frozen=True)
+class Reference:
+    """How the network in floating point is trained that a run learns from, and what is done to its images."""
+
+    training: TrainingSettings
+    augment: str = "none"
+
+
+@dataclass(frozen=True)
 class TrainingPlan:
-    """One training run, complete: the same plan trains to the same accuracy on the same kind of machine."""
+    """One training run, complete: the same plan trains to the same accuracy on the same kind of machine.
+
+    Without ``layers`` the network is trained in floating point. ``reference`` says how the network in floating point is
+    trained that this run learns from; ``None`` where it learns from none.
+    """
 
     data: DataPlan
     network: NetworkPlan
     layers: tuple[LayerPlan, ...]
     training: TrainingSettings
     seed: int
+    reference: Reference | None = None
+
+    @property
+    def float_plan(self) -> "TrainingPlan | None":
+        """The plan of the network in floating point that this run learns from: same data, network and seed."""
+        if self.reference is None:
+            return None
+        data = dataclasses.replace(self.data, augment=self.reference.augment)
+        return dataclasses.replace(self, data=data, layers=(), training=self.reference.training, reference=None)
 
     def to_json(self) -> str:
         """Return the plan as one line of JSON."""

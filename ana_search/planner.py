@@ -1,11 +1,12 @@
 """From a study and one trial's parameters to the plan of a training run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ana_search.ana.annealer import LayerSchedule
 from ana_search.ana.synchronise import decay_intervals, decay_powers, shift
 from ana_search.errors import RequestError
-from ana_search.plan import LayerPlan, TrainingPlan, TrainingSettings
+from ana_search.plan import LayerPlan, Reference, TrainingPlan, TrainingSettings
 from ana_search.space import layer_count, layer_values, searched, trial_network
 from ana_search.study_file import KEYS, StudySpec, key_of
 from ana_search.study_file.keys import RENAMED
@@ -33,13 +34,20 @@ def make_plan(spec: StudySpec, params: Mapping[str, Value], seed: int) -> Traini
     values = {name: layer_values(spec, name, params, layers) for name in KEYS}
     plans = _layer_plans(values, layers)
     settings = {name: values[name][0] for name, key in KEYS.items() if key.section == "training"}
+    training = TrainingSettings(**spec.training.model_dump() | settings)
     return TrainingPlan(
-        data=data_plan(spec.data, spec.quantiser, seed),
+        data=replace(data_plan(spec.data, spec.quantiser, seed), augment=str(values["augment"][0])),
         network=trial_network(spec, params),
         layers=plans,
-        training=TrainingSettings(**spec.training.model_dump() | settings),
+        training=training,
         seed=seed,
+        reference=None if training.teacher == "none" else _reference(spec),
     )
+
+
+def _reference(spec: StudySpec) -> Reference:
+    """Return how the network in floating point is trained: as the sections say, whatever a trial varies."""
+    return Reference(replace(TrainingSettings(**spec.training.model_dump()), teacher="none"), spec.data.augment)
 
 
 def _check_params(spec: StudySpec, params: Mapping[str, Value], layers: int) -> None:

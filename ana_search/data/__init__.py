@@ -4,6 +4,7 @@ An installed package adds its own through the entry point group ``ana_search.dat
 """
 
 from ana_search.data.augment import augment
+from ana_search.data.augmentations import AUGMENTATIONS, changed, check_augmentations, mixed, names_of
 from ana_search.data.coding import InputCoding, InputStatistics
 from ana_search.data.dataset import Dataset, Part
 from ana_search.data.fingerprints import DataFingerprint, fingerprint
@@ -21,6 +22,7 @@ from ana_search.data.rows import MappedRows
 from ana_search.data.source import Images, Source
 
 __all__ = [
+    "AUGMENTATIONS",
     "DATASETS",
     "DataFingerprint",
     "Dataset",
@@ -32,6 +34,8 @@ __all__ = [
     "Part",
     "Source",
     "augment",
+    "changed",
+    "check_augmentations",
     "check_split",
     "data_notes",
     "dataset_info",
@@ -39,4 +43,6 @@ __all__ = [
     "image_count",
     "load_dataset",
     "load_images",
+    "mixed",
+    "names_of",
 ]

@@ -9,19 +9,25 @@ from torch import Tensor
 __all__ = ["MARGIN", "augment"]
 
 MARGIN = 4
-"""Pixels that an image may move by (He et al., CVPR 2016, section 4.2), but no more than a quarter of its side."""
+"""Pixels that an image may move by (He et al., CVPR 2016, section 4.2), but no more than an eighth of its side."""
 
 
 def augment(
-    images: Tensor, *, flips: bool, generator: torch.Generator, padding: Literal["reflect", "zeros"] = "reflect"
+    images: Tensor,
+    *,
+    flips: bool,
+    generator: torch.Generator,
+    padding: Literal["reflect", "zeros"] = "reflect",
+    crops: bool = True,
 ) -> Tensor:
     """Return uint8 ``images`` [B, C, H, W], each moved by up to `MARGIN` pixels and, with ``flips``, mirrored or not.
 
-    The border is filled by reflection, or with pixels of value 0 (black). ``generator`` is on the CPU, so that every
-    device draws the same.
+    Without ``crops`` none is moved. The border is filled by reflection, or with pixels of value 0 (black). The draws
+    are made on the CPU, so that every device draws the same.
     """
     batch, channels, height, width = images.shape
-    draws = [_shifts(batch, height, generator), _shifts(batch, width, generator)]
+    margins = [min(MARGIN, size // 8) if crops else 0 for size in (height, width)]
+    draws = [torch.randint(-margin, margin + 1, (batch, 1), generator=generator) for margin in margins]
     if flips:
         draws.append(torch.randint(2, (batch, 1), generator=generator))
     # The draws alone are sent to a GPU, which is not waited for: so little is copied at once.
@@ -35,12 +41,6 @@ def augment(
         outside = _outside(down, height)[:, :, None] | _outside(right, width, mirrored)[:, None, :]
         taken = taken.masked_fill(outside.flatten(1)[:, None, :], 0)
     return taken.view(images.shape)
-
-
-def _shifts(batch: int, size: int, generator: torch.Generator) -> Tensor:
-    """Return int64 [batch, 1]: by how many pixels each image moves along an axis of this size."""
-    margin = min(MARGIN, size // 4)
-    return torch.randint(-margin, margin + 1, (batch, 1), generator=generator)
 
 
 def _outside(shift: Tensor, size: int, mirrored: Sequence[Tensor] = ()) -> Tensor:

@@ -27,12 +27,14 @@ class Job:
     """One training run: a trial, or one rung of it.
 
     ``checkpoint`` is the file to go on from and to write to (on a file system that the worker shares), or
-    ``None`` for a run that is too short to be worth it.
+    ``None`` for a run that is too short to be worth it. ``floats`` is the folder where networks in floating point that
+    runs learn from are kept.
     """
 
     trial: int
     plan: TrainingPlan
     checkpoint: str | None = None
+    floats: str | None = None
 
 
 @dataclass(frozen=True)

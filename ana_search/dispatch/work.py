@@ -15,7 +15,7 @@ from ana_search.data import Dataset, ImagePool, load_dataset
 from ana_search.dispatch.protocol import Job, Outcome
 from ana_search.errors import AnaSearchError, DivergedError
 from ana_search.plan import DataPlan, TrainingPlan
-from ana_search.training import EpochReport, Machine, TrainingResult, train
+from ana_search.training import EpochReport, FloatStore, Machine, TrainingResult, train
 
 __all__ = ["StopWork", "Workbench", "describe", "failure"]
 
@@ -54,9 +54,21 @@ class Workbench:
             if stop.is_set() and epoch.epoch < epoch.epochs:
                 raise StopWork
 
+        def pause() -> None:
+            if stop.is_set():
+                raise StopWork
+
         checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
-        dataset = self._dataset(job.plan.data, pool)
-        result = train(job.plan, after_epoch, dataset=dataset, checkpoint=checkpoint, threads=threads)
+        dataset = self._dataset(job.plan.data.loaded, pool)
+        result = train(
+            job.plan,
+            after_epoch,
+            dataset=dataset,
+            checkpoint=checkpoint,
+            threads=threads,
+            floats=FloatStore(None if job.floats is None else Path(job.floats)),
+            pause=pause,
+        )
         return _outcome(job.plan, result, self.name, threads)
 
     def _dataset(self, plan: DataPlan, pool: ImagePool | None) -> Dataset:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ana_search.ana import Annealer
-from ana_search.data import InputStatistics, dataset_info
+from ana_search.data import InputStatistics, check_augmentations, dataset_info, names_of
 from ana_search.data.coding import InputCoding, make_coding
 from ana_search.data.load import coding_of
 from ana_search.errors import ExportRequestError, NetworkError
@@ -41,11 +41,12 @@ def dry_run(spec: StudySpec) -> list[str]:
         NetworkError: the network cannot be built, or its forward or backward pass fails, or it has not one output for
             each class.
         ExportRequestError: it could not be exported.
-        DataError: the examples are too large for the memory.
+        DataError: the examples are too large for the memory, or cannot be augmented as the study says.
     """
     plan = example_plan(spec)
     shape, classes = dataset_info(plan.data)
     batch = min(_BATCH, images_in_memory(plan))
+    check_augmentations(names_of(spec.data.augment), shape)
     coding = make_coding(
         plan.data, InputStatistics.of_pixels([0.5] * shape[0], [0.25] * shape[0]), coding_of(plan.data)
     )

@@ -83,9 +83,9 @@ def export_models(
     out.mkdir(parents=True, exist_ok=True)
     manifest = old or Manifest(models=[])
     for model in models:
-        if model.plan.data not in loaded:
-            loaded[model.plan.data] = load_dataset(model.plan.data)
-        dataset = loaded[model.plan.data].to(torch.device("cpu"))
+        if model.plan.data.loaded not in loaded:
+            loaded[model.plan.data.loaded] = load_dataset(model.plan.data.loaded)
+        dataset = loaded[model.plan.data.loaded].to(torch.device("cpu"))
         entry = _export(model, out, file_format, chosen, verify, dataset)
         manifest = manifest.with_entry(entry)
         manifest.write(out)

@@ -219,7 +219,8 @@ class Driver:
         plan = running.rung_plan
         checkpoint = str(self._folder.checkpoint(running.root)) if plan.training.epochs > 1 else None
         running.busy = True
-        self._dispatcher.submit(Job(running.number, plan, checkpoint))
+        floats = str(self._folder.floats) if plan.reference is not None else None
+        self._dispatcher.submit(Job(running.number, plan, checkpoint, floats))
 
     def _handle_all(self, events: Iterable[Event]) -> None:
         """Handle events as they come; in deterministic mode, ends only once all jobs have ended, in order."""

@@ -45,6 +45,11 @@ class RunFolder:
         """The folder of the files that the dashboard offers."""
         return self.path / "artifacts"
 
+    @property
+    def floats(self) -> Path:
+        """The folder of the networks in floating point that trials learn from."""
+        return self.path / "float"
+
     def trial(self, number: int) -> Path:
         """The folder of one trial: checkpoint.pt while it runs; network.pt, history.json and plan.json after."""
         return self.path / "trials" / str(number)

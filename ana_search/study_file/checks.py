@@ -6,10 +6,10 @@ from importlib.metadata import entry_points
 from ana_search.data import DATASETS
 from ana_search.errors import NetworkError
 from ana_search.networks import argument_problems, arguments_of, imported, is_file_name, is_network_name, network_names
-from ana_search.study_file.keys import shorten
 from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Choice, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Network, Section, Study, network_plan
+from ana_search.study_file.values import shorten
 
 __all__ = ["MOST_CELLS", "check_sections", "check_space"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ana_search.data import DATASETS
-from ana_search.study_file.keys import KEYS, is_argument
+from ana_search.data import DATASETS, names_of
+from ana_search.study_file.keys import KEYS, Condition, is_argument
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Quantiser, Section, Study
 
@@ -23,9 +23,14 @@ def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Se
     """
     mistakes = []
     for name in parameters:
-        wanted = _idle(name, parameters)
+        wanted = _idle(name, parameters, sections)
         if wanted is not None:
             mistakes.append(f"space.{name}: has no effect in this study; allowed: only with {wanted}")
+    for name, key in KEYS.items():
+        section = sections.get(key.section)
+        given = section is not None and name in section.model_fields_set
+        if given and key.exists is not None and not _exists(key.exists, parameters, sections):
+            mistakes.append(f"{key.section}.{name}: has no effect in this study; allowed: only with {key.exists.words}")
     study = sections.get("study")
     searched = any(_is_searched(parameter) for parameter in parameters.values())
     if isinstance(study, Study) and study.sampler in ("tpe", "qmc", "nsga2", "pick_freeze") and not searched:
@@ -33,14 +38,15 @@ def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Se
     return mistakes
 
 
-def check_unused(sections: Mapping[str, Section]) -> list[str]:
-    """Return a message for every key of a section that another key of the sections switches off."""
+def check_unused(parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> list[str]:
+    """Return a message for every key of a section that another key switches off, in a section or in ``[space]``."""
     data, quantiser = sections.get("data"), sections.get("quantiser")
     idle = []
     floating = isinstance(quantiser, Quantiser) and quantiser.input_bits == "float"
     if isinstance(data, Data):
-        if "padding" in data.model_fields_set and not data.augment:
-            idle.append(("data.padding", "augment = true"))
+        crops = any("crop" in names_of(text) for text in _values("augment", parameters, sections))
+        if "padding" in data.model_fields_set and not crops:
+            idle.append(("data.padding", "augment = true or another one with crop"))
         given = quantiser.input_coding if isinstance(quantiser, Quantiser) else None
         own = DATASETS[data.name].coding if data.name in DATASETS else "normalised"
         if "normalise" in data.model_fields_set and (given or own) != "normalised" and not floating:
@@ -55,31 +61,36 @@ def check_unused(sections: Mapping[str, Section]) -> list[str]:
     return [f"{key}: has no effect in this study; allowed: only with {wanted}" for key, wanted in idle]
 
 
-def _idle(name: str, parameters: Mapping[str, Parameter]) -> str | None:
+def _exists(condition: Condition, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> bool:
+    """Return whether the condition holds in some trial."""
+    return any(_holds(condition.holds, value) for value in _values(condition.key, parameters, sections))
+
+
+def _idle(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> str | None:
     """Return what ``name`` would need to have an effect in some trial; ``None`` where it has one."""
     if is_argument(name):
         return None
     condition = KEYS[name].exists
-    if condition is not None and not any(_holds(condition.holds, one) for one in _values(condition.key, parameters)):
+    if condition is not None and not _exists(condition, parameters, sections):
         return condition.words
-    mean, variance, spread = (_values(key, parameters) for key in ("mean", "variance", "spread"))
+    mean, variance, spread = (_values(key, parameters, sections) for key in ("mean", "variance", "spread"))
     constant = mean <= _STATIC and variance <= _STATIC
     acts = KEYS[name].acts
     if acts == "annealed" and constant:
         return "a mean or a variance that is not 'static'"
-    if name == "method" and "freezing" in _values("method", parameters) and variance <= _STATIC:
+    if name == "method" and "freezing" in _values("method", parameters, sections) and variance <= _STATIC:
         return "variance 'dynamic', since what freezes the elements is the decay of the spread"
     if (
         name == "anneal"
         and mean <= _STATIC
         and variance <= _STATIC
-        and "annealed" not in _values("backward", parameters)
+        and "annealed" not in _values("backward", parameters, sections)
     ):
         return "noise that is annealed: a mean or a variance that is not 'static', or backward 'annealed'"
     silent = acts != "always" and spread <= {0.0} and (acts == "noisy" or mean <= _STATIC)
     if silent and _is_searched(parameters[name]):
         return "a spread above 0: without any there is no forward noise to search"
-    families = _values("noise", parameters) | _values("backward_noise", parameters)
+    families = _values("noise", parameters, sections) | _values("backward_noise", parameters, sections)
     if name == "spread_measure" and families <= {"uniform"} and _is_searched(parameters[name]):
         return "a family that is not uniform, whose interval and deviation go together"
     return None
@@ -93,11 +104,13 @@ def _is_searched(parameter: Parameter) -> bool:
     return isinstance(parameter, Choice | Range)
 
 
-def _values(name: str, parameters: Mapping[str, Parameter]) -> set[Any]:
-    """Return the values that a key has in some trial or layer."""
+def _values(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> set[Any]:
+    """Return the values that a key has in some trial or layer; a section that is wrong may hold any."""
     parameter = parameters.get(name)
     if parameter is None:
-        return {KEYS[name].default}
+        if KEYS[name].section == "space":
+            return {KEYS[name].default}
+        return {getattr(sections[KEYS[name].section], name) if KEYS[name].section in sections else _ANY}
     if isinstance(parameter, Fixed):
         return {parameter.value}
     if isinstance(parameter, Choice):

@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ana_search.study_file.keys import RENAMED, key_of, shorten
+from ana_search.study_file.keys import RENAMED, key_of
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Value
+from ana_search.study_file.values import shorten
 
 __all__ = ["Exclusion", "excluder", "read_exclusions"]
 

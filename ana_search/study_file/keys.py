@@ -12,7 +12,9 @@ from typing import Any, Literal, get_args
 
 from ana_search.ana import NOISE_FAMILIES, SCHEDULES
 from ana_search.ana.synchronise import INTERVALS, POWER_LAWS
+from ana_search.data import AUGMENTATIONS
 from ana_search.study_file.parameters import Value
+from ana_search.study_file.values import is_number, shorten
 
 __all__ = [
     "GROUPS",
@@ -27,11 +29,10 @@ __all__ = [
     "is_argument",
     "is_parameter",
     "key_of",
-    "shorten",
 ]
 
 Group = Literal["synchronisation", "shape", "schedule", "strategy", "quantiser", "training"]
-Section = Literal["space", "quantiser", "training"]
+Section = Literal["space", "quantiser", "data", "training"]
 
 GROUPS: tuple[Group, ...] = get_args(Group)
 """The groups that the analysis shares the variance among, in the order in which it lists them."""
@@ -51,9 +52,10 @@ class Key:
     """What one key of ``[space]`` may hold, and what becomes of it.
 
     ``group`` is the analysis's. ``sets`` names the fields of the plan that depend on it: those of a `LayerSchedule`
-    (and, for bits, of a `LayerPlan`) where ``section`` is ``"space"`` or ``"quantiser"``, else of `TrainingSettings`.
-    ``words`` are the names allowed, ``low`` and ``high`` the bounds of a number (``None``: no number is allowed, an
-    infinite bound is none; ``open_low`` excludes ``low`` itself). ``per_layer`` says whether the key may have layer
+    (and, for bits, of a `LayerPlan`) where ``section`` is ``"space"`` or ``"quantiser"``, else of `DataPlan` or
+    `TrainingSettings`. ``words`` are the names allowed, of which several may be joined by ``+`` where ``joined``;
+    ``low`` and ``high`` the bounds of a number (``None``: no number is allowed, an infinite bound is none; ``open_low``
+    excludes ``low`` itself). ``per_layer`` says whether the key may have layer
     scope. ``default`` is used where a file does not name the key; ``None`` stands for the value of the section
     ``section``, which the key overrides. ``exists`` says in which trials and layers there is such a parameter at all;
     where there is none, the default stands. ``acts`` says what the forward noise must be like for the key to have an
@@ -70,6 +72,7 @@ class Key:
     open_low: bool = False
     integer: bool = False
     per_layer: bool = False
+    joined: bool = False
     section: Section = "space"
     exists: Condition | None = None
     acts: Literal["always", "noisy", "annealed"] = "always"
@@ -85,11 +88,19 @@ class Key:
 
     def problem(self, value: object) -> str | None:
         """Return ``None`` for an allowed value, otherwise the value met and what is allowed."""
-        if isinstance(value, str) and value in self.words:
+        if isinstance(value, str) and self._is_word(value):
             return None
         if self._is_number(value):
             return None
         return f"got {shorten(value)}; allowed: {self.allowed()}"
+
+    def _is_word(self, value: str) -> bool:
+        """Return whether the value is one of the words, or several of them, each once and in the table's order."""
+        if value in self.words or not self.joined:
+            return value in self.words
+        parts = value.split("+")
+        ordered = sorted(set(parts) & set(self.words[1:]), key=self.words.index)
+        return ordered == parts
 
     def _is_number(self, value: object) -> bool:
         if self.low is None or self.high is None:
@@ -99,6 +110,8 @@ class Key:
     def allowed(self) -> str:
         """Return what is allowed, in words."""
         names = ", ".join(self.words)
+        if self.joined:
+            names = f"{self.words[0]}, or one or more of {', '.join(self.words[1:])} joined by + in this order"
         if self.low is None or self.high is None:
             return names
         kind = "a whole number" if self.integer else "a number"
@@ -109,32 +122,6 @@ class Key:
     def normal(self, value: Value) -> Value:
         """Return an allowed value in the type that plans use: a real number is always a float."""
         return float(value) if isinstance(value, int) and not self.integer else value
-
-
-def is_number(value: object, low: float, high: float, *, open_low: bool = False, integer: bool = False) -> bool:
-    """Return whether ``value`` is a finite number within bounds; a whole one may have any number of digits."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    if integer and not isinstance(value, int):
-        return False
-    above = low < value if open_low else low <= value
-    if not above or not value <= high:
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond every float, where there is no upper bound
-        return False
-
-
-def shorten(value: object, limit: int = 60) -> str:
-    """Return ``repr(value)``, cut so that no message drowns in it."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # Python writes no number of more than 4,300 digits in decimals
-        text = f"a number of {value.bit_length():,} bits" if isinstance(value, int) else f"a {type(value).__name__}"
-        if not isinstance(value, int) and isinstance(value, list | dict):
-            text += " that holds a number too long to write"
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def groups_of(names: list[str]) -> dict[str, list[str]]:
@@ -166,6 +153,10 @@ _POWER = Condition("decay", _one_of("power"), "decay 'power'")
 _ANY_POWER = Condition(
     "decay", _has_power, "decay " + ", ".join(repr(decay) for decay in SCHEDULES if _has_power(decay))
 )
+_DROP = Condition("schedule", _one_of("drop"), "schedule 'drop'")
+_STEADY = Condition("schedule", _one_of("drop", "cosine"), "schedule 'drop' or 'cosine'")
+_AVERAGED = Condition("average", _one_of("ema"), "average 'ema'")
+_TAUGHT = Condition("teacher", _one_of("float"), "teacher 'float'")
 _UNTIED = Condition("backward", _one_of("static", "annealed"), "backward 'static' or 'annealed'")
 _ANNEALED = Condition("backward", _one_of("annealed"), "backward 'annealed'")
 
@@ -275,12 +266,60 @@ KEYS: dict[str, Key] = {
     "weight_decay": Key(
         "training", "of the optimiser", ("weight_decay",), low=0.0, high=1000.0, section="training"
     ),
+    "weight_decay_of": Key(
+        "training", "what decays: all parameters, or the weights alone (no biases, no batch norm)",
+        ("weight_decay_of",), words=("all", "weights"), section="training",
+    ),
+    "schedule": Key(
+        "training", "how the learning rate goes over the steps",
+        ("schedule",), words=("drop", "cosine", "one_cycle"), section="training",
+    ),
     "lr_drop": Key(
         "training", "the last fraction of the steps takes a tenth of the learning rate",
-        ("lr_drop",), low=0.0, high=1.0, section="training",
+        ("lr_drop",), low=0.0, high=1.0, section="training", exists=_DROP,
+    ),
+    "warmup": Key(
+        "training", "the first fraction of the steps, over which the learning rate rises in a straight line",
+        ("warmup",), low=0.0, high=0.9, section="training", exists=_STEADY,
     ),
     "optimiser": Key(
         "training", "Nesterov's momentum is 0.9", ("optimiser",), words=("adam", "adamw", "sgd"), section="training"
+    ),
+    "clip": Key(
+        "training", "limits the norm of the gradient of all parameters together",
+        ("clip",), words=("none",), low=0.0, high=1e6, open_low=True, section="training",
+    ),
+    "label_smoothing": Key(
+        "training", "the share of a label that goes to all classes alike",
+        ("label_smoothing",), low=0.0, high=0.9, section="training",
+    ),
+    "augment": Key(
+        "training", "what is done to the training images",
+        ("augment",), words=AUGMENTATIONS, joined=True, section="data",
+    ),
+    "average": Key(
+        "training", "validate and keep the exponential moving average of the parameters",
+        ("average",), words=("none", "ema"), section="training",
+    ),
+    "average_span": Key(
+        "training", "the fraction of all steps that the average reaches back over",
+        ("average_span",), low=0.0, high=1.0, open_low=True, section="training", exists=_AVERAGED,
+    ),
+    "recalibrate": Key(
+        "training", "measure the statistics of batch norm anew, without noise, before each validation",
+        ("recalibrate",), words=("none", "batch_norm"), section="training",
+    ),
+    "teacher": Key(
+        "training", "learn from the same network in floating point, trained as `[training]` says",
+        ("teacher",), words=("none", "float"), section="training",
+    ),
+    "distillation": Key(
+        "training", "the share of the teacher's answers in the loss",
+        ("distillation",), low=0.0, high=1.0, open_low=True, section="training", exists=_TAUGHT,
+    ),
+    "temperature": Key(
+        "training", "softens the answers of network and teacher",
+        ("temperature",), low=0.0, high=100.0, open_low=True, section="training", exists=_TAUGHT,
     ),
 }  # fmt: skip
 

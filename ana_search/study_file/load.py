@@ -15,7 +15,6 @@ from ana_search.networks import absolute_name, count_layers, import_code, is_fil
 from ana_search.study_file.checks import check_changing_layers, check_sections, check_space
 from ana_search.study_file.effects import check_effects, check_unused
 from ana_search.study_file.exclusions import read_exclusions
-from ana_search.study_file.keys import shorten
 from ana_search.study_file.messages import describe, shorten_text, unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Toml, Value
 from ana_search.study_file.sections import (
@@ -31,6 +30,7 @@ from ana_search.study_file.sections import (
 )
 from ana_search.study_file.space_table import read_arguments, read_space
 from ana_search.study_file.spec import Space, StudySpec
+from ana_search.study_file.values import shorten
 
 __all__ = ["load_study_file", "read_toml"]
 
@@ -82,7 +82,7 @@ def load_study_file(path: str | Path, *, allow_import: bool = False) -> StudySpe
     mistakes += check_space(parameters, "exclude" in space_table, sections, layers and layers[0])
     if all_right:
         mistakes += check_effects(parameters, sections)
-    mistakes += check_unused(sections)
+    mistakes += check_unused(parameters, sections)
     if mistakes:
         raise StudyFileError(_message(path, mistakes))
     spec = StudySpec(space=Space(parameters=parameters, exclude=tuple(exclude)), **sections)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from ana_search.study_file.keys import shorten
+from ana_search.study_file.values import shorten
 
 __all__ = ["describe", "did_you_mean", "shorten_text", "unknown_key"]
 

@@ -160,6 +160,16 @@ def _size(value: Any) -> Any:
     return tuple(sides)
 
 
+def _augment(value: Any) -> Any:
+    """Accept what the table of parameters does, a list of its words, ``true`` (crops and flips) and ``false``."""
+    if isinstance(value, bool):
+        return "crop+flip" if value else "none"
+    text = "+".join(map(str, value)) or "none" if isinstance(value, list) else value
+    if KEYS["augment"].problem(text):
+        raise PydanticCustomError("parameter", "{allowed}", {"allowed": f"true, false, {KEYS['augment'].allowed()}"})
+    return text
+
+
 class Data(Section):
     """``[data]``: which images, their split and form, and how training changes and normalises them."""
 
@@ -167,7 +177,7 @@ class Data(Section):
     root: Annotated[str, BeforeValidator(_path)] | None = None
     train_size: Annotated[StrictInt, Field(ge=10, le=1_000_000_000)] | None = None
     validation: Annotated[float | Folds, BeforeValidator(_validation)] = DataPlan.validation
-    augment: StrictBool = DataPlan.augment
+    augment: Annotated[str, BeforeValidator(_augment)] = DataPlan.augment
     padding: Literal["reflect", "zeros"] = DataPlan.padding
     normalise: Literal["channels", "pooled"] = DataPlan.normalise
     size: Annotated[tuple[int, int], BeforeValidator(_size)] | None = None
@@ -257,7 +267,20 @@ class Training(Section):
     optimiser: Annotated[Literal["adam", "adamw", "sgd"], _parameter("optimiser")] = TrainingSettings.optimiser
     learning_rate: Annotated[float, _parameter("learning_rate")] = TrainingSettings.learning_rate
     weight_decay: Annotated[float, _parameter("weight_decay")] = TrainingSettings.weight_decay
+    weight_decay_of: Annotated[Literal["all", "weights"], _parameter("weight_decay_of")] = (
+        TrainingSettings.weight_decay_of
+    )
+    schedule: Annotated[Literal["drop", "cosine", "one_cycle"], _parameter("schedule")] = TrainingSettings.schedule
     lr_drop: Annotated[float, _parameter("lr_drop")] = TrainingSettings.lr_drop
+    warmup: Annotated[float, _parameter("warmup")] = TrainingSettings.warmup
+    label_smoothing: Annotated[float, _parameter("label_smoothing")] = TrainingSettings.label_smoothing
+    clip: Annotated[float | Literal["none"], _parameter("clip")] = TrainingSettings.clip
+    average: Annotated[Literal["none", "ema"], _parameter("average")] = TrainingSettings.average
+    average_span: Annotated[float, _parameter("average_span")] = TrainingSettings.average_span
+    recalibrate: Annotated[Literal["none", "batch_norm"], _parameter("recalibrate")] = TrainingSettings.recalibrate
+    teacher: Annotated[Literal["none", "float"], _parameter("teacher")] = TrainingSettings.teacher
+    distillation: Annotated[float, _parameter("distillation")] = TrainingSettings.distillation
+    temperature: Annotated[float, _parameter("temperature")] = TrainingSettings.temperature
     precision: Literal["float32", "bfloat16"] = TrainingSettings.precision
     compile: StrictBool = TrainingSettings.compile
 

@@ -4,9 +4,10 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from ana_search.study_file.keys import KEYS, NETWORK_PREFIX, RENAMED, Key, is_number, key_of, shorten
+from ana_search.study_file.keys import KEYS, NETWORK_PREFIX, RENAMED, Key, key_of
 from ana_search.study_file.messages import unknown_key
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range, Scope, Toml, Value, is_multiple
+from ana_search.study_file.values import is_number, shorten
 
 __all__ = ["read_arguments", "read_space"]
 

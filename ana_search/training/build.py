@@ -52,4 +52,6 @@ def network_of(plan: TrainingPlan, input_shape: tuple[int, ...], classes: int) -
         for layer in plan.layers
     ]
     network = build_network(plan.network, input_shape=input_shape, classes=classes)
+    if not plan.layers:
+        return network
     return quantise(network, layers=stairs, reset=False)

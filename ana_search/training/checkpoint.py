@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,27 @@ from torch.optim import Optimizer
 
 from ana_search.files import write_durably
 from ana_search.plan import TrainingPlan
+from ana_search.training.average import Average
 from ana_search.training.result import EpochReport
 
-__all__ = ["kept_epochs", "load_checkpoint", "save_checkpoint"]
+__all__ = ["RunState", "kept_epochs", "load_checkpoint", "save_checkpoint"]
 
-_VERSION = 2
+_VERSION = 3
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What changes from step to step: the network, its optimiser, and the average of its parameters if there is one."""
+
+    network: nn.Module
+    optimiser: Optimizer
+    average: Average | None = None
 
 
 def save_checkpoint(
     path: Path,
     plan: TrainingPlan,
-    network: nn.Module,
-    optimiser: Optimizer,
+    run: RunState,
     history: list[EpochReport],
     random_states: dict[str, Tensor],
 ) -> None:
@@ -33,23 +43,23 @@ def save_checkpoint(
     state = {
         "version": _VERSION,
         "plan": plan.hash,
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
+        "network": run.network.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "average": None if run.average is None else run.average.state(),
         "history": [report.as_json() for report in history],
         "random_states": random_states,
     }
-    buffer = (
-        io.BytesIO()
-    )  # in memory first: torch reports a full disk by a plain RuntimeError, which cannot be told from others
+    # In memory first: torch reports a full disk by a plain RuntimeError, which cannot be told from others.
+    buffer = io.BytesIO()
     torch.save(state, buffer)
     with contextlib.suppress(OSError):
         write_durably(path, buffer.getbuffer())
 
 
 def load_checkpoint(
-    path: Path, plan: TrainingPlan, network: nn.Module, optimiser: Optimizer
+    path: Path, plan: TrainingPlan, run: RunState
 ) -> tuple[list[EpochReport], dict[str, Tensor]] | None:
-    """Restore network and optimiser; return the history so far and the states of the random generators.
+    """Restore network, optimiser and average; return the history so far and the states of the random generators.
 
     Returns ``None``, and changes nothing, where there is no checkpoint of this plan: missing, of another plan or
     version, or unreadable (such a run starts anew, which loses time but no result).
@@ -61,14 +71,17 @@ def load_checkpoint(
     if not isinstance(state, dict) or state.get("version") != _VERSION or state.get("plan") != plan.hash:
         return None
     try:
-        if _shapes(state["network"]) != _shapes(network.state_dict()):
+        if _shapes(state["network"]) != _shapes(run.network.state_dict()):
             return None
         history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
         random_states = dict(state["random_states"])
-        optimiser.load_state_dict(
-            state["optimiser"]
-        )  # raises, before it changes anything, for the state of another optimiser
-        network.load_state_dict(state["network"])
+        if run.average is not None and not run.average.fits(state["average"]):
+            return None
+        # Raises, before it changes anything, for the state of another optimiser.
+        run.optimiser.load_state_dict(state["optimiser"])
+        run.network.load_state_dict(state["network"])
+        if run.average is not None:
+            run.average.restore(state["average"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
         return None  # version and plan are right, but something is missing or damaged
     return history, random_states

@@ -1,6 +1,7 @@
-"""The optimiser of a plan and its learning rate over the steps."""
+"""The optimiser of a plan."""
 
-from typing import TypedDict
+from collections.abc import Iterable
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
@@ -8,9 +9,8 @@ from torch.optim import Optimizer
 
 from ana_search.plan import TrainingSettings
 
-__all__ = ["learning_rate_at", "make_optimiser", "steps_per_epoch"]
+__all__ = ["make_optimiser", "steps_per_epoch"]
 
-_DROP = 0.1
 _MOMENTUM = 0.9
 
 
@@ -31,11 +31,21 @@ def make_optimiser(network: nn.Module, settings: TrainingSettings) -> Optimizer:
         # Updates all parameters in one kernel; without it narrow networks spend an eighth of a step in the optimiser.
         "fused": all(parameter.device.type in ("cpu", "cuda") for parameter in parameters),
     }
+    groups = _groups(parameters) if settings.weight_decay_of == "weights" else [{"params": parameters}]
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, momentum=_MOMENTUM, nesterov=True, **common)
+        return torch.optim.SGD(groups, momentum=_MOMENTUM, nesterov=True, **common)
     if settings.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, **common)
-    return torch.optim.Adam(parameters, **common)
+        return torch.optim.AdamW(groups, **common)
+    return torch.optim.Adam(groups, **common)
+
+
+def _groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+    """Return the weights of linear maps, and what has one dimension (biases, batch norm), which does not decay."""
+    weights: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in parameters:
+        (weights if parameter.dim() > 1 else others).append(parameter)
+    return [{"params": weights}, {"params": others, "weight_decay": 0.0}]
 
 
 def steps_per_epoch(settings: TrainingSettings, images: int) -> int:
@@ -46,9 +56,3 @@ def steps_per_epoch(settings: TrainingSettings, images: int) -> int:
     batch_size = min(settings.batch_size, images)
     keeps_rest = settings.last_batch == "keep" and images % batch_size > 1
     return images // batch_size + keeps_rest
-
-
-def learning_rate_at(step: int, steps: int, settings: TrainingSettings) -> float:
-    """Return the learning rate of a step: a tenth for the last ``lr_drop`` fraction of all steps."""
-    dropped = step >= (1.0 - settings.lr_drop) * steps
-    return settings.learning_rate * (_DROP if dropped else 1.0)

@@ -2,31 +2,35 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.optim import Optimizer
 
 from ana_search.ana import Annealer, regularisation_gap
-from ana_search.data import Dataset, augment, load_dataset
+from ana_search.data import Dataset, changed, check_augmentations, load_dataset, mixed, names_of
 from ana_search.errors import DataError, DivergedError
 from ana_search.plan import TrainingPlan
+from ana_search.training.average import Average
 from ana_search.training.build import build
-from ana_search.training.checkpoint import load_checkpoint, save_checkpoint
+from ana_search.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from ana_search.training.evaluate import evaluate
+from ana_search.training.float_network import FloatNetwork, FloatStore
 from ana_search.training.layout import memory_format
+from ana_search.training.learning_rate import learning_rate_at
+from ana_search.training.loss import loss_of
 from ana_search.training.machine import computing_with
-from ana_search.training.optimiser import learning_rate_at, make_optimiser, steps_per_epoch
+from ana_search.training.optimiser import make_optimiser, steps_per_epoch
 from ana_search.training.random_state import get_states, repeatable, seeded, set_states, stream, undisturbed
+from ana_search.training.recalibrate import recalibrate
 from ana_search.training.result import EpochReport, TrainingResult
 
 __all__ = ["train"]
 
 _GAP_IMAGES = 64  # images that the regularisation gap is measured on
+_RECALIBRATION_IMAGES = 2048
 _CHECKPOINT_SHARE = 0.01  # the part of a run's time that writing checkpoints may take
 
 
@@ -38,6 +42,8 @@ def train(
     checkpoint: Path | None = None,
     device: torch.device | str | None = None,
     threads: int | None = None,
+    floats: FloatStore | None = None,
+    pause: Callable[[], None] | None = None,
 ) -> TrainingResult:
     """Train the plan and return the network with its validation accuracy.
 
@@ -53,32 +59,58 @@ def train(
             as leave it a hundredth of the time, but never after the last.
         device: where to train (default: the first CUDA device that is visible, else the CPU).
         threads: CPU threads to train with (default: as many as PyTorch has, which the environment may change).
+        floats: where networks in floating point that runs learn from are kept (default: nowhere, it is trained anew).
+        pause: called after every epoch of such a network; what it raises ends the run, which goes on from there.
 
     Raises:
         DataError, NetworkError: the plan's data set or network cannot be had.
         DivergedError: the loss is no longer finite.
     """
     chosen = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+    data = (load_dataset(plan.data) if dataset is None else dataset).to(chosen)
     with computing_with(threads):
-        return _train(plan, report, dataset, checkpoint, chosen)
+        teacher = _float_network(plan, data, chosen, floats or FloatStore(), pause)
+        return _train(plan, report, data, checkpoint, chosen, teacher)
+
+
+def _float_network(
+    plan: TrainingPlan, data: Dataset, device: torch.device, floats: FloatStore, pause: Callable[[], None] | None
+) -> nn.Module | None:
+    """Return the network in floating point that the run learns from, in evaluation mode; ``None`` without."""
+    wanted = plan.float_plan
+    if wanted is None:
+        return None
+
+    def empty() -> nn.Module:
+        return build(wanted, data.input_shape, len(data.classes))[0]
+
+    def trained(checkpoint: Path | None) -> FloatNetwork:
+        after = None if pause is None else lambda _: pause()
+        result = _train(wanted, after, data, checkpoint, device, None)
+        return FloatNetwork(result.network, result.accuracy)
+
+    network = floats.get(wanted, empty, trained).network
+    return network.requires_grad_(False).to(device).eval()
 
 
 def _train(
     plan: TrainingPlan,
     report: Callable[[EpochReport], None] | None,
-    dataset: Dataset | None,
+    data: Dataset,
     checkpoint: Path | None,
     chosen: torch.device,
+    teacher: nn.Module | None,
 ) -> TrainingResult:
     began = time.monotonic()
-    data = (load_dataset(plan.data) if dataset is None else dataset).to(chosen)
     network, annealer = build(plan, data.input_shape, len(data.classes))
     network = network.to(chosen)
     layout = memory_format(network, data)
     if layout == torch.channels_last:
         network = network.to(memory_format=layout)
-    run = _Run(plan, data, network, annealer, chosen, layout)
-    restored = None if checkpoint is None else load_checkpoint(checkpoint, plan, network, run.optimiser)
+    if teacher is not None:  # how weights lie in memory decides how a convolution rounds: kept or new, they lie alike
+        teacher = teacher.to(memory_format=layout)
+    run = _Run(plan, data, network, annealer, chosen, layout, teacher)
+    restored = None if checkpoint is None else load_checkpoint(checkpoint, plan, run.state)
     history: list[EpochReport] = []
     with seeded(plan.seed, "noise", chosen), repeatable(chosen):
         if restored is not None:
@@ -96,7 +128,7 @@ def _train(
             except BaseException:
                 keeper.keep()
                 raise
-    return TrainingResult(history[-1].accuracy, history, network.eval(), time.monotonic() - began)
+    return TrainingResult(history[-1].accuracy, history, run.kept.eval(), time.monotonic() - began)
 
 
 class _Run:
@@ -109,24 +141,33 @@ class _Run:
         network: nn.Module,
         annealer: Annealer,
         device: torch.device,
-        layout: torch.memory_format = torch.contiguous_format,
+        layout: torch.memory_format,
+        teacher: nn.Module | None,
     ) -> None:
         settings = plan.training
         self.plan, self.data, self.network, self.annealer = plan, data, network, annealer
-        self.device, self.layout = device, layout
+        self.device, self.layout, self.teacher = device, layout, teacher
         self.step_network: Callable[[Tensor], Tensor] = network
         if settings.compile:
             # PyTorch's compiler compiles one piece of code only so many times, earlier runs of this process included,
             # and then runs it uncompiled: forget the earlier ones.
             torch.compiler.reset()
             self.step_network = torch.compile(network)
-        self.optimiser: Optimizer = make_optimiser(network, settings)
         self.batch_size = min(settings.batch_size, len(data.train))
         if self.batch_size < 2:
             raise DataError(f"training needs batches of at least 2 images, got {self.batch_size}")
         self.steps_per_epoch = steps_per_epoch(settings, len(data.train))
         self.steps = settings.epochs * self.steps_per_epoch
         self.streams = {purpose: stream(plan.seed, purpose) for purpose in ("order", "augment")}
+        average = Average(network, settings.average_span * self.steps) if settings.average == "ema" else None
+        self.state = RunState(network, make_optimiser(network, settings), average)
+        self.augmentations = names_of(plan.data.augment)
+        check_augmentations(self.augmentations, data.input_shape)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept: the average where there is one."""
+        return self.network if self.state.average is None else self.state.average.network
 
     def epoch(self, epoch: int, began: float) -> EpochReport:
         """Train epoch number ``epoch``, counted from 0, and validate."""
@@ -145,39 +186,68 @@ class _Run:
         if not math.isfinite(mean_loss):
             raise DivergedError(f"the loss became {mean_loss} in epoch {epoch + 1} of {self.plan.training.epochs}")
         gap = regularisation_gap(self.network, self.data.encode(images[:_GAP_IMAGES]))
-        accuracy, _ = evaluate(self.network, self.data)
+        if self.plan.training.recalibrate == "batch_norm":
+            recalibrate(self.kept, self._first_inputs())
+        accuracy, _ = evaluate(self.kept, self.data)
         return EpochReport(
             epoch=epoch + 1,
             epochs=self.plan.training.epochs,
             loss=mean_loss,
             train_accuracy=torch.stack(hits).double().mean().item(),
             accuracy=accuracy,
-            learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+            learning_rate=float(self.state.optimiser.param_groups[0]["lr"]),
             gap=tuple(gap),
             seconds=time.monotonic() - began,
         )
 
+    def _first_inputs(self) -> Iterator[Tensor]:
+        """Yield what the network sees of the first training images, in batches of the size that it is trained with."""
+        for chosen in torch.split(self.data.train[:_RECALIBRATION_IMAGES], self.batch_size):
+            if len(chosen) > 1:  # batch norm can make nothing of one image
+                yield self._arranged(self.data.encode(self.data.images[chosen]))
+
     def _step(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Take one optimiser step; return its loss and the fraction of the batch classified correctly."""
-        settings = self.plan.training
+        settings, optimiser = self.plan.training, self.state.optimiser
         budget = settings.anneal * self.steps
         self.annealer.set(step / budget if budget > 0 else 1.0)
-        for group in self.optimiser.param_groups:
+        for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, self.steps, settings)
-        if self.plan.data.augment:
-            generator, padding = self.streams["augment"], self.plan.data.padding
-            images = augment(images, flips=self.data.flips, generator=generator, padding=padding)
-        inputs = self.data.encode(images)
-        if inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=self.layout)
+        inputs, targets = self._batch(images, labels)
         lower = settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16) if lower else nullcontext():
             logits = self.step_network(inputs)
-            loss = functional.cross_entropy(logits.float(), labels)
-        self.optimiser.zero_grad(set_to_none=True)
+            taught = self._taught(inputs)
+        loss = loss_of(logits, targets, settings, taught)
+        optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        self.optimiser.step()
+        if settings.clip != "none":
+            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        optimiser.step()
+        if self.state.average is not None:
+            self.state.average.update()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).double().mean()
+
+    def _batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the network sees of the images, changed as the plan says, and their labels."""
+        if self.augmentations:
+            generator, padding = self.streams["augment"], self.plan.data.padding
+            images = changed(images, self.augmentations, flips=self.data.flips, generator=generator, padding=padding)
+        inputs = self.data.encode(images)
+        if "mixup" in self.augmentations:
+            inputs, labels = mixed(inputs, labels, len(self.data.classes), self.streams["augment"])
+        return self._arranged(inputs), labels
+
+    def _arranged(self, inputs: Tensor) -> Tensor:
+        """Return images in the order in memory that the network is trained with; other examples as they are."""
+        return inputs.contiguous(memory_format=self.layout) if inputs.dim() == 4 else inputs
+
+    def _taught(self, inputs: Tensor) -> Tensor | None:
+        if self.teacher is None or self.plan.training.teacher == "none":
+            return None
+        with torch.no_grad():
+            answer: Tensor = self.teacher(inputs)
+        return answer
 
 
 class _Keeper:
@@ -200,6 +270,6 @@ class _Keeper:
             return
         began = time.monotonic()
         states = get_states(run.device, run.streams)
-        save_checkpoint(self._path, run.plan, run.network, run.optimiser, self._history, states)
+        save_checkpoint(self._path, run.plan, run.state, self._history, states)
         self._kept, ended = epochs, time.monotonic()
         self._due = ended + (ended - began) / _CHECKPOINT_SHARE

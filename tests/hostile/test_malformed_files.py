@@ -15,7 +15,7 @@ from ana_search.results import load_history
 from ana_search.runner import launch
 from ana_search.storage import open_study
 from ana_search.training import build
-from ana_search.training.checkpoint import load_checkpoint
+from ana_search.training.checkpoint import RunState, load_checkpoint
 from tests.conftest import KEPT as NAME
 from tests.hostile.malformed import malformed
 from tests.runner.commands import run
@@ -210,18 +210,19 @@ def test_checkpoints(runs: Path, tmp_path: Path) -> None:
     network, _ = build(plan, (1, 8, 8), 10)
     optimiser = torch.optim.Adam(network.parameters())
     path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, plan, network, optimiser, [], {"torch": torch.get_rng_state()})
-    assert load_checkpoint(path, plan, network, optimiser) is not None
+    run = RunState(network, optimiser)
+    save_checkpoint(path, plan, run, [], {"torch": torch.get_rng_state()})
+    assert load_checkpoint(path, plan, run) is not None
     started_anew = []
 
     def look(name: str) -> None:
-        started_anew.append(load_checkpoint(path, plan, network, optimiser) is None)
+        started_anew.append(load_checkpoint(path, plan, run) is None)
 
     each(path, tmp_path, look)
     assert sum(started_anew) > 80
-    for wrong in ({"version": 2}, {"version": 2, "plan": plan.hash}, {"version": 2, "plan": plan.hash, "network": 1}):
+    for wrong in ({"version": 3}, {"version": 3, "plan": plan.hash}, {"version": 3, "plan": plan.hash, "network": 1}):
         torch.save(wrong, path)
-        assert load_checkpoint(path, plan, network, optimiser) is None
+        assert load_checkpoint(path, plan, run) is None
 
 
 def test_a_pipe_in_the_place_of_a_file_hangs_nobody(runs: Path) -> None:

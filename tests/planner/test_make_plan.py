@@ -134,3 +134,41 @@ def test_old_names_are_refused_with_the_new_ones(make_study: MakeStudy) -> None:
         StudySpec.from_json(spec.to_json().replace('"decay"', '"shape"'))
     with pytest.raises(ValueError, match="unknown parameter 'colour'"):
         StudySpec.from_json(spec.to_json().replace('"decay"', '"colour"'))
+
+
+def test_a_recipe_is_searched_like_any_other_key(make_study: MakeStudy) -> None:
+    spec = make_study(
+        'schedule = ["drop", "cosine"]\nwarmup = {low = 0.0, high = 0.2}\nlr_drop = [0.1, 0.3]\n'
+        'augment = ["none", "crop+flip", "crop+mixup"]\naverage = ["none", "ema"]\naverage_span = [0.01, 0.1]\n'
+        'recalibrate = ["none", "batch_norm"]\nclip = ["none", 1.0]\nlabel_smoothing = [0.0, 0.1]'
+    )
+    params: dict[str, str | float | int] = {
+        "schedule": "cosine", "warmup": 0.1, "augment": "crop+mixup", "average": "ema", "average_span": 0.1,
+        "recalibrate": "batch_norm", "clip": 1.0, "label_smoothing": 0.1,
+    }  # fmt: skip
+    plan = make_plan(spec, params, 0)
+    assert plan.data.augment == "crop+mixup"
+    for name in set(params) - {"augment"}:
+        assert getattr(plan.training, name) == params[name]
+    assert plan.training.lr_drop == 0.1  # a cosine has none: the default stands
+    assert plan.reference is None
+    assert plan.data.loaded == make_plan(spec, {}, 0).data.loaded
+
+
+def test_a_teacher_is_trained_as_the_section_says_whatever_a_trial_varies(make_study: MakeStudy) -> None:
+    spec = make_study(
+        'teacher = ["none", "float"]\nlearning_rate = [0.001, 0.01]\ntemperature = [1.0, 2.0]\n'
+        'augment = ["none", "crop"]'
+    )
+    plain = make_plan(spec, {"teacher": "none", "learning_rate": 0.01}, 3)
+    taught = [
+        make_plan(spec, {"teacher": "float", "learning_rate": rate, "temperature": 2.0, "augment": changes}, 3)
+        for rate, changes in ((0.001, "none"), (0.01, "crop"))
+    ]
+    assert plain.float_plan is None
+    assert taught[0].float_plan == taught[1].float_plan
+    wanted = taught[0].float_plan
+    assert wanted is not None
+    assert (wanted.layers, wanted.seed, wanted.training.learning_rate) == ((), 3, spec.training.learning_rate)
+    assert (wanted.training.teacher, wanted.reference) == ("none", None)
+    assert TrainingPlan.from_json(taught[0].to_json()) == taught[0]

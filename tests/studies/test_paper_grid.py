@@ -116,7 +116,7 @@ def test_training_is_the_papers(spec: StudySpec) -> None:
 def test_inputs_are_the_papers(spec: StudySpec) -> None:
     plan = make_plan(spec, next(expected_cells()), 0)
     data = plan.data
-    assert (data.augment, data.padding, data.input_bits, data.normalise) == (True, "zeros", "float", "pooled")
+    assert (data.augment, data.padding, data.input_bits, data.normalise) == ("crop+flip", "zeros", "float", "pooled")
     assert not data.stratified
     assert plan.network.classifier == "normal"
     assert steps_per_epoch(plan.training, 40_000) == 157

@@ -9,7 +9,7 @@ from ana_search.ana import LayerSchedule, decay_intervals, decay_powers
 from ana_search.plan import LayerPlan, TrainingPlan, TrainingSettings
 from ana_search.planner import make_plan
 from ana_search.study_file import GROUPS, KEYS, Fixed, Key, StudySpec, groups_of
-from ana_search.study_file.sections import Quantiser, Training
+from ana_search.study_file.sections import Data, Quantiser, Training
 from tests.conftest import MakeStudy
 
 
@@ -35,7 +35,7 @@ def test_training_defaults_are_those_of_the_plan() -> None:
 
 
 def test_section_keys_exist_in_their_section() -> None:
-    models = {"quantiser": Quantiser, "training": Training}
+    models = {"quantiser": Quantiser, "data": Data, "training": Training}
     for name, key in KEYS.items():
         assert key.section == "space" or name in models[key.section].model_fields
         assert (key.default is None) == (key.section != "space")
@@ -67,11 +67,13 @@ mean = "dynamic"
 backward = "annealed"
 power_law = "progressive"
 interval = "partition"
+average = "ema"
+teacher = "float"
 """
 OTHER = {
     "mean": "static", "decay": "cosine", "interval": "same_end", "power_law": "regressive", "backward": "static",
     "backward_interval": "partition", "offset": 0.25, "activation_offset": 0.1, "optimiser": "sgd", "weight_bits": 4,
-    "activation_bits": 3, "batch_size": 7, "epochs": 3,
+    "activation_bits": 3, "batch_size": 7, "epochs": 3, "average": "none", "teacher": "none", "clip": 2.0,
 }  # fmt: skip
 
 
@@ -80,6 +82,7 @@ def _set(plan: TrainingPlan) -> dict[str, list[object]]:
     found: dict[str, list[object]] = {
         field.name: [getattr(plan.training, field.name)] for field in dataclasses.fields(TrainingSettings)
     }
+    found["augment"] = [plan.data.augment]
     for field in dataclasses.fields(LayerSchedule):
         ofs = (layer.weights for layer in plan.layers), (layer.activations for layer in plan.layers)
         found[field.name] = [getattr(schedule, field.name) for schedules in ofs for schedule in schedules]
@@ -95,7 +98,8 @@ def test_a_key_sets_the_fields_that_its_row_names_and_no_others(name: str, make_
     lines = [line for line in BASE.splitlines() if not line.startswith(f"{name} =")]
     plain = make_study("\n".join(lines))
     before = _set(make_plan(make_study(BASE), {}, 0))
-    others = [word for word in key.words if word != key.default] or [key.high]
+    default = key.default if key.default is not None else getattr(getattr(plain, key.section), name)
+    others = [word for word in key.words if word != default] or [key.high]
     value = OTHER.get(name, others[0])
     spec = plain.model_copy(update={"space": plain.space.model_copy(update={"parameters": _with(plain, name, value)})})
     after = _set(make_plan(spec, {}, 0))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ana_search.ana import LayerSchedule, decay_intervals, decay_powers
-from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings
+from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, Reference, TrainingPlan, TrainingSettings
 from ana_search.training import EpochReport
 
 DIGITS = DataPlan("digits", validation=0.25)
@@ -31,7 +31,7 @@ def digits_plan(
         for (start, end), power in zip(decay_intervals(interval, layers=5), powers, strict=True)
     ]
     return TrainingPlan(
-        data=dataclasses.replace(DIGITS, augment=augment),
+        data=dataclasses.replace(DIGITS, augment="crop+flip" if augment else "none"),
         network=NetworkPlan("digits_cnn", width),
         layers=tuple(LayerPlan("ternary", "ternary", one, one) for one in schedules),
         training=TrainingSettings(epochs=epochs),
@@ -42,6 +42,26 @@ def digits_plan(
 def with_settings(plan: TrainingPlan, **settings: Any) -> TrainingPlan:
     """Return the plan with other training settings."""
     return dataclasses.replace(plan, training=dataclasses.replace(plan.training, **settings))
+
+
+def everything(epochs: int = 3) -> TrainingPlan:
+    """Return a plan that uses every part of a recipe at once."""
+    plan = with_settings(
+        digits_plan(epochs=epochs, strategy="random"),
+        optimiser="adamw",
+        weight_decay=0.01,
+        weight_decay_of="weights",
+        schedule="cosine",
+        warmup=0.1,
+        label_smoothing=0.1,
+        clip=1.0,
+        average="ema",
+        average_span=0.2,
+        recalibrate="batch_norm",
+        teacher="float",
+    )
+    data = dataclasses.replace(plan.data, augment="crop+flip+trivial_augment+cutout+mixup")
+    return dataclasses.replace(plan, data=data, reference=Reference(TrainingSettings(epochs=2)))
 
 
 def numbers(history: list[EpochReport]) -> list[tuple[object, ...]]:

@@ -17,10 +17,10 @@ from ana_search.ana import quantised_layers
 from ana_search.data import load_dataset
 from ana_search.plan import TrainingPlan
 from ana_search.training import EpochReport, build, train
-from ana_search.training.checkpoint import load_checkpoint, save_checkpoint
+from ana_search.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from ana_search.training.optimiser import make_optimiser
 from ana_search.training.random_state import seeded, stream
-from tests.training.plans import Stop, digits_plan, numbers, stop_after, with_settings
+from tests.training.plans import Stop, digits_plan, everything, numbers, stop_after, with_settings
 
 VARIANTS = {
     "expectation": digits_plan(),
@@ -28,6 +28,7 @@ VARIANTS = {
     "freezing": digits_plan(method="freezing"),
     "random under a static gradient": digits_plan(strategy="random", backward="static"),
     "augmented": digits_plan(augment=True),
+    "recipe": everything(),
     "bfloat16": with_settings(digits_plan(), precision="bfloat16"),
 }
 
@@ -150,7 +151,7 @@ def test_checkpoints_take_no_more_than_their_share_of_the_time(tmp_path: Path, m
 
     def save_slowly(*words: Any) -> None:
         time.sleep(0.3)
-        kept.append(len(words[4]))
+        kept.append(len(words[3]))
         save_checkpoint(*words)
 
     monkeypatch.setattr(importlib.import_module("ana_search.training.train"), "save_checkpoint", save_slowly)
@@ -206,7 +207,7 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(
     network, _ = build(plan, (1, 8, 8), 10)
     before = state(network)
     optimiser = make_optimiser(network, plan.training)
-    assert load_checkpoint(tmp_path / "c.pt", plan, network, optimiser) is None
+    assert load_checkpoint(tmp_path / "c.pt", plan, RunState(network, optimiser)) is None
     assert state(network) == before
 
 

@@ -12,7 +12,7 @@ from ana_search.data import load_dataset
 from ana_search.errors import DataError, DivergedError
 from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, TrainingPlan, TrainingSettings, compress
 from ana_search.training import EpochReport, evaluate, train
-from ana_search.training.optimiser import learning_rate_at
+from ana_search.training.learning_rate import learning_rate_at
 
 DIGITS = DataPlan("digits", validation=0.25)
 

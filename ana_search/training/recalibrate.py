@@ -1,0 +1,45 @@
+"""Measuring the statistics of batch norm anew on the network that is kept: the exact stairs, without noise.
+
+Batch norm follows the noisy network by a moving average; the stair network's activations are distributed otherwise
+(Nagel et al., ICML 2022, section 4.2, re-estimate them for the same reason).
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ana_search.ana.evaluation import evaluating
+
+__all__ = ["recalibrate"]
+
+
+def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the running statistics of every batch norm to the mean of those of ``batches`` (inputs of the network).
+
+    Every other module is evaluated: quantisers are exact stairs, dropout is off. A network without batch norm, or with
+    one that keeps no statistics, is left as it is.
+    """
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        return
+    with evaluating(network), _averaging(norms), torch.no_grad():
+        for inputs in batches:
+            network(inputs)
+
+
+@contextmanager
+def _averaging(norms: list[_BatchNorm]) -> Iterator[None]:
+    """Let the norms take the mean over all batches from now on (a momentum of ``None``), in training mode."""
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
