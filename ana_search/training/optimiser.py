@@ -1,7 +1,7 @@
 """The optimiser of a plan."""
 
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import torch
 from torch import nn
@@ -39,7 +39,7 @@ def make_optimiser(network: nn.Module, settings: TrainingSettings) -> Optimizer:
     return torch.optim.Adam(groups, **common)
 
 
-def _groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+def _groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, object]]:
     """Return the weights of linear maps, and what has one dimension (biases, batch norm), which does not decay."""
     weights: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
