@@ -54,8 +54,8 @@ def attribution_figure(attribution: VerdictDocument) -> go.Figure:
     figure.update_layout(
         template="none",
         font=_FONT,
-        title={"text": f"Shares of the variance: {attribution['verdict']}"},
-        xaxis={"title": {"text": f"share (%), with {level} interval"}, "range": [-2, 102], "gridcolor": "#eeeeee"},
+        title=_title(f"Shares of the variance: {attribution['verdict']}"),
+        xaxis={"title": {"text": f"share (%), {level} interval"}, "range": [-2, 102], "gridcolor": "#eeeeee"},
         yaxis={"autorange": "reversed", "automargin": True},
         margin={"l": 130, "r": 20, "t": 60, "b": 50},
         height=_HEIGHT,
@@ -91,7 +91,7 @@ def schedule_figure(plan: TrainingPlan, title: str) -> go.Figure:
     return figure.update_layout(
         template="none",
         font=_FONT,
-        title={"text": title},
+        title=_title(title),
         margin={"l": 70, "r": 20, "t": 60, "b": 50},
         height=_HEIGHT,
         showlegend=True,
@@ -124,7 +124,7 @@ def curves_figure(curves: Mapping[int, Curve], best: Sequence[int]) -> go.Figure
     return figure.update_layout(
         template="none",
         font=_FONT,
-        title={"text": "Learning curves: the best trials, and the middle of all"},
+        title=_title("Learning curves: the best trials, and the middle of all"),
         xaxis={"title": {"text": "epoch"}, "gridcolor": "#eeeeee"},
         yaxis={"title": {"text": "validation accuracy (%)"}, "gridcolor": "#eeeeee"},
         margin={"l": 70, "r": 20, "t": 60, "b": 50},
@@ -157,3 +157,8 @@ def _thinned(curve: Curve) -> Curve:
     epochs = sorted(curve)
     step = max(1, -(-len(epochs) // _MOST_POINTS))
     return {epoch: curve[epoch] for epoch in sorted({*epochs[::-step]})}
+
+
+def _title(text: str) -> dict[str, object]:
+    """Return a figure's title, small and on two lines where it has a colon: the dashboard's cards are narrow."""
+    return {"text": text.replace(": ", ":<br>", 1), "font": {"size": 14}}

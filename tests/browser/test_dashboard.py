@@ -56,7 +56,7 @@ def test_the_study_page_shows_note_figures_and_metric(server, visit):
     for name, title in titles.items():
         drawn = visit.page.locator(f"[id='user-defined-plot:{name}'] .gtitle")
         drawn.wait_for()
-        assert drawn.text_content() == title
+        assert drawn.text_content() == title.replace(": ", ":")  # on two lines
     visit.shoot("dashboard-study", whole=True)
     visit.open(f"{server.url}/dashboard/studies/1/note", "Answer so far", "70.0 %", "shape")
     visit.shoot("dashboard-note")
