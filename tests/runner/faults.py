@@ -19,6 +19,9 @@ from ana_search.storage import open_storage
 from ana_search.storage.lease import LEASE_ATTRIBUTE, Holder, holder_of, read_lease
 from tests.runner.commands import Command, wait_until
 from tests.runner.postgres import Postgres
+from tests.runner.waiting import publish
+
+STEP_SECONDS = 0.15  # a trial of the soak has 40 steps: it takes about as long as a fault
 
 # Put before everything else on a command's path: its wall clock, and what is derived from it, can be set by a file.
 CLOCK = """
@@ -107,9 +110,10 @@ class Faults:
         return names
 
     def environment(self) -> dict[str, str]:
-        """Return what a launch needs to have its clock set."""
+        """Return what a launch needs to have its clock set, and to find the network that waits."""
         site = self.folder / "site"
         site.mkdir(exist_ok=True)
+        publish(site, STEP_SECONDS)
         (site / "sitecustomize.py").write_text(CLOCK)
         return {"PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "STEPPED_CLOCK": str(self._step)}
 

@@ -1,8 +1,8 @@
 """The soak: short trials under faults of ten kinds, drawn at random, on SQLite and on PostgreSQL.
 
 Nothing may be lost, changed, finished twice or given up. ``ANA_SEARCH_SOAK=300/150/1`` sets the number of trials, of
-faults and the seed; that takes most of an hour on two cores. What is set here takes two to three minutes
-each. A trial takes some seconds, as a fault does: otherwise the trials would come to their end before the faults.
+faults and the seed; that takes most of an hour. A trial takes some seconds, as a fault does: otherwise the trials would
+come to their end before the faults. It waits for most of them, so that two soaks leave two cores to others.
 """
 
 import os
@@ -21,6 +21,7 @@ from tests.runner.commands import Command
 from tests.runner.faults import Faults, small_disk
 from tests.runner.postgres import Postgres
 from tests.runner.studies import check_sound, complete, finished, trials_of, write_study
+from tests.runner.waiting import NAME
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +44,8 @@ class Soak:
 
     def run(self) -> None:
         write_study(
-            self._folder, "soak", study=f'sampler = "random"\ntrials = {TRIALS}', data="train_size = 1120",
-            training="epochs = 5\nbatch_size = 2", space="alpha = {low = 0.5, high = 4.0}",
+            self._folder, "soak", study=f'sampler = "random"\ntrials = {TRIALS}', data="train_size = 108",
+            network=NAME, training="epochs = 5\nbatch_size = 10", space="alpha = {low = 0.5, high = 4.0}",
         )  # fmt: skip
         for number, kind in enumerate(self.faults.sequence(FAULTS)):
             self._until(int(0.8 * TRIALS * number / FAULTS))  # there must be trials left for the last faults
