@@ -200,7 +200,15 @@ class Faults:
         if not read_lease(study):
             return set()
         other = replace(Holder.of_this_process(), host="another-host", machine="another machine")
-        study.set_user_attr(LEASE_ATTRIBUTE, json.dumps(asdict(other)))
-        wait_until(lambda: not self._launch.is_running(), "the launch has noticed that its lease was taken", 60)
+        taken = json.dumps(asdict(other))
+
+        def has_ended() -> bool:
+            # The launch may have read its lease a moment before and write it after: a driver that takes one over looks
+            # whether it has it, and so does this.
+            if read_lease(study) not in (taken, ""):
+                study.set_user_attr(LEASE_ATTRIBUTE, taken)
+            return not self._launch.is_running()
+
+        wait_until(has_ended, "the launch has noticed that its lease was taken", 60)
         study.set_user_attr(LEASE_ATTRIBUTE, "")
         return {1, 0}
