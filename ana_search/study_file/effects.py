@@ -8,7 +8,7 @@ from ana_search.study_file.keys import KEYS, Condition, is_argument
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Quantiser, Section, Study
 
-__all__ = ["check_effects", "check_unused"]
+__all__ = ["check_effects", "check_unused", "values_of"]
 
 _ANY = object()
 """Stands for the numbers of a range."""
@@ -44,7 +44,7 @@ def check_unused(parameters: Mapping[str, Parameter], sections: Mapping[str, Sec
     idle = []
     floating = isinstance(quantiser, Quantiser) and quantiser.input_bits == "float"
     if isinstance(data, Data):
-        crops = any("crop" in names_of(text) for text in _values("augment", parameters, sections))
+        crops = any("crop" in names_of(text) for text in values_of("augment", parameters, sections))
         if "padding" in data.model_fields_set and not crops:
             idle.append(("data.padding", "augment = true or another one with crop"))
         given = quantiser.input_coding if isinstance(quantiser, Quantiser) else None
@@ -63,7 +63,7 @@ def check_unused(parameters: Mapping[str, Parameter], sections: Mapping[str, Sec
 
 def _exists(condition: Condition, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> bool:
     """Return whether the condition holds in some trial."""
-    return any(_holds(condition.holds, value) for value in _values(condition.key, parameters, sections))
+    return any(_holds(condition.holds, value) for value in values_of(condition.key, parameters, sections))
 
 
 def _idle(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> str | None:
@@ -73,24 +73,24 @@ def _idle(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str,
     condition = KEYS[name].exists
     if condition is not None and not _exists(condition, parameters, sections):
         return condition.words
-    mean, variance, spread = (_values(key, parameters, sections) for key in ("mean", "variance", "spread"))
+    mean, variance, spread = (values_of(key, parameters, sections) for key in ("mean", "variance", "spread"))
     constant = mean <= _STATIC and variance <= _STATIC
     acts = KEYS[name].acts
     if acts == "annealed" and constant:
         return "a mean or a variance that is not 'static'"
-    if name == "method" and "freezing" in _values("method", parameters, sections) and variance <= _STATIC:
+    if name == "method" and "freezing" in values_of("method", parameters, sections) and variance <= _STATIC:
         return "variance 'dynamic', since what freezes the elements is the decay of the spread"
     if (
         name == "anneal"
         and mean <= _STATIC
         and variance <= _STATIC
-        and "annealed" not in _values("backward", parameters, sections)
+        and "annealed" not in values_of("backward", parameters, sections)
     ):
         return "noise that is annealed: a mean or a variance that is not 'static', or backward 'annealed'"
     silent = acts != "always" and spread <= {0.0} and (acts == "noisy" or mean <= _STATIC)
     if silent and _is_searched(parameters[name]):
         return "a spread above 0: without any there is no forward noise to search"
-    families = _values("noise", parameters, sections) | _values("backward_noise", parameters, sections)
+    families = values_of("noise", parameters, sections) | values_of("backward_noise", parameters, sections)
     if name == "spread_measure" and families <= {"uniform"} and _is_searched(parameters[name]):
         return "a family that is not uniform, whose interval and deviation go together"
     return None
@@ -104,7 +104,7 @@ def _is_searched(parameter: Parameter) -> bool:
     return isinstance(parameter, Choice | Range)
 
 
-def _values(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> set[Any]:
+def values_of(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> set[Any]:
     """Return the values that a key has in some trial or layer; a section that is wrong may hold any."""
     parameter = parameters.get(name)
     if parameter is None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ana_search.data import check_split, dataset_info
+from ana_search.data import check_augmentations, check_split, dataset_info, names_of
 from ana_search.data.load import coding_of
 from ana_search.errors import AnaSearchError, DataError, NetworkError, StudyFileError
 from ana_search.networks import absolute_name, count_layers, import_code, is_file_name
 from ana_search.study_file.checks import check_changing_layers, check_sections, check_space
-from ana_search.study_file.effects import check_effects, check_unused
+from ana_search.study_file.effects import check_effects, check_unused, values_of
 from ana_search.study_file.exclusions import read_exclusions
 from ana_search.study_file.messages import describe, shorten_text, unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Toml, Value
@@ -77,6 +77,7 @@ def load_study_file(path: str | Path, *, allow_import: bool = False) -> StudySpe
     mistakes += found
     mistakes += check_sections(sections, arguments)
     layers = _count_layers(sections, mistakes, arguments)
+    mistakes += [] if mistakes else _check_augmentations(sections, parameters)
     if layers is not None and layers[0] != layers[1]:
         mistakes += check_changing_layers(parameters, *layers)
     mistakes += check_space(parameters, "exclude" in space_table, sections, layers and layers[0])
@@ -217,6 +218,19 @@ def _take_arguments(table: Toml) -> tuple[dict[str, Parameter], list[str]]:
     return arguments, mistakes
 
 
+def _check_augmentations(sections: Mapping[str, Section], parameters: Mapping[str, Parameter]) -> list[str]:
+    """Return a message for the first augmentation, of the section or of a trial, that the examples cannot have."""
+    data = sections["data"]
+    assert isinstance(data, Data)
+    try:
+        shape, _ = dataset_info(data_plan(data))
+        for text in sorted(values_of("augment", parameters, sections)):
+            check_augmentations(names_of(text), shape)
+    except DataError as error:
+        return [str(error)]
+    return []
+
+
 def _count_layers(
     sections: Mapping[str, Section], mistakes: list[str], arguments: Mapping[str, Parameter]
 ) -> tuple[int, int] | None:
@@ -232,8 +246,6 @@ def _count_layers(
         plan = data_plan(data, seed=-1)  # the last fold is the smallest
         input_shape, classes = dataset_info(plan)
         check_split(plan)
-        if plan.augment and len(input_shape) != 3:
-            mistakes.append(f"data.augment: got true for examples of shape {list(input_shape)}; allowed: for images")
         if not isinstance(network, Network) or _is_wrong("network", mistakes):
             return None
         ends = [{name: _ends(each)[end] for name, each in arguments.items()} for end in (0, 1)]

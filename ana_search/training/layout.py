@@ -30,7 +30,7 @@ def memory_format(network: nn.Module, data: Dataset) -> torch.memory_format:
     try:
         with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []), torch.no_grad():
             trial(inputs.contiguous(memory_format=torch.channels_last))
-    except Exception:  # the code of whoever wrote the network: anything may be raised
+    except (Exception, SystemExit):  # the code of whoever wrote the network: anything may be raised
         return torch.contiguous_format
     return torch.channels_last
 

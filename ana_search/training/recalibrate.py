@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ana_search.ana.evaluation import evaluating
 
 __all__ = ["recalibrate"]
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 
 def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
@@ -22,7 +23,7 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     Every other module is evaluated: quantisers are exact stairs, dropout is off. A network without batch norm, or with
     one that keeps no statistics, is left as it is.
     """
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [m for m in network.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
     if not norms:
         return
     with evaluating(network), _averaging(norms), torch.no_grad():
@@ -31,7 +32,7 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
 
 @contextmanager
-def _averaging(norms: list[_BatchNorm]) -> Iterator[None]:
+def _averaging(norms: list[BatchNorm]) -> Iterator[None]:
     """Let the norms take the mean over all batches from now on (a momentum of ``None``), in training mode."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -173,7 +173,7 @@ def test_a_study_of_a_newer_version_is_named_and_read_as_far_as_it_goes(
     launch(spec, runs=runs, trials=1, workers=1, dispatcher=LocalDispatcher())
     study = locate(NAME, runs=runs).open()
     newer = json.loads(study.user_attrs["spec"])
-    newer["network"]["attention"] = True
+    newer["training"]["attention"] = True
     study.set_user_attr("spec", json.dumps(newer))
     study.set_user_attr("version", "7.1.0")
     study.set_user_attr("lease", json.dumps({"holder": {"name": "of another format"}}))

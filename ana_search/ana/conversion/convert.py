@@ -58,7 +58,7 @@ def convert(
     if map_type(network) is None:  # a map alone is replaced as a whole
         try:
             traced = trace(network, is_converted)
-        except Exception as error:  # whatever a network's code raises for a value that is not known yet
+        except (Exception, SystemExit) as error:  # whatever its code raises for a value that is not known yet
             floating.append(_untraced(network, error))
     changed = traced is not None and maps_as_modules(network, traced.graph)
     names = _map_names(network, traced)
@@ -189,7 +189,7 @@ def _put(network: nn.Module, name: str, new: nn.Module) -> None:
     network.get_submodule(owner).add_module(last, new)
 
 
-def _untraced(network: nn.Module, error: Exception) -> FloatPart:
+def _untraced(network: nn.Module, error: BaseException) -> FloatPart:
     why = " ".join(str(error).split())[:200]
     return FloatPart(
         "",
