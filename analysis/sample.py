@@ -14,7 +14,7 @@ from analysis.ranges import PICK_FREEZE, KnownSpace, read_known_space
 
 __all__ = ["Sample", "make_sample", "points_of"]
 
-STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
+STATES = ("COMPLETE", "PRUNED", "FAIL", "INTERRUPTED", "RUNNING", "WAITING")
 OUTCOME, REPLICATE = "__outcome__", "__replicate__"
 BLOCK, REDRAWN = "__block__", "__redrawn__"
 """A trial's place in a pick-freeze design, from the columns ``block`` and ``redrawn``."""
@@ -125,7 +125,7 @@ def _superseded(frame: pd.DataFrame, state: pd.Series) -> pd.Series:
     if "retry_of" not in frame.columns or "number" not in frame.columns:
         return pd.Series(False, index=frame.index)
     retried = pd.to_numeric(frame["retry_of"], errors="coerce").dropna().unique()
-    return state.eq("FAIL") & pd.to_numeric(frame["number"], errors="coerce").isin(retried)
+    return state.isin(["FAIL", "INTERRUPTED"]) & pd.to_numeric(frame["number"], errors="coerce").isin(retried)
 
 
 def _needed_columns(groups: Mapping[str, Sequence[str]], space: KnownSpace) -> list[str]:
@@ -260,7 +260,7 @@ def make_sample(
         "used": len(rows),
         "pruned": int(pruned.sum()),
         "failed": int(failed.sum()),
-        "unfinished": int(states.isin(["RUNNING", "WAITING"]).sum()),
+        "unfinished": int(states.isin(["RUNNING", "WAITING", "INTERRUPTED"]).sum()),
         "retried": int(retried.sum()),
     }
     return Sample(

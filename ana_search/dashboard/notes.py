@@ -71,17 +71,20 @@ def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+_ENDED = {"FAIL": "Failed", "INTERRUPTED": "Interrupted, to be run again", "PRUNED": "Pruned"}
+
+
 def trial_notes(facts: StudyFacts, frame: pd.DataFrame) -> dict[int, str]:
     """Return the notes of notable trials by number: the best, the failed with their reason, the retried."""
     notes: dict[int, list[str]] = {}
     best = _best_row(facts, frame)
     if best is not None:
         notes[int(best["number"])] = [f"**Best so far**: {facts.metrics[0]} {best['value']:.4f}."]
-    for row in frame[frame["state"].isin(["FAIL", "PRUNED"])].to_dict("records"):
+    for row in frame[frame["state"].isin(list(_ENDED))].to_dict("records"):
         reason = row.get("reason")
         if _known(reason):
-            word = "Failed" if row["state"] == "FAIL" else "Pruned"
-            notes.setdefault(int(row["number"]), []).append(f"**{word}**: {_plain(str(reason))}")
+            ended = _ENDED[row["state"]]
+            notes.setdefault(int(row["number"]), []).append(f"**{ended}**: {_plain(str(reason))}")
     if "retry_of" in frame:
         for row in frame[frame["retry_of"].notna()].to_dict("records"):
             again, first = int(row["number"]), int(row["retry_of"])

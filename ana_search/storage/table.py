@@ -41,7 +41,7 @@ def trials_table(trials: Sequence[TrialRecord], left_out: Mapping[int, str]) -> 
 def _row(trial: TrialRecord) -> dict[str, object]:
     row: dict[str, object] = {
         "number": trial.number,
-        "state": trial.state.name,
+        "state": trial.shown_state,
         "value": trial.values[0] if trial.is_complete and trial.values else float("nan"),
     }
     row |= {column: getattr(trial, name) for column, name in _COLUMNS.items()}

@@ -142,6 +142,16 @@ def test_retries_stand_for_what_they_retry():
     assert (found.n["used"], found.n["failed"], found.n["retried"]) == (96, 0, 2)
 
 
+def test_an_interrupted_trial_is_no_failure():
+    """Repeated or not yet: it says nothing of its parameters."""
+    frame = table()
+    frame["retry_of"] = np.nan
+    again = frame.iloc[[4]].assign(retry_of=4.0, number=200)
+    frame.loc[[4, 9], ["state", "value"]] = ["INTERRUPTED", np.nan]
+    found = attribute(pd.concat([frame, again], ignore_index=True), GROUPS, draws=300, details=False)
+    assert (found.n["used"], found.n["failed"], found.n["retried"], found.n["unfinished"]) == (95, 0, 1, 1)
+
+
 def test_unicode_names_and_levels():
     frame = table().rename(columns={"noise": "Geräusch 形状", "interval": "périodes"})
     frame["périodes"] = frame["périodes"].map(lambda name: f"«{name}» 🙂\n<b>")

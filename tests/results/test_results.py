@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from optuna.trial import TrialState, create_trial
 
 from ana_search.data import load_dataset
 from ana_search.dispatch.local import LocalDispatcher
@@ -11,6 +12,7 @@ from ana_search.errors import StudyNotFoundError
 from ana_search.rerun import rerun_trial
 from ana_search.results import load_history, load_plan, load_results, load_spec, load_trained
 from ana_search.runner import launch
+from ana_search.storage import locate
 from ana_search.study_file import StudySpec
 from ana_search.summary import best_trials, pareto_trials, study_status
 from ana_search.training import evaluate
@@ -113,3 +115,14 @@ def test_a_trial_trained_again_gives_its_value(frame: pd.DataFrame, runs: Path) 
     assert (again.device, again.threads) == (frame.loc[number, "device"], frame.loc[number, "threads"]) == ("cpu", 1)
     with pytest.raises(StudyNotFoundError, match="PRUNED"):
         rerun_trial("read", int(frame["value"].isna().idxmax()), runs=runs)
+
+
+def test_an_interrupted_trial_is_told_from_a_failed_one(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, "ends", space='noise = ["uniform"]')
+    launch(spec, runs=tmp_path, workers=1, dispatcher=LocalDispatcher())
+    study = locate("ends", runs=tmp_path).open()
+    for end in ({"retry": "interrupted", "reason": "interrupted"}, {"reason": "my own mistake"}):
+        params, kinds = study.trials[0].params, study.trials[0].distributions
+        attributes = {**study.trials[0].user_attrs, **end}
+        study.add_trial(create_trial(state=TrialState.FAIL, params=params, distributions=kinds, user_attrs=attributes))
+    assert list(load_results("ends", runs=tmp_path)["state"]) == ["COMPLETE", "INTERRUPTED", "FAIL"]
