@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ana_search.export import export_network
     from ana_search.plan import TrainingPlan
     from ana_search.planner import make_plan
     from ana_search.results import load_history, load_results
@@ -22,6 +23,7 @@ __all__ = [
     "StudySpec",
     "TrainingPlan",
     "TrainingResult",
+    "export_network",
     "load_history",
     "load_results",
     "load_study_file",
@@ -35,6 +37,7 @@ _HOME = {
     "StudySpec": "study_file",
     "TrainingPlan": "plan",
     "TrainingResult": "training",
+    "export_network": "export",
     "load_history": "results",
     "load_results": "results",
     "load_study_file": "studies",

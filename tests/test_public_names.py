@@ -6,7 +6,7 @@ import analysis
 
 
 def test_search_names() -> None:
-    assert {"load_study_file", "make_plan", "train", "load_results"} <= set(ana_search.__all__)
+    assert {"load_study_file", "make_plan", "train", "load_results", "export_network"} <= set(ana_search.__all__)
     for name in ana_search.__all__:
         assert getattr(ana_search, name) is not None
 

@@ -5,13 +5,16 @@ from ana_search.export.formats import FORMATS
 from ana_search.export.freeze import freeze
 from ana_search.export.integer import FrozenNetwork
 from ana_search.export.models import TrainedModel, export_models, freeze_trained, frozen_accuracy
+from ana_search.export.network import ExportedNetwork, export_network
 
 __all__ = [
     "FORMATS",
+    "ExportedNetwork",
     "FrozenNetwork",
     "TrainedModel",
     "check_directory",
     "export_models",
+    "export_network",
     "freeze",
     "freeze_trained",
     "frozen_accuracy",

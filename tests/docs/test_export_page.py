@@ -35,9 +35,9 @@ def sample(folder: Path) -> tuple[np.ndarray, list[int]]:
         return arrays["inputs"], arrays["predictions"].tolist()
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_python(number: int, folder: Path) -> None:
-    assert len(blocks("python")) == 4
+    assert len(blocks("python")) == 5
     subprocess.run([sys.executable, "-c", blocks("python")[number]], cwd=folder, check=True, timeout=400)
 
 
