@@ -22,6 +22,7 @@ PROMISED = {
     "pareto",
     "per_layer",
     "quickstart",
+    "recipes",
     "ste_variants",
 }
 
