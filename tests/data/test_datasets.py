@@ -201,4 +201,8 @@ def test_cifar10_images() -> None:
     data = load_dataset(DataPlan("image_folder", root=str(CIFAR), validation=0.1))
     assert data.images.shape == (60_000, 3, 32, 32)
     assert (len(data.train), len(data.validation), len(data.test)) == (45_000, 5_000, 10_000)
-    assert data.encode(data.images[data.train[::22]]).mean().abs() < 0.1
+    assert data.coding.table is not None
+    assert (int(data.coding.table.min()), int(data.coding.table.max())) == (-128, 127)
+    some = data.images[data.train[::22]]
+    normalised = DataPlan("image_folder", root=str(CIFAR), validation=0.1, input_coding="normalised")
+    assert load_dataset(normalised).encode(some).mean().abs() < 0.1
