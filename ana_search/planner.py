@@ -80,7 +80,7 @@ def _layer_plans(values: Mapping[str, list[Value]], layers: int) -> tuple[LayerP
             for by in (offset, offset + further)
         ]
         bits = {name: value[name] for name, key in KEYS.items() if key.section == "quantiser"}
-        plans.append(LayerPlan(**bits, weights=schedules[0], activations=schedules[1]))  # type: ignore[arg-type]  # table
+        plans.append(LayerPlan(**bits, weights=schedules[0], activations=schedules[1]))  # type: ignore[arg-type]  # see `KEYS`
     return tuple(plans)
 
 

@@ -129,6 +129,7 @@ def out_of_place(network: nn.Module, graph: fx.Graph) -> None:
             for user in later:
                 user.replace_input_with(changed, node)
         if node.op == "call_module":
-            network.get_submodule(str(node.target)).inplace = False  # type: ignore[assignment]
+            module = network.get_submodule(str(node.target))
+            module.inplace = False  # type: ignore[assignment]  # PyTorch types what is set on a module as its tensors
         elif node.target in _OUT_OF_PLACE:
             node.target = _OUT_OF_PLACE[node.target]

@@ -71,8 +71,10 @@ def _materialise(part: nn.Module) -> list[str]:
     """Make the parameters of one module plain; return what was computed from them before, in words."""
     done = []
     if parametrize.is_parametrized(part):
-        for tensor, by in list(part.parametrizations.items()):  # type: ignore[union-attr, operator]
-            kinds = ", ".join(type(each).__name__.lstrip("_") for each in by)
+        parametrised = part.parametrizations
+        assert isinstance(parametrised, nn.ModuleDict)
+        for tensor, by in list(parametrised.items()):
+            kinds = ", ".join(type(each).__name__.lstrip("_") for each in by.children())
             parametrize.remove_parametrizations(part, tensor, leave_parametrized=True)
             done.append(f"parametrisation of {tensor} ({kinds})")
     for hook in list(part._forward_pre_hooks.values()):
@@ -83,6 +85,6 @@ def _materialise(part: nn.Module) -> list[str]:
             remove_spectral_norm(part, hook.name)
             done.append(f"spectral normalisation of {hook.name}")
         elif isinstance(hook, prune.BasePruningMethod):
-            prune.remove(part, hook._tensor_name)  # type: ignore[no-untyped-call]
+            prune.remove(part, hook._tensor_name)  # type: ignore[no-untyped-call]  # PyTorch gives no types
             done.append(f"pruning mask of {hook._tensor_name}")
     return done
