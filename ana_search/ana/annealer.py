@@ -1,12 +1,14 @@
 """The annealing schedule of one layer, and the annealer that applies the schedules of all layers."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import torch
 from torch import nn
 
+from ana_search.ana.freezing import REFRESHES
+from ana_search.ana.methods import METHODS, estimator_of
 from ana_search.ana.noise import SpreadMeasure
 from ana_search.ana.quantise import quantised_layers
 from ana_search.ana.quantiser import Quantiser
@@ -14,10 +16,11 @@ from ana_search.ana.schedules import SCHEDULES
 from ana_search.ana.strategies import Strategy
 from ana_search.errors import NetworkError
 
-__all__ = ["Annealer", "LayerSchedule", "NoiseState"]
+__all__ = ["Annealer", "LayerSchedule", "NoiseState", "give_method", "with_method"]
 
 Backward = Literal["same", "static", "annealed"]
-Method = Literal["noise", "freezing"]
+Mask = Literal["shared", "own"]
+"""Whether all samples of a batch have the same elements frozen, or each its own."""
 
 _LEAST_SPREAD = 1e-6  # in steps; below it single precision cannot tell the regularised stair from the stair
 
@@ -31,10 +34,12 @@ class LayerSchedule:
     ``spread * decay(t, start, end, spread_alpha)``, both in steps of the stair (see `StairFunction.step`).
     From ``end`` on there is no forward noise, unless a power is 0: what is static keeps its value for ever.
 
-    With ``method = "freezing"`` the spread stays, and a random fraction ``1 - decay(t, start, end,
+    ``method`` is one of `ana_search.ana.methods.METHODS`; what it fixes (``Method.schedule``) overrides the other
+    fields. With ``method = "freezing"`` the spread stays, and a random fraction ``1 - decay(t, start, end,
     spread_alpha)`` of the elements is replaced by the hard stair: in expectation, noise that is zero with that
     probability. Elements that are frozen have no gradient, but for the one that ``backward`` gives them when
-    it is not ``"same"``.
+    it is not ``"same"``. Every element draws anew ``refreshes`` times over the budget whether it is one of them;
+    ``mask`` says whether all samples of a batch have the same ones.
 
     ``backward`` says which noise the gradient is taken under: ``"same"`` the forward noise; ``"static"``
     ``backward_spread`` of ``backward_noise``, for ever; ``"annealed"`` the same, decaying over
@@ -51,7 +56,9 @@ class LayerSchedule:
     mean_alpha: float = 1.0
     spread_alpha: float = 2.0
     spread_measure: SpreadMeasure = "interval"
-    method: Method = "noise"
+    method: str = "noise"
+    refreshes: float = REFRESHES
+    mask: Mask = "shared"
     backward: Backward = "same"
     backward_noise: str = "uniform"
     backward_spread: float = 0.5
@@ -89,6 +96,22 @@ def noise_state(schedule: LayerSchedule, t: float) -> NoiseState:
     return NoiseState(mean, spread, 0.0, _spread(backward), frozen)
 
 
+def with_method(schedule: LayerSchedule) -> LayerSchedule:
+    """Return the schedule with the fields that its method fixes. Raises `NetworkError` for an unknown method."""
+    if schedule.method not in METHODS:
+        raise NetworkError(f"method: got {schedule.method!r}; allowed: {', '.join(METHODS)}")
+    return replace(schedule, **METHODS[schedule.method].schedule)  # type: ignore[arg-type]  # a test holds the names
+
+
+def give_method(quantiser: Quantiser, method: str) -> None:
+    """Give a quantiser the estimator of a method, unless it has that already; it may have parameters."""
+    if quantiser.method != method:
+        made = estimator_of(method, quantiser.stair)
+        numbers = next(iter(quantiser.parameters()), None)
+        quantiser.estimator = made if made is None or numbers is None else made.to(numbers.device)
+        quantiser.method = method
+
+
 def _spread(spread: float) -> float:
     # Steep powers reach spreads whose densities overflow; so little noise is none.
     return spread if spread >= _LEAST_SPREAD else 0.0
@@ -104,7 +127,7 @@ class Annealer:
         seed: sets the masks of progressive freezing apart from those of other runs.
 
     Raises:
-        NetworkError: the schedules do not match the layers in number.
+        NetworkError: the schedules do not match the layers in number, or name an unknown method.
     """
 
     def __init__(
@@ -122,8 +145,8 @@ class Annealer:
                 raise NetworkError(
                     f"one schedule a layer is needed: got {len(given)} schedules for {len(layers)} layers"
                 )
-        self.schedules = tuple(schedules)
-        self.activation_schedules = tuple(activation_schedules)
+        self.schedules = tuple(map(with_method, schedules))
+        self.activation_schedules = tuple(map(with_method, activation_schedules))
         self._layers = layers
         for number, (quantiser, schedule) in enumerate(self._quantisers()):
             quantiser.strategy = schedule.strategy
@@ -131,7 +154,9 @@ class Annealer:
             quantiser.backward_family = None if schedule.backward == "same" else schedule.backward_noise
             quantiser.spread_measure = schedule.spread_measure
             quantiser.most_spread = max(schedule.spread, schedule.backward_spread)
+            give_method(quantiser, schedule.method)
             quantiser.freezing = schedule.method == "freezing"
+            quantiser.refreshes, quantiser.same_mask = schedule.refreshes, schedule.mask == "shared"
             quantiser.seed = seed * 65_536 + number
         self.set(0.0)
 

@@ -1,6 +1,7 @@
 """Quantised layers: linear maps with quantised weights, and the quantised activation."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -10,15 +11,24 @@ from torch.nn import functional
 from ana_search.ana.quantiser import Quantiser
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["QuantActivation", "QuantConv1d", "QuantConv2d", "QuantConv3d", "QuantLinear", "QuantMap"]
+__all__ = [
+    "QuantActivation",
+    "QuantConv1d",
+    "QuantConv2d",
+    "QuantConv3d",
+    "QuantLinear",
+    "QuantMap",
+    "QuantisedLayer",
+]
 
 
 class QuantMap(nn.Module):
     """What every quantised linear map has; a bias, if there is one, stays in floating point.
 
     The float ``weight`` is trained; the map computes with its regularised stair (training) or its stair
-    (evaluation). The bias is added to the finished sum: a kernel that starts its sum from the bias rounds every
-    partial sum, in an order that depends on the memory format, where the sum of integers alone is exact.
+    (evaluation), and multiplies the finished sums by the scale of the weights, if there is one. The bias is added to
+    the finished sum too: a kernel that starts its sum from the bias rounds every partial sum, in an order that depends
+    on the memory format, where the sum of integers alone is exact.
     """
 
     weight: Tensor
@@ -32,8 +42,23 @@ class QuantMap(nn.Module):
         return self.weight_quantiser.stair
 
     def quantised_weight(self) -> Tensor:
-        """Return the exact stair of the weight, quantum included: what evaluation computes with."""
-        return self.weight_stair(self.weight.detach())
+        """Return the exact stair of the weight, quantum and scale included: what evaluation computes with."""
+        codes, scale = self.weight_quantiser.exact_parts(self.weight)
+        return codes if scale is None else codes * scale
+
+    def unscaled_weight(self) -> Tensor:
+        """Return the exact stair of the weight without its scale, which multiplies the finished sums."""
+        return self.weight_quantiser.exact_parts(self.weight)[0]
+
+    def _finished(self, total: Tensor, scale: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Return sums [N, out, ...] of integer codes times the scale of their weights, plus the bias.
+
+        Both come after the sum, which is exact.
+        """
+        shape = (-1, *[1] * (self.weight.dim() - 2))
+        if scale is not None:
+            total = total * scale.to(total.dtype).reshape(shape)
+        return total if bias is None else total + bias.to(total.dtype).reshape(shape)
 
     def reset_weight(self, mean: float = 0.0, generator: torch.Generator | None = None) -> None:
         """Draw the float weights anew, near the stair's thresholds.
@@ -54,7 +79,11 @@ class QuantMap(nn.Module):
         step = stair.step / stair.quantum
         drawn = thresholds[which] + ((2.0 * around - 1.0) / fan_in**0.5 + mean) * step
         with torch.no_grad():
-            self.weight.copy_(drawn * stair.quantum)
+            drawn = drawn * stair.quantum
+            if self.weight_quantiser.scale is not None:
+                scale = self.weight_quantiser.scale.value.to(drawn)
+                drawn = drawn * scale.reshape(-1, *[1] * (drawn.dim() - 1))
+            self.weight.copy_(drawn)
 
     def _adopt(self, module: nn.Module, stair: StairFunction) -> Self:
         """Take over the parameters of ``module``, as copies."""
@@ -63,13 +92,6 @@ class QuantMap(nn.Module):
                 self.get_parameter(name).copy_(value).requires_grad_(value.requires_grad)
         self.weight_quantiser = Quantiser(stair).to(self.weight.device)
         return self.train(module.training)
-
-
-def _with_bias(total: Tensor, bias: Tensor | None, dimensions: int) -> Tensor:
-    """Return ``total`` [N, out, ...] plus the bias of every output, with so many dimensions after the outputs."""
-    if bias is None:
-        return total
-    return total + bias.to(total.dtype).reshape(-1, *[1] * dimensions)
 
 
 class QuantLinear(QuantMap, nn.Linear):
@@ -84,7 +106,8 @@ class QuantLinear(QuantMap, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return ``input @ weight.T + bias`` with the quantised weight."""
-        return _with_bias(functional.linear(input, self.weight_quantiser(self.weight)), self.bias, 0)
+        weight, scale = self.weight_quantiser.parts(self.weight)
+        return self._finished(functional.linear(input, weight), scale, self.bias)
 
 
 class _QuantConv(QuantMap):
@@ -103,8 +126,8 @@ class _QuantConv(QuantMap):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of ``input`` with the quantised weight."""
-        total: Tensor = self._conv_forward(input, self.weight_quantiser(self.weight), None)
-        return _with_bias(total, self.bias, self.weight.dim() - 2)
+        weight, scale = self.weight_quantiser.parts(self.weight)
+        return self._finished(self._conv_forward(input, weight, None), scale, self.bias)
 
 
 class QuantConv1d(_QuantConv, nn.Conv1d):
@@ -124,6 +147,8 @@ class QuantActivation(nn.Module):
 
     position: tuple[int, int] | None = None
     """The number of its layer and its place in the order of execution, where `quantise` made it."""
+    grid: int | None = None
+    """Activations of one grid must share one scale, since their codes are added; ``None`` must not have any."""
 
     def __init__(self, stair: StairFunction) -> None:
         super().__init__()
@@ -134,7 +159,23 @@ class QuantActivation(nn.Module):
         """The stair of the activation."""
         return self.quantiser.stair
 
+    @property
+    def quantum(self) -> float:
+        """What one step of the integer codes is worth: the stair's quantum times the scale."""
+        scale = self.quantiser.scale
+        return self.stair.quantum * (1.0 if scale is None else float(scale.value))
+
     def forward(self, input: Tensor) -> Tensor:
         """Return the quantised ``input``, of the same shape."""
         result: Tensor = self.quantiser(input)
         return result
+
+
+@dataclass(frozen=True)
+class QuantisedLayer:
+    """A quantised linear map and the quantised activations that its result reaches before the next one."""
+
+    index: int
+    name: str
+    map: QuantMap
+    activations: tuple[QuantActivation, ...]

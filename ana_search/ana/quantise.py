@@ -1,27 +1,18 @@
 """Turning an ordinary network into a quantised one, and finding its layers again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from ana_search.ana.conversion import convert
-from ana_search.ana.layers import QuantActivation, QuantMap
+from ana_search.ana.layers import QuantActivation, QuantisedLayer, QuantMap
+from ana_search.ana.scale import ScaleKind
+from ana_search.ana.scales import LayerScales, give_scales
 from ana_search.ana.stairs import StairFunction
 
 __all__ = ["QuantisedLayer", "quantise", "quantised_layers"]
-
-
-@dataclass(frozen=True)
-class QuantisedLayer:
-    """A quantised linear map and the quantised activations that its result reaches before the next one."""
-
-    index: int
-    name: str
-    map: QuantMap
-    activations: tuple[QuantActivation, ...]
 
 
 def quantise(
@@ -35,6 +26,8 @@ def quantise(
     reset: bool = True,
     generator: torch.Generator | None = None,
     example: Any = None,
+    scale: ScaleKind = "fixed",
+    per_channel: bool = False,
 ) -> nn.Module:
     """Return a quantised copy of ``module``, which itself is left alone; the two share nothing.
 
@@ -59,6 +52,8 @@ def quantise(
         reset: draw the weights of the quantised maps anew, near the thresholds; else they are copied.
         generator: source of the new weights (default: torch's own).
         example: an input of the network, or a tuple of inputs; only lazy modules need it.
+        scale: the scale of weights and activations: ``"fixed"``, ``"power_of_two"`` or ``"learned"`` (see `Scale`).
+        per_channel: give every output channel of a map's weights a scale of its own.
 
     Raises:
         NetworkError: nothing to quantise, ``layers`` does not match the maps in number, or a module is lazy and there
@@ -73,6 +68,7 @@ def quantise(
         keep_last=keep_last,
         example=example,
     )
+    give_scales(quantised_layers(network), LayerScales(scale, scale, per_channel))
     if reset:
         for layer in quantised_layers(network):
             layer.map.reset_weight(generator=generator)

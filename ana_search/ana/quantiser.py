@@ -1,11 +1,12 @@
-"""The quantiser module: one stair, the noise that regularises it now, and nothing else."""
+"""The quantiser module: one stair, its scale, and what regularises it now."""
 
 import torch
 from torch import Tensor, nn
 
-from ana_search.ana.freezing import frozen_mask
+from ana_search.ana.freezing import REFRESHES, frozen_mask
 from ana_search.ana.noise import Noise, SpreadMeasure
 from ana_search.ana.regularise import regularise
+from ana_search.ana.scale import Scale
 from ana_search.ana.stairs import StairFunction
 from ana_search.ana.strategies import Strategy
 
@@ -20,6 +21,9 @@ class Quantiser(nn.Module):
     it compiles nothing anew. They are no buffers: the annealer derives them from the step, and they stay on the CPU
     wherever the network goes. A GPU is then given plain numbers with each kernel, instead of a kernel of its own
     for every product of two numbers.
+
+    A quantiser may have a scale (see `Scale`), and an estimator of its own instead of noise (see
+    `ana_search.ana.methods`).
 
     Args:
         stair: the stair.
@@ -40,6 +44,12 @@ class Quantiser(nn.Module):
         super().__init__()
         self.stair = stair
         self.batched = batched
+        self.scale: Scale | None = None
+        """What stair and argument are multiplied by; ``None`` is 1."""
+        self.method = "noise"
+        """The name of the method that ``estimator`` belongs to (see `ana_search.ana.annealer.give_method`)."""
+        self.estimator: nn.Module | None = None
+        """Computes value and gradient in training from an argument and the time, in the place of noise."""
         self.strategy: Strategy = "expectation"
         self.family = "uniform"
         """Family of the forward noise."""
@@ -50,18 +60,47 @@ class Quantiser(nn.Module):
         """Upper bound on both spreads, if known: compiled code is faster for it (see `Noise`)."""
         self.freezing = False
         """Whether a growing random part is hard and the rest noisy, instead of all being noisy."""
+        self.refreshes = REFRESHES
+        """How often each element draws anew whether it is frozen, over the whole annealing budget."""
+        self.same_mask = True
+        """Whether all samples of a batch have the same elements frozen."""
         self.seed = 0
         """Sets the masks of this quantiser apart from others'."""
         for name, value in _FRESH.items():
             setattr(self, name, torch.tensor(value, dtype=torch.float32, device="cpu"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the regularised stair of ``x`` (training) or the stair of ``x`` (evaluation).
+        """Return the regularised stair of ``x`` (training) or the stair of ``x`` (evaluation), scaled.
 
         In evaluation the value has no noise, but a gradient that is asked for is still that of training.
         """
+        unscaled, scale = self.parts(x)
+        return unscaled if scale is None else unscaled * scale
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the regularised stair of ``x`` divided by the scale, and the scale, shaped as a factor of ``x``."""
+        if self.scale is None:
+            return self._regularised(x), None
+        each = max(len(x), 1) if self.batched and x.dim() else max(self.scale.latent.numel(), 1)
+        scale = self.scale(x.numel() // each, self.stair.levels[-1], self.stair.quantum)
+        if scale.dim():
+            scale = scale.reshape(-1, *[1] * (x.dim() - 1))
+        return self._regularised(x / scale), scale
+
+    def exact_parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what `parts` returns in evaluation, without a gradient."""
+        if self.scale is None:
+            return self.stair(x.detach()), None
+        scale = self.scale.value
+        scale = scale.reshape(-1, *[1] * (x.dim() - 1)) if scale.dim() else scale
+        return self.stair(x.detach() / scale), scale
+
+    def _regularised(self, x: Tensor) -> Tensor:
         if not self.training and not (x.requires_grad and torch.is_grad_enabled()):
             return self.stair(x)
+        if self.estimator is not None:
+            result: Tensor = self.estimator(x, self.time)
+            return result
         noise, backward = self.noise()
         value, own = (noise, None) if self.training else (Noise(self.family), noise)
         if not self.freezing:
@@ -81,9 +120,9 @@ class Quantiser(nn.Module):
         return forward, Noise(self.backward_family, mean, spread, self.spread_measure, most)
 
     def mask(self, x: Tensor) -> Tensor:
-        """Return which elements are frozen; those of all samples of a batch are the same."""
-        one = x[:1] if self.batched and x.dim() else x  # a batch may be empty
-        return frozen_mask(one, self.frozen, self.time, self.seed)
+        """Return which elements are frozen; with ``same_mask`` those of all samples of a batch are the same."""
+        one = x[:1] if self.batched and self.same_mask and x.dim() else x  # a batch may be empty
+        return frozen_mask(one, self.frozen, self.time, self.seed, self.refreshes)
 
     def extra_repr(self) -> str:
         """Return the number of levels and the quantum."""

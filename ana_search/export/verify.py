@@ -93,7 +93,7 @@ def _hooks(network: nn.Module, codes: dict[str, NDArray[Any]]) -> Iterator[None]
     def hook_for(name: str, module: QuantActivation) -> Any:
         def hook(_: nn.Module, __: Any, output: Tensor) -> None:
             calls[name] += 1
-            codes[layer_name(name, calls[name])] = (output / module.stair.quantum).round().numpy().astype(np.int64)
+            codes[layer_name(name, calls[name])] = (output / module.quantum).round().numpy().astype(np.int64)
 
         return module.register_forward_hook(hook)
 

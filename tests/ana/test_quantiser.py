@@ -18,7 +18,7 @@ from ana_search.ana import (
     quantised_layers,
     regularise,
 )
-from ana_search.ana.annealer import Backward, Method
+from ana_search.ana.annealer import Backward
 from ana_search.ana.evaluation import evaluating
 from ana_search.ana.quantiser import Quantiser
 from ana_search.ana.strategies import STRATEGIES, Strategy
@@ -95,7 +95,7 @@ def test_a_stair_is_the_same_however_it_is_written(noise: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @methods
-def test_any_shape_and_precision(method: Method, strategy: Strategy, dtype: torch.dtype) -> None:
+def test_any_shape_and_precision(method: str, strategy: Strategy, dtype: torch.dtype) -> None:
     for stair in STEPS:
         module = quantiser(stair, LayerSchedule("logistic", strategy, method=method, spread_alpha=1.0), 0.5)
         image = torch.randn(2, 3, 4, 5).to(dtype)
@@ -123,7 +123,7 @@ def test_any_shape_and_precision(method: Method, strategy: Strategy, dtype: torc
 
 @methods
 @pytest.mark.parametrize("batch", [0, 1, 5])
-def test_networks_take_any_number_of_samples(batch: int, method: Method) -> None:
+def test_networks_take_any_number_of_samples(batch: int, method: str) -> None:
     network = quantise(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Hardtanh(), nn.Flatten(), nn.Linear(12, 2)))
     Annealer(network, [LayerSchedule(method=method, spread_alpha=1.0)]).set(0.5)
     y = network(torch.randn(batch, 2, 4, 4))
@@ -143,7 +143,7 @@ def test_layers_may_have_no_elements() -> None:
 @methods
 @pytest.mark.parametrize("backward", ["same", "static", "annealed"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_evaluation_has_the_gradient_of_training(strategy: Strategy, backward: Backward, method: Method) -> None:
+def test_evaluation_has_the_gradient_of_training(strategy: Strategy, backward: Backward, method: str) -> None:
     schedule = LayerSchedule("normal", strategy, mean=-0.2, backward=backward, method=method, spread_alpha=1.0)
     module = quantiser(StairFunction.for_network(4), schedule, 0.4)
     x = torch.randn(50, 8)

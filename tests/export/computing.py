@@ -58,7 +58,7 @@ def trained(network: nn.Module, encode: Callable[[Tensor], Tensor], pixels: Tens
 
     def keep(name: str) -> Any:
         def hook(module: QuantActivation, _: object, output: Tensor) -> None:
-            taken[name] = (output / module.stair.quantum).double().numpy()
+            taken[name] = (output / module.quantum).double().numpy()
 
         return hook
 

@@ -9,7 +9,7 @@ from torch import fx, nn
 from ana_search.ana.conversion.by_module import activations_by_registration
 from ana_search.ana.conversion.floating import FloatPart, remember, warn
 from ana_search.ana.conversion.graph import free_name, maps_as_modules, out_of_place
-from ana_search.ana.conversion.known import Site
+from ana_search.ana.conversion.known import Grid, Site
 from ana_search.ana.conversion.place import Placement
 from ana_search.ana.conversion.prepare import plain_copy
 from ana_search.ana.conversion.roles import is_converted, map_type, role_of, works_in_place
@@ -143,6 +143,7 @@ def _quantisers(network: nn.Module, graph: fx.Graph, sites: dict[fx.Node, Site])
     still_called = {str(node.target) for node in graph.nodes if node.op == "call_module" and node not in sites}
     made: dict[str, nn.Module] = {}
     taken: set[str] = set()
+    grids: dict[Grid, int] = {}
     for order, node in enumerate(graph.nodes):
         if node not in sites:
             continue
@@ -154,6 +155,7 @@ def _quantisers(network: nn.Module, graph: fx.Graph, sites: dict[fx.Node, Site])
         old = network.get_submodule(site.replaces) if site.replaces else network
         new = QuantActivation(site.stair).train(old.training)
         new.position = (site.layer, order)
+        new.grid = None if site.grid.fixed else grids.setdefault(site.grid.root, len(grids))
         node.target = name
         made[name] = new
     return made

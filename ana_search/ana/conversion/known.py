@@ -7,7 +7,7 @@ from torch import fx
 
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["Known", "Site"]
+__all__ = ["Grid", "Known", "Site"]
 
 State = Literal[
     "codes",  # integers of a quantiser, or of the input's coding
@@ -21,12 +21,46 @@ State = Literal[
 ]
 
 
+class Grid:
+    """The set of all codes that must have one scale, since they are added or put side by side.
+
+    Args:
+        fixed: whether the scale is given: that of the input, of codes that are multiplied, or of a function's range.
+    """
+
+    def __init__(self, *, fixed: bool = False) -> None:
+        self._joined: Grid | None = None
+        self._fixed = fixed
+
+    @property
+    def root(self) -> "Grid":
+        """The one that stands for all that were joined."""
+        return self if self._joined is None else self._joined.root
+
+    @property
+    def fixed(self) -> bool:
+        """Whether no code of the set may have a scale."""
+        return self.root._fixed
+
+    def fix(self) -> None:
+        """Give the codes no scale."""
+        self.root._fixed = True
+
+    def join(self, other: "Grid") -> None:
+        """Make one set of both."""
+        mine, theirs = self.root, other.root
+        if mine is not theirs:
+            theirs._fixed = mine._fixed or theirs._fixed
+            mine._joined = theirs
+
+
 @dataclass(frozen=True)
 class Known:
     """What a value is, and where it comes from.
 
     ``layer`` is the quantised layer that it belongs to; ``depth`` the number of maps on the longest way from the input;
-    ``quantum`` the unit of codes, where one is known; ``side`` the codes that were added to a ``sum``.
+    ``quantum`` the unit of codes, where one is known; ``side`` the codes that were added to a ``sum``; ``grid`` the
+    codes that must have the scale of these.
     """
 
     state: State
@@ -35,6 +69,7 @@ class Known:
     is_positive: bool = False
     quantum: float | None = None
     side: fx.Node | None = None
+    grid: Grid | None = None
 
 
 @dataclass
@@ -45,4 +80,5 @@ class Site:
     stair: StairFunction
     layer: int
     wanted_name: str
+    grid: Grid
     replaces: str = ""

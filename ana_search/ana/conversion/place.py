@@ -15,7 +15,7 @@ from torch import fx, nn
 from ana_search.ana.conversion import stairs
 from ana_search.ana.conversion.floating import FloatPart
 from ana_search.ana.conversion.graph import first_input
-from ana_search.ana.conversion.known import Known, Site
+from ana_search.ana.conversion.known import Grid, Known, Site
 from ana_search.ana.conversion.roles import Role, activation_of, role_of
 from ana_search.ana.conversion.trace import scope
 from ana_search.ana.stairs import StairFunction
@@ -75,7 +75,7 @@ class Placement:
         }
         for node in list(self.graph.nodes):
             if node.op == "placeholder":
-                self.known[node] = Known("codes")
+                self.known[node] = Known("codes", grid=Grid(fixed=True))
             elif node.op == "output":
                 continue
             elif self._roles[node] == "size":
@@ -155,13 +155,29 @@ class Placement:
         for user in list(node.users):
             if user is not call and user not in self.known:
                 user.replace_input_with(node, call)
-        self.sites[call] = Site(call, stair, known.layer, name or f"{self._name(node)}_quantiser")
-        self.known[call] = self._after(known, stair)
+        grid = self._grid(known)
+        self.sites[call] = Site(call, stair, known.layer, name or f"{self._name(node)}_quantiser", grid)
+        self.known[call] = self._after(known, stair, grid)
         self._roles[call] = "quantiser"
         return call
 
-    def _after(self, known: Known, stair: StairFunction) -> Known:
-        return replace(known, state="codes", is_positive=stair.levels[0] >= 0, quantum=stair.quantum, side=None)
+    def _grid(self, known: Known) -> Grid:
+        """Return the grid of a value's quantiser: that of the codes that were added to it, or a new one."""
+        side = None if known.side is None else self.known[known.side].grid
+        return side or Grid()
+
+    def _after(self, known: Known, stair: StairFunction, grid: Grid) -> Known:
+        positive = stair.levels[0] >= 0
+        return replace(known, state="codes", is_positive=positive, quantum=stair.quantum, side=None, grid=grid)
+
+    def _on_one_grid(self, codes: list[Known]) -> None:
+        """Let all that are added, or put side by side, have one scale."""
+        grids = [each.grid for each in codes if each.grid is not None]
+        for grid in grids[1:]:
+            grid.join(grids[0])
+        if len(grids) < len(codes):  # what has no grid of its own has no scale
+            for grid in grids:
+                grid.fix()
 
     def _name(self, node: fx.Node) -> str:
         if node.op == "call_module":
@@ -213,7 +229,9 @@ class Placement:
         name = self._name(node)
         if function.kept:
             self.known[node] = replace(known, state="pending")
-            self._insert(node, stair, f"{name}_quantiser")
+            call = self._insert(node, stair, f"{name}_quantiser")
+            if function.unit:
+                self.sites[call].grid.fix()
             return
         if known.side is not None:
             self._fit(known.side, stair)
@@ -221,8 +239,11 @@ class Placement:
             call = self.graph.call_module("", (value,))
         node.replace_all_uses_with(call)
         replaces = name if node.op == "call_module" else ""
-        self.sites[call] = Site(call, stair, known.layer, name, replaces)
-        self.known[call] = self._after(known, stair)
+        grid = self._grid(known)
+        if function.unit:
+            grid.fix()
+        self.sites[call] = Site(call, stair, known.layer, name, grid, replaces)
+        self.known[call] = self._after(known, stair, grid)
         self._roles[call] = "quantiser"
         self.graph.erase_node(node)
 
@@ -271,6 +292,7 @@ class Placement:
         others = [self._codes(each, wide=True) for each in tensors if each is not main]
         deepest = max((self.known[each] for each in tensors), key=lambda each: each.depth)
         if main is None:
+            self._on_one_grid([self.known[each] for each in others])
             quanta = [self.known[each].quantum for each in others]
             quantum = None if None in quanta else min(each for each in quanta if each is not None)
             positive = all(self.known[each].is_positive for each in others)
@@ -312,7 +334,9 @@ class Placement:
         factors = [self.known[self._codes(each)] for each in tensors]
         deepest = max(factors, key=lambda each: each.depth)
         positive = all(each.is_positive for each in factors)
-        self.known[node] = replace(deepest, state="wide", quantum=None, is_positive=positive)
+        for grid in (each.grid for each in factors if each.grid is not None):
+            grid.fix()
+        self.known[node] = replace(deepest, state="wide", quantum=None, is_positive=positive, grid=Grid(fixed=True))
 
     def _cat(self, node: fx.Node) -> None:
         items = first_input(node)
@@ -323,6 +347,7 @@ class Placement:
             self.known[node] = Known("float")
             return
         parts = [self.known[self._codes(each, wide=True)] for each in items]
+        self._on_one_grid(parts)
         deepest = max(parts, key=lambda each: each.depth)
         quanta = [each.quantum for each in parts if each.quantum is not None]
         self.known[node] = replace(
@@ -336,7 +361,7 @@ class Placement:
         self.known[node] = replace(self.known[first_input(node)], state="pending", is_positive=False)
 
     def _already_a_quantiser(self, node: fx.Node) -> None:
-        self.known[node] = replace(self.known[first_input(node)], state="codes", quantum=None)
+        self.known[node] = replace(self.known[first_input(node)], state="codes", quantum=None, grid=Grid(fixed=True))
 
     def _unknown(self, node: fx.Node) -> None:
         """An operation without a quantised form: it computes on what it gets; its result is quantised if need be."""

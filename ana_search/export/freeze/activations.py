@@ -6,6 +6,7 @@ from torch import Tensor
 from ana_search.ana import QuantActivation, StairFunction
 from ana_search.export.freeze.call import Call
 from ana_search.export.freeze.maps import integer_levels
+from ana_search.export.freeze.scaled import ScaledStair
 from ana_search.export.freeze.shortcut import Correction, SideFunction, long_stair
 from ana_search.export.freeze.side_table import side_table
 from ana_search.export.freeze.thresholds import decreasing_channels, find_thresholds
@@ -21,6 +22,7 @@ def quantised_activation(call: Call, value: Value, module: QuantActivation) -> C
     """The thresholds of a stair, then the pools that came before it, then the reversal of falling channels."""
     stair = module.stair
     levels = integer_levels(call, stair)
+    scaled = ScaledStair.of(module)
     pending = call.pending(value)
     _check_dip(call, pending, stair)
     total = int(levels[0] + levels[-1])
@@ -31,7 +33,7 @@ def quantised_activation(call: Call, value: Value, module: QuantActivation) -> C
         )
 
     def code_of(accumulators: Tensor, side: Tensor | None = None) -> Tensor:
-        codes = (stair(pending.evaluate(accumulators, side)) / stair.quantum).round().to(torch.int64)
+        codes = scaled.codes(pending.evaluate(accumulators, side))
         return torch.where(reflected.unsqueeze(1), total - codes, codes)
 
     low, high = int(levels[0]), int(levels[-1])
@@ -43,8 +45,8 @@ def quantised_activation(call: Call, value: Value, module: QuantActivation) -> C
         inputs: tuple[int, ...] = (pending.emit(decreasing),)
         operation: ops.Operation = ops.Thresholds(found, levels)
     else:
-        operation, inputs = _with_shortcut(call, pending, stair, code_of, levels)
-    codes = call.steps.codes(operation, *inputs, scale=stair.quantum, low=low, high=high, layer=name if last else "")
+        operation, inputs = _with_shortcut(call, pending, scaled, code_of, levels)
+    codes = call.steps.codes(operation, *inputs, scale=scaled.quantum, low=low, high=high, layer=name if last else "")
     for number, pool in enumerate(pending.pools):
         last = number == len(pending.pools) - 1 and not bool(reflected.any())
         codes = call.steps.codes(pool, codes.index, scale=codes.scale, low=low, high=high, layer=name if last else "")
@@ -67,12 +69,12 @@ def _check_dip(call: Call, pending: Pending, stair: StairFunction) -> None:
 
 
 def _with_shortcut(
-    call: Call, pending: Pending, stair: StairFunction, code_of: SideFunction, levels: Tensor
+    call: Call, pending: Pending, scaled: ScaledStair, code_of: SideFunction, levels: Tensor
 ) -> tuple[ops.Operation, tuple[int, ...]]:
     """Return the last operation of a quantised sum, and what it reads."""
     side = pending.side
     assert side is not None
-    found = long_stair(pending, side, stair, code_of)
+    found = long_stair(pending, side, scaled, code_of)
     if found is None:
         entries = len(pending.low) * (side.high - side.low + 1) * (len(levels) - 1)
         if entries > _LARGEST_TABLE:

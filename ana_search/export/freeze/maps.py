@@ -16,14 +16,14 @@ __all__ = ["classifier", "integer_levels", "quantised_map"]
 
 
 def quantised_map(call: Call, value: Value, module: QuantMap) -> Pending:
-    """A linear map or convolution with quantised weights, and its bias as a function of the accumulators."""
+    """A linear map or convolution with quantised weights, and its scale and bias as functions of the accumulators."""
     if not isinstance(value, Codes):
         raise call.refuse("a quantised map must read quantised values (is the map before it in floating point?)")
     if not ops.is_dyadic(value.scale):
         raise call.refuse(f"its input has the scale {value.scale!r}, which floating point does not hold exactly")
     stair: StairFunction = module.weight_stair
     integer_levels(call, stair)
-    weight = (module.quantised_weight().detach() / stair.quantum).round().to(torch.int64)
+    weight = (module.unscaled_weight() / stair.quantum).round().to(torch.int64)
     if int(weight.abs().max()) > 127:
         raise call.refuse(f"weights up to {int(weight.abs().max())}; allowed are integers up to 127")
     if weight.dim() != max(2, len(call.input_shape)):
@@ -48,6 +48,10 @@ def quantised_map(call: Call, value: Value, module: QuantMap) -> Pending:
         return call.steps.add(operation, index, low=-limit, high=limit)
 
     pending = Pending(emit, value.scale * stair.quantum, low, high, weight.dim())
+    if module.weight_quantiser.scale is not None:
+        scale = module.weight_quantiser.scale.value
+        factor = ops.over_channels(scale.expand(len(weight)), pending.dimensions)
+        pending = pending.then(lambda x: x * factor, affine=True)
     bias = getattr(module, "bias", None)
     if bias is not None:
         added = ops.over_channels(bias.detach(), pending.dimensions)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ana_search.ana import StairFunction
+from ana_search.export.freeze.scaled import ScaledStair
 from ana_search.export.freeze.thresholds import decreasing_channels, find_thresholds
 from ana_search.export.freeze.values import Codes, Pending
 
@@ -57,9 +58,10 @@ class LongStair:
     corrections: tuple[Correction, ...]
 
 
-def long_stair(pending: Pending, side: Codes, stair: StairFunction, code_of: SideFunction) -> LongStair | None:
+def long_stair(pending: Pending, side: Codes, scaled: ScaledStair, code_of: SideFunction) -> LongStair | None:
     """Return the long stair of a sum with a shortcut; None where the grids do not match or rounding goes further."""
-    factor = side.scale / stair.quantum
+    stair = scaled.stair
+    factor = side.scale / scaled.quantum
     first = stair.thresholds[0]
     offsets = [threshold - first for threshold in stair.thresholds]
     whole = factor == int(factor) and all(offset == int(offset) for offset in offsets)
@@ -69,10 +71,10 @@ def long_stair(pending: Pending, side: Codes, stair: StairFunction, code_of: Sid
     cuts = torch.tensor([unit + int(offset) for offset in offsets])
     steps = range(-int(factor) * side.high, int(offsets[-1]) - int(factor) * side.low + 1)
     values = [unit + step for step in (steps.start - 1, *steps)]
-    long = StairFunction(values, [first + step for step in steps], stair.quantum)
+    long = scaled.with_stair(StairFunction(values, [first + step for step in steps], stair.quantum))
 
     def value_of(accumulators: Tensor) -> Tensor:
-        return (long(pending.evaluate(accumulators)) / long.quantum).round().to(torch.int64)
+        return long.codes(pending.evaluate(accumulators))
 
     levels = torch.tensor(values)
     decreasing = decreasing_channels(value_of, pending.low, pending.high)

@@ -1,0 +1,33 @@
+"""Additive noise annealing, and its best preset."""
+
+from ana_search.ana.methods.base import Method
+
+__all__ = ["ANA", "NOISE"]
+
+NOISE = Method("noise", is_noisy=True)
+"""Additive noise annealing with everything free: the keys of the noise and its schedule say what it does.
+
+Source: Spallanzani, Leonardi and Benini, CVPR 2022; see `ana_search.ana.regularise`.
+"""
+
+ANA = Method(
+    "ana",
+    interval="partition",
+    schedule={
+        "noise": "uniform",
+        "strategy": "expectation",
+        "mean": 0.0,
+        "spread": 0.5,
+        "spread_alpha": 2.0,
+        "decay": "power",
+        "backward": "static",
+        "backward_noise": "uniform",
+        "backward_spread": 0.5,
+    },
+)
+"""Additive noise annealing as it does best: uniform noise whose spread decays layer after layer, from the input on, in
+the forward pass, and stays in the gradient.
+
+Source: Spallanzani, Leonardi and Benini, CVPR 2022, section 5: partitioned intervals, the expectation as forward
+strategy. The gradient that stays is ours: without it a layer that has finished annealing no longer learns.
+"""

@@ -1,0 +1,37 @@
+"""The rectified straight-through estimator."""
+
+import torch
+from torch import Tensor
+
+from ana_search.ana.methods.base import EXACT_FORWARD, Method, StraightThrough, nearest_threshold
+from ana_search.ana.stairs import StairFunction
+
+__all__ = ["RESTE", "reste_slope"]
+
+O_END = 3.0
+INNER, OUTER = 0.1, 1.5
+
+
+def reste_slope(x: Tensor, stair: StairFunction, time: Tensor) -> Tensor:
+    """Return the derivative of the power function ``f(u) = sign(u) |u|**(1 / o)``, rectified at both ends.
+
+    ``f'(u) = |u|**((1 - o) / o) / o`` for ``0.1 <= |u| <= 1.5``; nearer to 0, where it has no bound, the slope of the
+    chord, ``0.1**(1 / o) / 0.1``; further out 0. ``o`` rises from 1, the identity, to 3; for larger ones ``f`` tends to
+    the sign. ``u`` is the distance from the nearest threshold in half steps: ``x`` itself for the sign function.
+
+    Source: Wu, Zheng, Liu and Zheng, ICCV 2023, equations 7 to 10.
+    """
+    half = 0.5 * stair.step
+    o = (1.0 + (O_END - 1.0) * time.double().clamp(0.0, 1.0)).to(x.dtype)
+    distance = (x - nearest_threshold(x, stair)).abs_().mul_(1.0 / half)
+    slope = torch.pow(distance.clamp(min=INNER), (1.0 - o) / o).mul_(1.0 / o)
+    slope = torch.where(distance < INNER, INNER ** (1.0 / o - 1.0), slope)
+    return slope.masked_fill_(distance > OUTER, 0.0)
+
+
+RESTE = Method("reste", schedule=EXACT_FORWARD, estimator=lambda stair: StraightThrough(stair, reste_slope))
+"""``y = stair(x)`` with the gradient of `reste_slope`.
+
+Left out: the scaling of weights by their mean magnitude (``weight_scale = "learned"`` with ``scale_per = "channel"``
+learns it). The publication raises ``o`` once an epoch; here it rises with every step.
+"""
