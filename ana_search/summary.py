@@ -13,6 +13,7 @@ from typing import NotRequired, TypedDict
 from optuna.trial import TrialState
 
 from ana_search.errors import StudyVersionError
+from ana_search.float_reference import FloatReference
 from ana_search.storage import StoredStudy, open_study
 from ana_search.storage.record import INTERRUPTED, TrialRecord
 
@@ -58,6 +59,7 @@ class StudyStatus(TypedDict):
     driver: str | None
     workers: Sequence[RunningTrial]
     remaining_seconds: float | None
+    reference: Sequence[FloatReference]
 
 
 def study_status(
@@ -69,7 +71,8 @@ def study_status(
     ``failures`` counts the reasons of trials that failed, diverged or were interrupted, ``interruptions`` those of
     the interrupted alone, ``left_out`` those of trials that others put into the storage and that count nowhere;
     ``driver`` says who holds the study, ``workers`` what runs; ``remaining_seconds`` is an estimate, present while a
-    driver runs.
+    driver runs. ``reference`` says what the network reaches in floating point, where trials learn from that or start
+    from it.
     """
     stored = open_study(study, storage, runs)
     trials, requested = stored.trials, _requested(stored)
@@ -91,6 +94,7 @@ def study_status(
         "driver": None if holder is None else holder.describe(),
         "workers": [{"trial": trial.number, "seconds": _seconds_since(trial)} for trial in running],
         "remaining_seconds": None if holder is None else _remaining(finished, requested, len(running)),
+        "reference": stored.float_references(),
     }
 
 

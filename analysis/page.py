@@ -50,6 +50,7 @@ class StudyPage:
     decisions: Sequence[str]
     levels_matter: str
     shares: wording.TextTable
+    references: Sequence[str]
     figures: Sequence[Picture]
     best: wording.TextTable
     counts: wording.TextTable
@@ -95,12 +96,14 @@ def study_page(
     pictures: Sequence[Picture],
     *,
     commands: Sequence[str],
+    references: Sequence[str],
     spec: Mapping[str, object] | None,
     seed: int,
 ) -> StudyPage:
     """Return what the page shows of one study, from what its figures are drawn from.
 
-    ``commands`` reproduce the study, ``spec`` is its file's content, ``seed`` that of the analysis.
+    ``commands`` reproduce the study, ``references`` say what its network reaches in floating point, ``spec`` is its
+    file's content, ``seed`` that of the analysis.
     """
     found = given.attribution
     replicates = [r for r in found.sample.rows["__replicate__"].unique() if r != ""]
@@ -118,6 +121,7 @@ def study_page(
         decisions=wording.cost_sentences(found),
         levels_matter=SHARES_DEPEND,
         shares=wording.share_table(found),
+        references=references,
         figures=pictures,
         best=wording.best_table(given.trials, found, given.outcome),
         counts=wording.count_table(found),

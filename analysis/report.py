@@ -11,6 +11,7 @@ import pandas as pd
 
 from ana_search.errors import FrameError
 from ana_search.files import write_durably
+from ana_search.float_reference import FloatReference, describe_reference
 from ana_search.history import Epoch
 from ana_search.plan import TrainingPlan
 from analysis.attribution import Attribution, Design, attribute, points_of
@@ -72,8 +73,8 @@ class StudyInfo(TypedDict, total=False):
     """What is known of a study besides its trials.
 
     ``spec`` is the study file's content as JSON has it, ``commands`` reproduce the study, ``launch_next`` runs the file
-    at `next_path`, ``layers`` is the network's number of quantised layers, ``options`` are further arguments of
-    `attribute`; ``histories`` and ``plans`` as in `report`.
+    at `next_path`, ``layers`` is the network's number of quantised layers, ``references`` say what the network reaches
+    in floating point, ``options`` are further arguments of `attribute`; ``histories`` and ``plans`` as in `report`.
     """
 
     name: str
@@ -81,6 +82,7 @@ class StudyInfo(TypedDict, total=False):
     commands: Sequence[str]
     launch_next: str | None
     layers: int
+    references: Sequence[FloatReference]
     options: AttributeOptions
     histories: Mapping[int, Sequence[Epoch]]
     plans: Mapping[int, GivenPlan]
@@ -158,7 +160,18 @@ def report(
         files[str(path.relative_to(folder))] = path
         commands = list(study.info.get("commands") or ())
         spec = study.info.get("spec")
-        pages.append(study_page(study.name, given, list(pictures.values()), commands=commands, spec=spec, seed=seed))
+        references = [describe_reference(each) for each in study.info.get("references") or ()]
+        pages.append(
+            study_page(
+                study.name,
+                given,
+                list(pictures.values()),
+                commands=commands,
+                references=references,
+                spec=spec,
+                seed=seed,
+            )
+        )
     first = studies[0]
     document = first.found.to_dict()
     if len(studies) > 1:

@@ -18,6 +18,7 @@ LAYERS = [
         "ana_search.wording",
     ],
     ["ana_search.decisions", "ana_search.reading", "ana_search.shares", "ana_search.url_checks"],
+    ["ana_search.float_reference"],
     ["ana_search.ana"],
     ["ana_search.plan"],
     ["ana_search.data", "ana_search.networks"],

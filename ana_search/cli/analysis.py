@@ -52,6 +52,7 @@ def analyse_studies(
             ],
             "launch_next": None if following is None else command_line("launch", following, storage=storage, runs=runs),
             "histories": stored.histories(),
+            "references": stored.float_references(),
             **_specified(stored, frame),
         }
         tell(stored)

@@ -15,6 +15,7 @@ from ana_search.cli.console import console_for, format_duration, format_value, p
 from ana_search.cli.layout import command, facts_table, fits, indented, prose, rows_table, write
 from ana_search.cli.options import Format
 from ana_search.decisions import SHARES_DEPEND, cost_rows
+from ana_search.float_reference import describe_reference
 from ana_search.shares import NamedShare, shares_by_name
 from ana_search.verdict_file import AnalysedStudies
 from ana_search.wording import describe_params
@@ -66,6 +67,7 @@ def print_status(status: "StudyStatus", output: Format = Format.table, stream: T
         "retries": str(status["retries"]) if status["retries"] else None,
         "best": None if best is None else f"{format_value(best['value'])} (trial {best['number']})",
         "": None if best is None else describe_params(best["params"]),
+        "reference": _lines(describe_reference(each) for each in status.get("reference") or ()),
         "launch": status["driver"] or "not running",
         "running": _lines(
             f"trial {one['trial']}" + (f", for {format_duration(one['seconds'])}" if one["seconds"] is not None else "")

@@ -10,6 +10,7 @@ from optuna import Study
 
 from ana_search import __version__
 from ana_search.errors import DamagedFileError, StorageError, StudyNotFoundError
+from ana_search.float_reference import FloatReference, float_references
 from ana_search.history import Epoch
 from ana_search.reading import is_number, parse_state, read_file, read_json
 from ana_search.storage.attributes import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, VERSION_ATTRIBUTE, Attributes
@@ -270,6 +271,15 @@ class StoredStudy:
             self.damaged.append(f"{path}: is of another trial's weights; it is left out")
             return None
         return float(accuracy)
+
+    def float_references(self) -> list[FloatReference]:
+        """Return what the study's network reaches in floating point, where its trials learn from that or start from it.
+
+        Notes that are damaged are named in `damaged` and left out.
+        """
+        found, wrong = float_references(self.place.folder.floats)
+        self.damaged.extend(wrong)
+        return found
 
     def _weights(self, number: int) -> bytes:
         """Return the content of a trial's network.pt, compared with the hash that the trial recorded."""

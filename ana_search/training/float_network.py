@@ -1,4 +1,4 @@
-"""The network in floating point that a run learns from: trained once a study and replicate, and kept."""
+"""The network in floating point that a run learns or starts from: trained once a study and replicate, and kept."""
 
 import io
 import json
@@ -12,6 +12,7 @@ from filelock import FileLock
 from torch import nn
 
 from ana_search.files import write_durably
+from ana_search.float_reference import FloatNote, float_note
 from ana_search.plan import TrainingPlan
 
 __all__ = ["FloatNetwork", "FloatStore"]
@@ -73,7 +74,7 @@ class FloatStore:
         """Return what is kept; ``None`` where nothing whole is, which is then trained anew."""
         weights, note = self._files(plan)
         try:
-            accuracy = float(json.loads(note.read_text(encoding="utf-8"))["accuracy"])
+            accuracy = float(float_note(note)["accuracy"])
             state = torch.load(weights, weights_only=True, map_location="cpu")
             network = empty()
             network.load_state_dict(state)
@@ -85,7 +86,7 @@ class FloatStore:
         weights, note = self._files(plan)
         buffer = io.BytesIO()
         torch.save({name: tensor.cpu() for name, tensor in found.network.state_dict().items()}, buffer)
-        about = {"accuracy": found.accuracy, "seed": plan.seed, "plan": json.loads(plan.to_json())}
+        about: FloatNote = {"accuracy": found.accuracy, "seed": plan.seed, "plan": json.loads(plan.to_json())}
         with suppress(OSError):  # a full disk costs the next run the time to train it again
             write_durably(weights, buffer.getbuffer())
             write_durably(note, json.dumps(about))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ana_search.ana import Annealer, regularisation_gap
+from ana_search.ana.recalibrate import recalibrate
 from ana_search.data import Dataset, changed, check_augmentations, load_dataset, mixed, names_of
 from ana_search.errors import DataError, DivergedError
 from ana_search.plan import TrainingPlan
@@ -24,7 +25,6 @@ from ana_search.training.loss import loss_of
 from ana_search.training.machine import computing_with
 from ana_search.training.optimiser import make_optimiser, steps_per_epoch
 from ana_search.training.random_state import get_states, repeatable, seeded, set_states, stream, undisturbed
-from ana_search.training.recalibrate import recalibrate
 from ana_search.training.result import EpochReport, TrainingResult
 
 __all__ = ["train"]

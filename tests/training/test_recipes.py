@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from ana_search.ana.evaluation import evaluating
+from ana_search.ana.recalibrate import recalibrate
 from ana_search.data import load_dataset
 from ana_search.plan import Reference, TrainingPlan, TrainingSettings
 from ana_search.training import FloatStore, evaluate, train
@@ -18,7 +19,6 @@ from ana_search.training.average import Average
 from ana_search.training.learning_rate import LEARNING_RATES, learning_rate_at
 from ana_search.training.loss import loss_of
 from ana_search.training.optimiser import make_optimiser
-from ana_search.training.recalibrate import recalibrate
 from tests.training.plans import Stop, digits_plan, everything, numbers, with_settings
 
 SETTINGS = TrainingSettings(epochs=1, learning_rate=0.5)
