@@ -14,6 +14,7 @@ LAYERS = [
         "ana_search.passwords",
         "ana_search.files",
         "ana_search.history",
+        "ana_search.objectives",
         "ana_search.verdict_file",
         "ana_search.wording",
     ],
@@ -27,6 +28,10 @@ LAYERS = [
     ["ana_search.space"],
     ["ana_search.planner"],
     ["ana_search.training"],
+    ["ana_search.export.integer"],
+    ["ana_search.export.freeze"],
+    ["ana_search.export.formats"],
+    ["ana_search.hardware"],
     ["ana_search.estimate"],
     ["ana_search.storage", "ana_search.dispatch"],
     ["ana_search.command_line"],
@@ -57,7 +62,9 @@ def _layer(module: str) -> str | None:
     if module.split(".")[0] == "analysis":
         return "analysis"
     if module.startswith("ana_search."):
-        return ".".join(module.split(".")[:2])
+        parts = module.split(".")
+        part = ".".join(parts[:3])  # a part of a package may have a place of its own, below the others
+        return part if part in RANK else ".".join(parts[:2])
     return None
 
 

@@ -40,8 +40,8 @@ def run(
     tell_of_data(spec)
     if plans is not None:
         write_plans(spec, plans)
-    summary = estimate(spec, timed=timing, workers=workers)
     tell_of_network(spec)
+    summary = estimate(spec, timed=timing, workers=workers)
     if plot is not None:
         from analysis.plans import draw_plan
 

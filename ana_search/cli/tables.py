@@ -16,6 +16,7 @@ from ana_search.cli.layout import command, facts_table, fits, indented, prose, r
 from ana_search.cli.options import Format
 from ana_search.decisions import SHARES_DEPEND, cost_rows
 from ana_search.float_reference import describe_reference
+from ana_search.objectives import OBJECTIVES
 from ana_search.shares import NamedShare, shares_by_name
 from ana_search.verdict_file import AnalysedStudies
 from ana_search.wording import describe_params
@@ -134,12 +135,15 @@ def print_studies(rows: Sequence[Data], output: Format = Format.table, stream: T
 def print_check(summary: Data, output: Format = Format.table, stream: TextIO | None = None) -> None:
     """Print what a study file asks for (see `ana_search.estimate.estimate`)."""
     said = {"study", "parameters", "device", "epoch_seconds", "trial_seconds", "device_hours", "workers"}
-    said.add("wall_seconds")
+    said |= {"wall_seconds", "hardware"}
     facts: dict[str, RenderableType | None] = {
         name.replace("_", " "): format_value(value)
         for name, value in summary.items()
         if name not in said and value is not None and value != [] and value != {}
     }
+    for row in summary.get("hardware", ()):
+        objective = OBJECTIVES[row["objective"]]
+        facts[objective.label] = objective.shown_range(row["smallest"], row["largest"])
     if "wall_seconds" in summary:
         workers, hours = summary["workers"], summary["device_hours"]
         facts["takes"] = (

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from ana_search.estimate.timing import Timing, time_training
+from ana_search.hardware import Extremes, extremes
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.space import (
@@ -47,6 +48,7 @@ class StudyEstimate:
     """What a study asks for.
 
     ``cells`` is ``None`` unless it is a grid, ``rungs`` unless it prunes, ``cost`` where nothing was timed.
+    ``hardware`` is what its networks cost, the least and the most of each figure.
     """
 
     study: str
@@ -59,6 +61,7 @@ class StudyEstimate:
     trials: int
     epochs: int
     rungs: tuple[int, ...] | None = None
+    hardware: tuple[Extremes, ...] = ()
     cost: Cost | None = None
 
     def to_dict(self) -> dict[str, object]:
@@ -94,6 +97,7 @@ def estimate(spec: StudySpec, timed: bool = True, workers: int | None = None) ->
         trials=trials,
         epochs=round(epochs),
         rungs=tuple(steps) if len(steps) > 1 else None,
+        hardware=tuple(extremes(spec)),
         cost=cost,
     )
 

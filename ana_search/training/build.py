@@ -5,10 +5,10 @@ from torch import nn
 from ana_search.ana import Annealer, StairFunction, quantise
 from ana_search.ana.layers import QuantMap
 from ana_search.networks import build_network
-from ana_search.plan import TrainingPlan
+from ana_search.plan import LayerPlan, TrainingPlan
 from ana_search.training.random_state import seeded
 
-__all__ = ["build", "network_of"]
+__all__ = ["build", "layer_stairs", "network_of"]
 
 _MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _CLASSIFIER_DEVIATION = 0.01
@@ -45,12 +45,14 @@ def _reset_classifier(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def layer_stairs(layer: LayerPlan) -> tuple[StairFunction, StairFunction]:
+    """Return the stairs of one layer: of its weights, and of its activations."""
+    return StairFunction.for_network(layer.weight_bits), StairFunction.for_network(layer.activation_bits)
+
+
 def network_of(plan: TrainingPlan, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Return the plan's quantised network with arbitrary weights, which the caller replaces."""
-    stairs = [
-        (StairFunction.for_network(layer.weight_bits), StairFunction.for_network(layer.activation_bits))
-        for layer in plan.layers
-    ]
+    stairs = [layer_stairs(layer) for layer in plan.layers]
     network = build_network(plan.network, input_shape=input_shape, classes=classes)
     if not plan.layers:
         return network

@@ -1,0 +1,7 @@
+"""What a network costs the hardware that it will run on, known before it is trained."""
+
+from ana_search.hardware.extremes import Extremes, extremes
+from ana_search.hardware.figures import figures, packed_bits
+from ana_search.hardware.maps import FLOAT_BITS, INPUT, LinearMap, linear_maps
+
+__all__ = ["FLOAT_BITS", "INPUT", "Extremes", "LinearMap", "extremes", "figures", "linear_maps", "packed_bits"]
