@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import special
 
 from analysis.blocks import BLOCK, ErrorTerm, draw_errors, expected_errors
+from analysis.interactions import with_their_total
 from analysis.noise import noise_part, variance_ratio
 from analysis.noncentral import draw_noncentrality, draw_variance
 from analysis.shares import Components, Subset, all_subsets
@@ -296,15 +297,22 @@ def draw_factorial(fit: FactorialFit, draws: int, generator: np.random.Generator
         scale = draw_variance(fit.residual.square, fit.residual.df, uniforms[0])
         error = dict.fromkeys(order, scale)
         noise = scale
-    parts = {}
+    parts, along, used = {}, {}, {}
     effects = subset_effects(fit.means, fit.groups)
     for stream, subset in zip(uniforms[2:], order, strict=True):
-        stream = _tied(stream, noise, -_skew(fit, effects[subset]))
+        used[subset] = _tied(stream, noise, -_skew(fit, effects[subset]))
         # Along its own direction an effect may be noisier, or quieter, than the cells are on average.
-        along = _along(fit, effects[subset]) * scale + (error[subset] - scale)
-        df = fit.df[subset] * error[subset] / along
-        centrality = draw_noncentrality(fit.mean_squares[subset] * fit.size / along, df, stream, fast=fast)
-        parts[subset] = centrality * along / fit.size
+        along[subset] = _along(fit, effects[subset]) * scale + (error[subset] - scale)
+        df = fit.df[subset] * error[subset] / along[subset]
+        centrality = draw_noncentrality(
+            fit.mean_squares[subset] * fit.size / along[subset], df, used[subset], fast=fast
+        )
+        parts[subset] = centrality * along[subset] / fit.size
+    crossed = [subset for subset in order if len(subset) > 1]
+    if len(crossed) > 1:
+        squares = {s: fit.mean_squares[s] for s in crossed}
+        variances = {s: (fit.df[s] * error[s] / fit.size, along[s] / fit.size) for s in crossed}
+        parts |= with_their_total({s: parts[s] for s in crossed}, squares, variances, used, fast=fast)
     return Drawn(Components(parts, np.asarray(noise)), error)
 
 
