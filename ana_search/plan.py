@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from ana_search.ana.annealer import LayerSchedule
+from ana_search.ana.scale import ScaleKind
 
 __all__ = [
     "Argument",
@@ -86,23 +87,33 @@ class NetworkPlan:
     ``arguments`` are further ones of its function, by name.
 
     The maps that stay in floating point start from PyTorch's uniform weights, or from ``"normal"`` ones of deviation
-    0.01 with a bias of 0 (as VGG's: Simonyan and Zisserman, ICLR 2015, section 3.1).
+    0.01 with a bias of 0 (as VGG's: Simonyan and Zisserman, ICLR 2015, section 3.1). ``keep_first`` and ``keep_last``
+    say that the first and the last map are among them.
     """
 
     name: str
     width: int | None = None
     classifier: Literal["uniform", "normal"] = "uniform"
     arguments: tuple[tuple[str, Argument], ...] = ()
+    keep_first: bool = False
+    keep_last: bool = True
 
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """One layer: a quantised linear map and the quantised activation that follows it."""
+    """One layer: a quantised linear map and the quantised activation that follows it.
+
+    The kinds of scales are those of `ana_search.ana.scale.ScaleKind`; ``scale_per`` says whether the weights have one,
+    or each output channel its own.
+    """
 
     weight_bits: Bits
     activation_bits: Bits
     weights: LayerSchedule
     activations: LayerSchedule
+    weight_scale: ScaleKind = "fixed"
+    activation_scale: ScaleKind = "fixed"
+    scale_per: Literal["tensor", "channel"] = "tensor"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """From a study and one trial's parameters to the plan of a training run."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from ana_search.ana.annealer import LayerSchedule
+from ana_search.ana.annealer import LayerSchedule, with_method
+from ana_search.ana.methods import METHODS
 from ana_search.ana.synchronise import decay_intervals, decay_powers, shift
 from ana_search.errors import RequestError
 from ana_search.plan import LayerPlan, Reference, TrainingPlan, TrainingSettings
@@ -11,12 +12,19 @@ from ana_search.space import layer_count, layer_values, searched, trial_network
 from ana_search.study_file import KEYS, StudySpec, key_of
 from ana_search.study_file.keys import RENAMED
 from ana_search.study_file.parameters import Value
-from ana_search.study_file.sections import data_plan
+from ana_search.study_file.sections import Quantiser, data_plan
 
 __all__ = ["DYNAMIC_MEAN", "make_plan"]
 
-_COPIED = [name for name, key in KEYS.items() if key.section == "space" and key.sets == (name,)]
+_COPIED = [
+    name for name, key in KEYS.items() if key.sets == (name,) and name in {each.name for each in fields(LayerSchedule)}
+]
 """The keys whose value a layer's schedule has as it is."""
+
+_OF_LAYER = [
+    name for name, key in KEYS.items() if key.sets == (name,) and name in {each.name for each in fields(LayerPlan)}
+]
+"""The keys whose value a layer has as it is."""
 
 DYNAMIC_MEAN = -0.5  # where a dynamic mean starts, in steps of the stair (the paper's experiments)
 
@@ -32,7 +40,7 @@ def make_plan(spec: StudySpec, params: Mapping[str, Value], seed: int) -> Traini
     _check_params(spec, params, layer_count(spec))
     layers = layer_count(spec, params)
     values = {name: layer_values(spec, name, params, layers) for name in KEYS}
-    plans = _layer_plans(values, layers)
+    plans = _with_ends(_layer_plans(values, layers), spec.quantiser)
     settings = {name: values[name][0] for name, key in KEYS.items() if key.section == "training"}
     training = TrainingSettings(**spec.training.model_dump() | settings)
     return TrainingPlan(
@@ -68,7 +76,8 @@ def _check_params(spec: StudySpec, params: Mapping[str, Value], layers: int) -> 
 
 
 def _layer_plans(values: Mapping[str, list[Value]], layers: int) -> tuple[LayerPlan, ...]:
-    intervals = decay_intervals(str(values["interval"][0]), layers=layers)
+    method = METHODS[str(values["method"][0])]
+    intervals = decay_intervals(method.interval or str(values["interval"][0]), layers=layers)
     powers = decay_powers(str(values["power_law"][0]), layers=layers)
     backward = decay_intervals(str(values["backward_interval"][0]), layers=layers)
     plans = []
@@ -79,9 +88,19 @@ def _layer_plans(values: Mapping[str, list[Value]], layers: int) -> tuple[LayerP
             _schedule(value, shift(intervals[layer], by), powers[layer], backward[layer])
             for by in (offset, offset + further)
         ]
-        bits = {name: value[name] for name, key in KEYS.items() if key.section == "quantiser"}
-        plans.append(LayerPlan(**bits, weights=schedules[0], activations=schedules[1]))  # type: ignore[arg-type]  # see `KEYS`
+        own = {name: value[name] for name in _OF_LAYER}
+        own |= {name: method.scale for name in ("weight_scale", "activation_scale") if own[name] == "auto"}
+        plans.append(LayerPlan(**own, weights=schedules[0], activations=schedules[1]))  # type: ignore[arg-type]  # see `KEYS`
     return tuple(plans)
+
+
+def _with_ends(layers: tuple[LayerPlan, ...], quantiser: Quantiser) -> tuple[LayerPlan, ...]:
+    """Return the layers with the bits of the first and of the last map, where they have bits of their own."""
+    found = list(layers)
+    for at, bits in ((0, quantiser.first), (-1, quantiser.last)):
+        if bits not in ("same", "float"):
+            found[at] = replace(found[at], weight_bits=bits)  # type: ignore[arg-type]  # checked with the study file
+    return tuple(found)
 
 
 def _schedule(
@@ -91,7 +110,7 @@ def _schedule(
     alpha = float(value["alpha"]) * power
     mean = {"static": 0.0, "dynamic": DYNAMIC_MEAN}.get(str(value["mean"]))
     copied = {name: KEYS[name].normal(value[name]) for name in _COPIED}
-    return LayerSchedule(
+    schedule = LayerSchedule(
         mean=float(value["mean"]) if mean is None else mean,
         start=interval[0],
         end=interval[1],
@@ -101,3 +120,4 @@ def _schedule(
         backward_end=backward[1],
         **copied,  # type: ignore[arg-type]  # the table of parameters holds names and types to the schedule's fields
     )
+    return with_method(schedule)

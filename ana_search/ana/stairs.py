@@ -121,14 +121,15 @@ class StairFunction:
 
     @classmethod
     def for_network(cls, bits: int | Literal["ternary"]) -> Self:
-        """Return the balanced stair of a layer with ``bits`` bits, scaled to a range near [-1, 1].
+        """Return the stair of a layer with ``bits`` bits, scaled to a range near [-1, 1].
 
-        The quantum is ``2 / (n + 1)`` with ``n`` positive levels: 1 for ternary and binary, 1/64 for 8 bits. It
-        is a power of two, so that the integer codes of a layer are exact in floating point.
+        Levels are balanced but for 2 bits, which are four levels: -2, -1, 0 and 1. The quantum is ``2 / (n + 1)`` with
+        ``n`` positive levels: 1 for one bit, ternary and 2 bits, 1/64 for 8 bits. It is a power of two, so that the
+        integer codes of a layer are exact in floating point.
         """
         if bits == "ternary":
             return cls.ternary()
-        stair = cls.from_bits(bits)
+        stair = cls.from_bits(bits, balanced=bits != 2)
         return cls(stair.levels, stair.thresholds, 2.0 / (stair.levels[-1] + 1.0))
 
     def __call__(self, x: Tensor) -> Tensor:

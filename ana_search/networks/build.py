@@ -136,7 +136,9 @@ def count_layers(plan: NetworkPlan, input_shape: tuple[int, ...], classes: int) 
         network = build_network(plan, input_shape=input_shape, classes=classes)
         if plan.name not in NETWORKS:  # those are held to it by tests, and a first run without data takes seconds
             _check_outputs(plan.name, network, input_shape, classes)
-        return len(quantised_layers(quantise(network, reset=False)))
+        return len(
+            quantised_layers(quantise(network, keep_first=plan.keep_first, keep_last=plan.keep_last, reset=False))
+        )
 
 
 def _check_outputs(name: str, network: nn.Module, input_shape: tuple[int, ...], classes: int) -> None:

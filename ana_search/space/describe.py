@@ -1,12 +1,12 @@
 """What a study knows of its space, for an analysis that sees nothing but the table of its trials."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 from ana_search.space.layers import layer_count
-from ana_search.space.walk import searched
-from ana_search.study_file import Choice, Range, StudySpec, key_of
+from ana_search.space.walk import conditions_of, searched
+from ana_search.study_file import Choice, Range, StudySpec
 from ana_search.study_file.parameters import Value
 
 __all__ = ["SpaceDescription", "SpaceOptions", "describe_space"]
@@ -70,18 +70,32 @@ def describe_space(spec: StudySpec) -> SpaceDescription:
                 found.categorical.append(column)
             else:
                 found.ranges[column] = _scale(parameter)
-        condition = key_of(name).exists
-        parent = None if condition is None else parameters.get(condition.key)
-        if condition is None or not isinstance(parent, Choice):
+        _add_condition(found, spec, name, parameters)
+    return found
+
+
+def _add_condition(
+    found: SpaceDescription, spec: StudySpec, name: str, parameters: Mapping[str, Choice | Range]
+) -> None:
+    """Add the nearest condition of a parameter that some trials meet and others do not.
+
+    One further up decides through it: where it does not hold, the nearer key does not exist and so has no such value.
+    """
+    parameter = parameters[name]
+    for condition in conditions_of(name):
+        parent = parameters.get(condition.key)
+        if not isinstance(parent, Choice):
             continue
         values = [value for value in parent.choices if condition.holds(value)]
-        if len(values) == len(parent.choices):
+        if len(values) == len(parent.choices) and not any(
+            each.key in parameters for each in conditions_of(condition.key)
+        ):
             continue
         both = parameter.scope == parent.scope == "layer"
         parents = _columns(spec, condition.key, parent)
         for layer, column in enumerate(_columns(spec, name, parameter)):
             found.conditions[column] = [(one, values) for one in ([parents[layer]] if both else parents)]
-    return found
+        return
 
 
 def _columns(spec: StudySpec, name: str, parameter: Choice | Range) -> Sequence[str]:

@@ -18,7 +18,7 @@ def trial_network(spec: StudySpec, params: Mapping[str, Value] | None = None) ->
 
     Where the network's arguments are searched and ``params`` leave one out, it has the first of its values.
     """
-    return network_plan(spec.network, spec.space.parameters, params or {})
+    return network_plan(spec.network, spec.space.parameters, params or {}, spec.quantiser)
 
 
 def layer_count(spec: StudySpec, params: Mapping[str, Value] | None = None) -> int:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 from ana_search.space.layers import layer_count
 from ana_search.study_file import KEYS, Choice, Fixed, PerLayer, Range, StudySpec, is_argument, key_of
+from ana_search.study_file.keys import Condition
 from ana_search.study_file.parameters import Value
 
-__all__ = ["Draw", "is_conditional", "layer_values", "searched", "walk"]
+__all__ = ["Draw", "conditions_of", "is_conditional", "layer_values", "searched", "walk"]
 
 Draw = Callable[[str, Choice | Range], Value]
 
@@ -29,8 +30,17 @@ def searched(spec: StudySpec) -> dict[str, Choice | Range]:
 def is_conditional(spec: StudySpec) -> bool:
     """Return whether some parameters exist only in some trials."""
     names = searched(spec)
-    conditions = {name: key_of(name).exists for name in names}
-    return any(condition is not None and condition.key in names for condition in conditions.values())
+    return any(condition.key in names for name in names for condition in conditions_of(name))
+
+
+def conditions_of(name: str) -> list[Condition]:
+    """Return all that must hold for a parameter to exist: its own condition, that of the key in it, and so on."""
+    found: list[Condition] = []
+    condition = key_of(name).exists
+    while condition is not None:
+        found.append(condition)
+        condition = key_of(condition.key).exists
+    return found
 
 
 def walk(spec: StudySpec, draw: Draw) -> dict[str, Value]:
@@ -57,13 +67,17 @@ def layer_values(spec: StudySpec, name: str, params: Mapping[str, Value], layers
     value was given.
     """
     values = _given(spec, name, params, layers)
-    condition = KEYS[name].exists
-    if condition is None:
-        return values
-    held = [condition.holds(value) for value in layer_values(spec, condition.key, params, layers)]
-    if not KEYS[name].per_layer:
-        held = [any(held)] * layers
+    held = _held(spec, name, params, layers)
     return [value if exists else _default(spec, name) for value, exists in zip(values, held, strict=True)]
+
+
+def _held(spec: StudySpec, name: str, params: Mapping[str, Value], layers: int) -> list[bool]:
+    """Return for each layer whether all conditions of a key hold there; of one without layers, in any layer."""
+    held = [True] * layers
+    for condition in conditions_of(name):
+        values = layer_values(spec, condition.key, params, layers)
+        held = [so_far and condition.holds(value) for so_far, value in zip(held, values, strict=True)]
+    return held if KEYS[name].per_layer or not held else [any(held)] * layers
 
 
 def _given(spec: StudySpec, name: str, params: Mapping[str, Value], layers: int) -> list[Value]:
@@ -87,12 +101,10 @@ def _default(spec: StudySpec, name: str) -> Value:
 
 def _exists(spec: StudySpec, name: str, params: Mapping[str, Value], layer: int | None) -> bool:
     """Return whether a trial with these parameters, drawn so far, has the parameter (in that layer)."""
-    condition = key_of(name).exists
-    if condition is None:
+    conditions = conditions_of(name)
+    if not conditions:
         return True
-    parameter = spec.space.parameters.get(condition.key)
-    varies = isinstance(parameter, PerLayer) or getattr(parameter, "scope", "network") == "layer"
-    values = layer_values(spec, condition.key, params, layer_count(spec) if varies else 1)
-    if layer is not None and varies:
-        values = [values[layer]]
-    return any(condition.holds(value) for value in values)
+    parameters = [spec.space.parameters.get(condition.key) for condition in conditions]
+    varies = any(isinstance(p, PerLayer) or getattr(p, "scope", "network") == "layer" for p in parameters)
+    held = _held(spec, name, params, layer_count(spec) if varies else 1)
+    return held[layer] if layer is not None and varies else any(held)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ana_search.ana.methods import METHODS
 from ana_search.data import DATASETS, names_of
 from ana_search.study_file.keys import KEYS, Condition, is_argument
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
@@ -62,7 +63,10 @@ def check_unused(parameters: Mapping[str, Parameter], sections: Mapping[str, Sec
 
 
 def _exists(condition: Condition, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> bool:
-    """Return whether the condition holds in some trial."""
+    """Return whether the condition, and those of the key in it, hold in some trial."""
+    above = KEYS[condition.key].exists
+    if above is not None and not _exists(above, parameters, sections):
+        return False
     return any(_holds(condition.holds, value) for value in values_of(condition.key, parameters, sections))
 
 
@@ -82,6 +86,7 @@ def _idle(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str,
         return "variance 'dynamic', since what freezes the elements is the decay of the spread"
     if (
         name == "anneal"
+        and not _uses_time(parameters, sections)
         and mean <= _STATIC
         and variance <= _STATIC
         and "annealed" not in values_of("backward", parameters, sections)
@@ -94,6 +99,12 @@ def _idle(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str,
     if name == "spread_measure" and families <= {"uniform"} and _is_searched(parameters[name]):
         return "a family that is not uniform, whose interval and deviation go together"
     return None
+
+
+def _uses_time(parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> bool:
+    """Return whether a method that no key of the noise belongs to changes with time."""
+    methods = values_of("method", parameters, sections)
+    return any(name is _ANY or METHODS[name].uses_time for name in methods if name is _ANY or name in METHODS)
 
 
 def _holds(holds: Any, value: object) -> bool:

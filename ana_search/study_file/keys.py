@@ -11,6 +11,8 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from ana_search.ana import NOISE_FAMILIES, SCHEDULES
+from ana_search.ana.methods import METHODS
+from ana_search.ana.scale import SCALE_KINDS
 from ana_search.ana.synchronise import INTERVALS, POWER_LAWS
 from ana_search.data import AUGMENTATIONS
 from ana_search.study_file.parameters import Value
@@ -147,8 +149,14 @@ def _one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: value in values
 
 
+def _is_noisy(method: Any) -> bool:
+    return method in METHODS and METHODS[method].is_noisy
+
+
 _FAMILIES = tuple(NOISE_FAMILIES)
 _INTERVALS = tuple(INTERVALS)
+_NOISY = Condition("method", _is_noisy, "method 'noise' or 'freezing'")
+_FREEZING = Condition("method", _one_of("freezing"), "method 'freezing'")
 _POWER = Condition("decay", _one_of("power"), "decay 'power'")
 _ANY_POWER = Condition(
     "decay", _has_power, "decay " + ", ".join(repr(decay) for decay in SCHEDULES if _has_power(decay))
@@ -162,34 +170,51 @@ _ANNEALED = Condition("backward", _one_of("annealed"), "backward 'annealed'")
 
 # In the order in which a trial's parameters are drawn: a key comes after the one that it hangs on.
 KEYS: dict[str, Key] = {
+    "method": Key(
+        "quantiser",
+        "how the quantisers train: additive noise annealing with all keys free, its best preset (`ana`), progressive "
+        "freezing, or an estimator of the literature",
+        ("method",), words=tuple(METHODS), section="quantiser",
+    ),
+    "refreshes": Key(
+        "schedule", "how often each element draws anew over the anneal whether it is frozen",
+        ("refreshes",), 20.0, low=0.0, high=1e6, exists=_FREEZING,
+    ),
+    "mask": Key(
+        "schedule", "whether all samples of a batch have the same elements frozen, or each its own",
+        ("mask",), "shared", words=("shared", "own"), exists=_FREEZING,
+    ),
     "noise": Key(
         "shape", "family of the forward noise", ("noise",), "uniform", words=_FAMILIES, per_layer=True, acts="noisy",
+        exists=_NOISY,
     ),
     "strategy": Key(
         "strategy",
         "what the forward pass computes: the mean of the noisy stair, its most probable level, or one sample",
         ("strategy",), "expectation", words=("expectation", "mode", "random"), per_layer=True, acts="noisy",
+        exists=_NOISY,
     ),
     "mean": Key(
         "schedule", "mean of the noise: 0 throughout, or decaying from -1/2 or from the number",
         ("mean", "mean_alpha"), "static", words=("static", "dynamic"), low=-10.0, high=10.0, per_layer=True,
+        exists=_NOISY,
     ),
     "variance": Key(
         "schedule", "whether the spread decays over the layer's interval, or stays as it is to the end of training",
-        ("spread_alpha",), "dynamic", words=("static", "dynamic"), per_layer=True, acts="noisy",
+        ("spread_alpha",), "dynamic", words=("static", "dynamic"), per_layer=True, acts="noisy", exists=_NOISY,
     ),
     "spread": Key(
         "schedule",
         "the spread at first: half of the width that holds the noise (95 % of it for normal and logistic)",
-        ("spread",), 0.5, low=0.0, high=10.0, per_layer=True,
+        ("spread",), 0.5, low=0.0, high=10.0, per_layer=True, exists=_NOISY,
     ),
     "decay": Key(
         "schedule", "how mean and spread decay over the layer's interval",
-        ("decay",), "power", words=tuple(SCHEDULES), per_layer=True, acts="annealed",
+        ("decay",), "power", words=tuple(SCHEDULES), per_layer=True, acts="annealed", exists=_NOISY,
     ),
     "interval": Key(
         "synchronisation", "when each layer's noise decays (the paper's figure 3)",
-        ("start", "end"), "overlapped", words=_INTERVALS, acts="annealed",
+        ("start", "end"), "overlapped", words=_INTERVALS, acts="annealed", exists=_NOISY,
     ),
     "power_law": Key(
         "synchronisation", "the power of each layer: the same, steeper towards the input, or towards the output",
@@ -202,27 +227,22 @@ KEYS: dict[str, Key] = {
     ),
     "offset": Key(
         "synchronisation", "shifts the layer's interval, to later if positive, within the anneal",
-        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True, acts="annealed",
+        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True, acts="annealed", exists=_NOISY,
     ),
     "activation_offset": Key(
         "synchronisation", "shifts the activations' interval against the weights'",
-        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True, acts="annealed",
-    ),
-    "method": Key(
-        "schedule",
-        "additive noise, or progressive freezing: a growing random part of the elements is hard (StoMPP)",
-        ("method",), "noise", words=("noise", "freezing"), acts="noisy",
+        ("start", "end"), 0.0, low=-1.0, high=1.0, per_layer=True, acts="annealed", exists=_NOISY,
     ),
     "spread_measure": Key(
         "schedule",
         "what spreads of different families have in common: the interval, or the standard deviation "
         "(`spread / sqrt(3)`)",
-        ("spread_measure",), "interval", words=("interval", "deviation"),
+        ("spread_measure",), "interval", words=("interval", "deviation"), exists=_NOISY,
     ),
     "backward": Key(
         "strategy",
         "the noise of the gradient: the forward noise, one that stays, or one on a schedule of its own",
-        ("backward",), "same", words=("same", "static", "annealed"), per_layer=True,
+        ("backward",), "same", words=("same", "static", "annealed"), per_layer=True, exists=_NOISY,
     ),
     "backward_noise": Key(
         "shape", "its family, unless it is the same",
@@ -247,6 +267,18 @@ KEYS: dict[str, Key] = {
     "activation_bits": Key(
         "quantiser", "bits of the layer's activations",
         ("activation_bits",), words=("ternary",), low=1, high=8, integer=True, per_layer=True, section="quantiser",
+    ),
+    "weight_scale": Key(
+        "quantiser", "the scale of the layer's weights: the method's, none, a learned power of two, or any learned one",
+        ("weight_scale",), words=("auto", *SCALE_KINDS), per_layer=True, section="quantiser",
+    ),
+    "activation_scale": Key(
+        "quantiser", "the scale of the layer's activations, likewise; what is added in a sum has one scale",
+        ("activation_scale",), words=("auto", *SCALE_KINDS), per_layer=True, section="quantiser",
+    ),
+    "scale_per": Key(
+        "quantiser", "whether a layer's weights have one scale, or each of its output channels its own",
+        ("scale_per",), words=("tensor", "channel"), per_layer=True, section="quantiser",
     ),
     "epochs": Key(
         "training", "passes over the training images",

@@ -249,7 +249,9 @@ def _count_layers(
         if not isinstance(network, Network) or _is_wrong("network", mistakes):
             return None
         ends = [{name: _ends(each)[end] for name, each in arguments.items()} for end in (0, 1)]
-        plans = dict.fromkeys(network_plan(network, arguments, params) for params in ends)
+        quantiser = sections.get("quantiser")
+        known = quantiser if isinstance(quantiser, Quantiser) else None
+        plans = dict.fromkeys(network_plan(network, arguments, params, known) for params in ends)
         counts = [count_layers(plan, input_shape, classes) for plan in plans]
         return min(counts), max(counts)
     except AnaSearchError as error:

@@ -232,9 +232,12 @@ class Network(Section):
 
 
 def network_plan(
-    network: Network, space: Mapping[str, Parameter] | None = None, params: Mapping[str, Value] | None = None
+    network: Network,
+    space: Mapping[str, Parameter] | None = None,
+    params: Mapping[str, Value] | None = None,
+    quantiser: "Quantiser | None" = None,
 ) -> NetworkPlan:
-    """Return what a plan holds of ``[network]``.
+    """Return what a plan holds of ``[network]``, and which ends of it stay in floating point.
 
     Searched arguments of the network's function (in ``space``) have the value that a trial's ``params`` give, or the
     first of their values.
@@ -245,14 +248,42 @@ def network_plan(
             first = parameter.choices[0] if isinstance(parameter, Choice) else parameter.low
             arguments[name.removeprefix(NETWORK_PREFIX)] = (params or {}).get(name, first)
     width = arguments.pop("width", network.width)
-    return NetworkPlan(network.name, width, network.classifier, tuple(sorted(arguments.items())))
+    ends = quantiser or Quantiser()
+    return NetworkPlan(
+        name=network.name,
+        width=width,
+        classifier=network.classifier,
+        arguments=tuple(sorted(arguments.items())),
+        keep_first=ends.first == "float",
+        keep_last=ends.last == "float",
+    )
+
+
+def _end(value: Any) -> Any:
+    """Accept what the first or the last map may be."""
+    if value in ("same", "float") or (KEYS["weight_bits"].problem(value) is None and not isinstance(value, bool)):
+        return value
+    rule = f"'same' as the other layers, 'float', {KEYS['weight_bits'].allowed()}"
+    raise PydanticCustomError("parameter", "{allowed}", {"allowed": rule})
 
 
 class Quantiser(Section):
-    """``[quantiser]``: how many bits weights, activations and the network's input have."""
+    """``[quantiser]``: levels, scales and method of weights and activations, and what the ends of the network are.
 
+    ``first`` and ``last`` say what becomes of the first and of the last map: weights like those of the other layers,
+    of so many bits, or floating-point ones.
+    """
+
+    method: Annotated[str, _parameter("method")] = "noise"
     weight_bits: Annotated[int | Literal["ternary"], _parameter("weight_bits")] = "ternary"
     activation_bits: Annotated[int | Literal["ternary"], _parameter("activation_bits")] = "ternary"
+    weight_scale: Annotated[Literal["auto", "fixed", "power_of_two", "learned"], _parameter("weight_scale")] = "auto"
+    activation_scale: Annotated[Literal["auto", "fixed", "power_of_two", "learned"], _parameter("activation_scale")] = (
+        "auto"
+    )
+    scale_per: Annotated[Literal["tensor", "channel"], _parameter("scale_per")] = "tensor"
+    first: Annotated[int | str, BeforeValidator(_end)] = "same"
+    last: Annotated[int | str, BeforeValidator(_end)] = "float"
     input_bits: Literal[8, "float"] = DataPlan.input_bits
     input_coding: Coding | None = DataPlan.input_coding
 

@@ -2,8 +2,10 @@
 
 from torch import nn
 
-from ana_search.ana import Annealer, StairFunction, quantise
+from ana_search.ana import Annealer, StairFunction, quantise, quantised_layers
+from ana_search.ana.annealer import give_method
 from ana_search.ana.layers import QuantMap
+from ana_search.ana.scales import LayerScales, give_scales
 from ana_search.networks import build_network
 from ana_search.plan import LayerPlan, TrainingPlan
 from ana_search.training.random_state import seeded
@@ -56,4 +58,19 @@ def network_of(plan: TrainingPlan, input_shape: tuple[int, ...], classes: int) -
     network = build_network(plan.network, input_shape=input_shape, classes=classes)
     if not plan.layers:
         return network
-    return quantise(network, layers=stairs, reset=False)
+    quantised = quantise(
+        network, layers=stairs, keep_first=plan.network.keep_first, keep_last=plan.network.keep_last, reset=False
+    )
+    _equip(quantised, plan.layers)
+    return quantised
+
+
+def _equip(network: nn.Module, plans: tuple[LayerPlan, ...]) -> None:
+    """Give the quantisers the scales and estimators of their layers, which may have parameters of their own."""
+    layers = quantised_layers(network)
+    kinds = [LayerScales(p.weight_scale, p.activation_scale, p.scale_per == "channel") for p in plans]
+    give_scales(layers, kinds)
+    for layer, plan in zip(layers, plans, strict=True):
+        give_method(layer.map.weight_quantiser, plan.weights.method)
+        for activation in layer.activations:
+            give_method(activation.quantiser, plan.activations.method)

@@ -41,7 +41,8 @@ def test_stairs_of_networks_cover_the_same_range() -> None:
         stair = StairFunction.for_network(bits)
         assert stair.quantum == 2.0 / (2 ** (bits - 1))
         assert 1.0 <= stair.scaled_levels[-1] < 2.0
-    assert StairFunction.for_network("ternary") == StairFunction.ternary() == StairFunction.for_network(2)
+    assert StairFunction.for_network("ternary") == StairFunction.ternary()
+    assert StairFunction.for_network(2) == StairFunction((-2, -1, 0, 1), (-1.5, -0.5, 0.5))
     assert StairFunction.for_network(1).levels == (-1.0, 1.0)
 
 

@@ -21,8 +21,19 @@ def test_every_interval_and_power_law_exists() -> None:
 
 def test_defaults_are_those_of_a_layer_schedule() -> None:
     schedule = LayerSchedule()
-    for name in ("noise", "strategy", "spread", "decay", "method", "spread_measure", "backward", "backward_noise"):
+    for name in (
+        "noise",
+        "strategy",
+        "spread",
+        "decay",
+        "refreshes",
+        "mask",
+        "spread_measure",
+        "backward",
+        "backward_noise",
+    ):
         assert KEYS[name].default == getattr(schedule, name)
+    assert Quantiser.model_fields["method"].default == schedule.method
     assert KEYS["backward_spread"].default == schedule.backward_spread
     assert KEYS["backward_alpha"].default == schedule.backward_alpha
 
@@ -55,7 +66,9 @@ def test_a_key_in_no_group_cannot_exist() -> None:
     assert sorted(name for members in grouped.values() for name in members) == sorted(
         [*KEYS, "noise.3", "weight_bits.0"]
     )
-    assert grouped["quantiser"] == ["weight_bits", "activation_bits", "weight_bits.0"]
+    assert grouped["quantiser"] == [
+        *("method", "weight_bits", "activation_bits", "weight_scale", "activation_scale", "scale_per", "weight_bits.0")
+    ]
     assert {"backward_interval"} <= set(grouped["synchronisation"])
     assert {"backward_alpha"} <= set(grouped["schedule"])
     with pytest.raises(KeyError, match="precision"):
@@ -69,11 +82,13 @@ power_law = "progressive"
 interval = "partition"
 average = "ema"
 teacher = "float"
+method = "freezing"
 """
 OTHER = {
     "mean": "static", "decay": "cosine", "interval": "same_end", "power_law": "regressive", "backward": "static",
     "backward_interval": "partition", "offset": 0.25, "activation_offset": 0.1, "optimiser": "sgd", "weight_bits": 4,
     "activation_bits": 3, "batch_size": 7, "epochs": 3, "average": "none", "teacher": "none", "clip": 2.0,
+    "method": "noise", "weight_scale": "learned", "activation_scale": "power_of_two",
 }  # fmt: skip
 
 
@@ -86,7 +101,7 @@ def _set(plan: TrainingPlan) -> dict[str, list[object]]:
     for field in dataclasses.fields(LayerSchedule):
         ofs = (layer.weights for layer in plan.layers), (layer.activations for layer in plan.layers)
         found[field.name] = [getattr(schedule, field.name) for schedules in ofs for schedule in schedules]
-    for name in ("weight_bits", "activation_bits"):
+    for name in ("weight_bits", "activation_bits", "weight_scale", "activation_scale", "scale_per"):
         assert name in {field.name for field in dataclasses.fields(LayerPlan)}
         found[name] = [getattr(layer, name) for layer in plan.layers]
     return found

@@ -12,18 +12,19 @@ _STREAM_QUANTUM = 2.0**-5
 
 
 def signed(stair: StairFunction) -> StairFunction:
-    """Return the balanced stair of as many bits: ``stair`` itself if it has negative levels.
+    """Return the signed stair of as many bits: ``stair`` itself if it has negative levels.
 
-    It reaches as far: an unsigned stair of quantum q becomes a signed one of quantum 2 q. Stairs that are not
+    Its levels are balanced but for 2 bits, which are four levels. It reaches as far: an unsigned stair of quantum q
+    becomes a signed one of quantum 2 q. Stairs that are not
     consecutive integers with thresholds half-way are left as they are.
 
     >>> signed(StairFunction.from_bits(2, signed=False, quantum=0.5))
-    StairFunction(levels=(-1.0, 0.0, 1.0), thresholds=(-0.5, 0.5), quantum=1.0)
+    StairFunction(levels=(-2.0, -1.0, 0.0, 1.0), thresholds=(-1.5, -0.5, 0.5), quantum=1.0)
     """
     if stair.levels[0] < 0 or not _is_plain(stair):
         return stair
     bits = _bits(stair)
-    return StairFunction.from_bits(bits, quantum=stair.quantum * (2 if bits > 1 else 1))
+    return StairFunction.from_bits(bits, balanced=bits != 2, quantum=stair.quantum * (2 if bits > 1 else 1))
 
 
 def unsigned(stair: StairFunction) -> StairFunction:

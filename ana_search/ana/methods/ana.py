@@ -13,6 +13,7 @@ Source: Spallanzani, Leonardi and Benini, CVPR 2022; see `ana_search.ana.regular
 ANA = Method(
     "ana",
     interval="partition",
+    uses_time=True,
     schedule={
         "noise": "uniform",
         "strategy": "expectation",

@@ -23,6 +23,7 @@ class Method:
         schedule: the fields of `LayerSchedule` that the method fixes.
         interval: the decay intervals that it fixes, by name.
         scale: the kind of scale that its publication learns, for weights and activations.
+        uses_time: whether its gradient, or its value, changes over the annealing budget by itself.
         estimator: makes the module that computes value and gradient from (argument, time) for a stair; ``None`` where
             noise does.
     """
@@ -32,6 +33,7 @@ class Method:
     schedule: Mapping[str, float | str] = field(default_factory=dict)
     interval: str | None = None
     scale: ScaleKind = "fixed"
+    uses_time: bool = False
     estimator: Callable[[StairFunction], nn.Module] | None = None
 
 

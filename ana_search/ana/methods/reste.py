@@ -29,7 +29,9 @@ def reste_slope(x: Tensor, stair: StairFunction, time: Tensor) -> Tensor:
     return slope.masked_fill_(distance > OUTER, 0.0)
 
 
-RESTE = Method("reste", schedule=EXACT_FORWARD, estimator=lambda stair: StraightThrough(stair, reste_slope))
+RESTE = Method(
+    "reste", schedule=EXACT_FORWARD, uses_time=True, estimator=lambda stair: StraightThrough(stair, reste_slope)
+)
 """``y = stair(x)`` with the gradient of `reste_slope`.
 
 Left out: the scaling of weights by their mean magnitude (``weight_scale = "learned"`` with ``scale_per = "channel"``
