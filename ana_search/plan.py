@@ -88,7 +88,8 @@ class NetworkPlan:
 
     The maps that stay in floating point start from PyTorch's uniform weights, or from ``"normal"`` ones of deviation
     0.01 with a bias of 0 (as VGG's: Simonyan and Zisserman, ICLR 2015, section 3.1). ``keep_first`` and ``keep_last``
-    say that the first and the last map are among them.
+    say that the first and the last map are among them. ``signed`` says whether quantised activations have negative
+    levels; ``None``: as the functions that they replace.
     """
 
     name: str
@@ -97,6 +98,7 @@ class NetworkPlan:
     arguments: tuple[tuple[str, Argument], ...] = ()
     keep_first: bool = False
     keep_last: bool = True
+    signed: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def quantise(
     example: Any = None,
     scale: ScaleKind = "fixed",
     per_channel: bool = False,
+    signed: bool | None = None,
 ) -> nn.Module:
     """Return a quantised copy of ``module``, which itself is left alone; the two share nothing.
 
@@ -53,6 +54,8 @@ def quantise(
         generator: source of the new weights (default: torch's own).
         example: an input of the network, or a tuple of inputs; only lazy modules need it.
         scale: the scale of weights and activations: ``"fixed"``, ``"power_of_two"`` or ``"learned"`` (see `Scale`).
+        signed: whether stairs in the place of activation functions have negative levels (default: as the function
+            that they replace; those of ReLU have none).
         per_channel: give every output channel of a map's weights a scale of its own.
 
     Raises:
@@ -67,6 +70,7 @@ def quantise(
         keep_first=keep_first,
         keep_last=keep_last,
         example=example,
+        signed=signed,
     )
     give_scales(quantised_layers(network), LayerScales(scale, scale, per_channel))
     if reset:

@@ -256,6 +256,7 @@ def network_plan(
         arguments=tuple(sorted(arguments.items())),
         keep_first=ends.first == "float",
         keep_last=ends.last == "float",
+        signed=None if ends.signed == "auto" else ends.signed,
     )
 
 
@@ -271,7 +272,7 @@ class Quantiser(Section):
     """``[quantiser]``: levels, scales and method of weights and activations, and what the ends of the network are.
 
     ``first`` and ``last`` say what becomes of the first and of the last map: weights like those of the other layers,
-    of so many bits, or floating-point ones.
+    of so many bits, or floating-point ones. ``signed`` overrides whether activations have negative levels.
     """
 
     method: Annotated[str, _parameter("method")] = "noise"
@@ -281,6 +282,7 @@ class Quantiser(Section):
     activation_scale: Annotated[Literal["auto", "fixed", "power_of_two", "learned"], _parameter("activation_scale")] = (
         "auto"
     )
+    signed: StrictBool | Literal["auto"] = "auto"
     scale_per: Annotated[Literal["tensor", "channel"], _parameter("scale_per")] = "tensor"
     first: Annotated[int | str, BeforeValidator(_end)] = "same"
     last: Annotated[int | str, BeforeValidator(_end)] = "float"

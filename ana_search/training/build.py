@@ -59,7 +59,12 @@ def network_of(plan: TrainingPlan, input_shape: tuple[int, ...], classes: int) -
     if not plan.layers:
         return network
     quantised = quantise(
-        network, layers=stairs, keep_first=plan.network.keep_first, keep_last=plan.network.keep_last, reset=False
+        network,
+        layers=stairs,
+        keep_first=plan.network.keep_first,
+        keep_last=plan.network.keep_last,
+        signed=plan.network.signed,
+        reset=False,
     )
     _equip(quantised, plan.layers)
     return quantised

@@ -38,7 +38,14 @@ _QUANTISED: dict[type[nn.Module], Any] = {
 
 
 def convert(
-    module: nn.Module, pairs: Pairs, *, one_pair: bool, keep_first: bool, keep_last: bool, example: Any
+    module: nn.Module,
+    pairs: Pairs,
+    *,
+    one_pair: bool,
+    keep_first: bool,
+    keep_last: bool,
+    example: Any,
+    signed: bool | None = None,
 ) -> nn.Module:
     """Return a quantised copy of ``module``; its weights are those of ``module``.
 
@@ -49,6 +56,7 @@ def convert(
         keep_first: leave the first map in floating point.
         keep_last: leave the last map in floating point.
         example: an input, for lazy modules.
+        signed: whether activations have negative levels (default: as the function that they replace).
 
     Raises:
         NetworkError: nothing to quantise, or not one pair a layer.
@@ -82,7 +90,8 @@ def convert(
     else:
         if not traced.same_in_training:
             floating.append(_only_in_training(network))
-        converted, more = _by_graph(network, traced, layers, chosen, names[-1] if keep_last else None, changed)
+        last_map = names[-1] if keep_last else None
+        converted, more = _by_graph(network, traced, layers, chosen, last_map, changed, signed)
         floating += more
     floating += [_asked(network, name, "keep_last") for name in names[last:]]
     remember(converted, floating)
@@ -91,13 +100,19 @@ def convert(
 
 
 def _by_graph(
-    network: nn.Module, traced: Traced, layers: dict[str, int], pairs: Pairs, last: str | None, changed: bool
+    network: nn.Module,
+    traced: Traced,
+    layers: dict[str, int],
+    pairs: Pairs,
+    last: str | None,
+    changed: bool,
+    signed: bool | None,
 ) -> tuple[nn.Module, list[FloatPart]]:
     graph = traced.graph
     calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
     in_place = {node for node in graph.nodes if node.op != "call_module" and _is_in_place(node, network)}
     out_of_place(network, graph)
-    placement = Placement(network, graph, layers, [pair[1] for pair in pairs], last, traced.identities)
+    placement = Placement(network, graph, layers, [pair[1] for pair in pairs], last, traced.identities, signed)
     placement.run()
     sites = placement.sites
     on_codes = any(placement.known[each].state == "codes" for node in in_place for each in node.all_input_nodes[:1])

@@ -37,6 +37,7 @@ class Placement:
         activations: the stair of each layer's activations.
         last: the name of the map that stays in floating point and reads codes, or None.
         identities: names of modules that give back what they read, in evaluation.
+        signed: whether stairs in the place of activation functions have negative levels (default: as the function).
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Placement:
         activations: Sequence[StairFunction],
         last: str | None,
         identities: frozenset[str],
+        signed: bool | None = None,
     ) -> None:
+        self._signed = signed
         self._identities = identities
         self.network, self.graph, self.layers, self.last = network, graph, layers, last
         self._stairs = activations
@@ -225,7 +228,7 @@ class Placement:
             value = self._codes(value) if self._is(value, "sum", "average") else value
         known = self.known[value]
         own = self._stairs[known.layer]
-        stair = stairs.for_gate(own) if function.unit else own if function.signed else stairs.unsigned(own)
+        stair = stairs.for_gate(own) if function.unit else self._of_function(own, function.signed)
         name = self._name(node)
         if function.kept:
             self.known[node] = replace(known, state="pending")
@@ -246,6 +249,15 @@ class Placement:
         self.known[call] = self._after(known, stair, grid)
         self._roles[call] = "quantiser"
         self.graph.erase_node(node)
+
+    def _of_function(self, own: StairFunction, signed: bool) -> StairFunction:
+        """Return the stair in the place of a function: as given for one with negative values, if nothing else is said.
+
+        A given stair without negative levels in the place of such a function was asked for, and stays.
+        """
+        if self._signed is None:
+            return own if signed else stairs.unsigned(own)
+        return stairs.signed(own) if self._signed else stairs.unsigned(own)
 
     def _norm(self, node: fx.Node) -> None:
         value = first_input(node)
