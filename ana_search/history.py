@@ -21,3 +21,6 @@ class Epoch(TypedDict, total=False):
     learning_rate: float
     gap: Sequence[float]
     seconds: float
+    weight_levels: Sequence[int]
+    activation_levels: Sequence[int]
+    flips: Sequence[float]

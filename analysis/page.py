@@ -14,7 +14,7 @@ import jinja2
 
 from ana_search.decisions import SHARES_DEPEND
 from ana_search.verdict_file import DifferenceEntry
-from analysis import wording
+from analysis import codes_in_use, wording
 from analysis.attribution import QUESTION, versions
 from analysis.figures import FIGURES, FigureInput
 from analysis.style import DPI, save_figure
@@ -126,7 +126,7 @@ def study_page(
         best=wording.best_table(given.trials, found, given.outcome),
         counts=wording.count_table(found),
         losses=wording.loss_table(given.trials),
-        notes=[note[:1].upper() + note[1:] for note in found.notes],
+        notes=[note[:1].upper() + note[1:] for note in (*found.notes, *codes_in_use.notes(given.trials))],
         method=wording.method_text(found),
         probability=wording.TextTable(["region", "probability"], chances),
         checks=wording.check_table(found),

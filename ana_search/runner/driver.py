@@ -256,7 +256,7 @@ class Driver:
         """Record a rung; promote the trial, prune it, or complete it."""
         last = running.rung == len(running.rungs) - 1
         single = len(self._spec.study.objective) == 1
-        machine = outcome.machine
+        machine, last_epoch = outcome.machine, outcome.history[-1]
         end = TrialEnd(
             epochs=sum(running.rungs[: running.rung + 1]),
             seconds=round(outcome.seconds, 3),
@@ -266,6 +266,9 @@ class Driver:
             threads=machine.threads,
             torch=machine.torch,
             weight_bits=outcome.weight_bits,
+            weight_levels=list(last_epoch.get("weight_levels", ())),
+            activation_levels=list(last_epoch.get("activation_levels", ())),
+            flips=[round(each, 4) for each in last_epoch.get("flips", ())],
         )
         pruned = False
         if single:
@@ -319,6 +322,12 @@ class Driver:
         self._ledger.finish(running.number, state, values, end)
         del self._running[running.number]
         trial = self._ledger.record(running.number)
+        if trial.dead_layers:
+            layers = ", ".join(map(str, trial.dead_layers))
+            self._progress.message(
+                f"trial {running.number}: in layer {layers} all weights or all activations have one level; "
+                "a scale, or its learning rate, is too large there"
+            )
         if trial.awaits_retry:
             self._queue.repeat(retry_of(trial))
         else:

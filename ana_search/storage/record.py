@@ -68,8 +68,10 @@ class TrialEnd(_Stored):
     """What is known once a trial has ended; a trial without a result has its ``reason`` and its ``worker`` alone.
 
     ``epochs`` counts those of all its rungs. ``device``, ``processor``, ``threads`` and ``torch`` are the machine that
-    trained it (see `ana_search.training.Machine`), ``weight_bits`` the mean bits of a quantised weight. The hashes are
-    the SHA-256 of network.pt and of history.json in the run directory.
+    trained it (see `ana_search.training.Machine`), ``weight_bits`` the mean bits of a quantised weight.
+    ``weight_levels``, ``activation_levels`` and ``flips`` are those of the last epoch (see
+    `ana_search.training.EpochReport`). The hashes are the SHA-256 of network.pt and of history.json in the run
+    directory.
     """
 
     epochs: int | None = None
@@ -81,6 +83,9 @@ class TrialEnd(_Stored):
     threads: int | None = None
     torch: str | None = None
     weight_bits: float | None = None
+    weight_levels: Sequence[int] | None = None
+    activation_levels: Sequence[int] | None = None
+    flips: Sequence[float] | None = None
     retry: Retry | None = None
     weights_sha256: str | None = None
     history_sha256: str | None = None
@@ -130,6 +135,12 @@ class TrialRecord(TrialStart, TrialEnd):
         if self.state != TrialState.FAIL:
             return False
         return self.retry == "interrupted" or (self.retry == "lost" and self.attempt <= MOST_RETRIES)
+
+    @property
+    def dead_layers(self) -> tuple[int, ...]:
+        """The numbers of the layers of which all weights, or all activations, have one level."""
+        both = zip(self.weight_levels or (), self.activation_levels or (), strict=False)
+        return tuple(layer for layer, levels in enumerate(both) if 1 in levels)
 
     @property
     def is_finished(self) -> bool:

@@ -28,6 +28,13 @@ _COLUMNS = {
     "mean_weight_bits": "weight_bits",
 }
 
+# Numbers of each layer, from the input on, in one column: joined by spaces.
+_BY_LAYER = {
+    "levels_of_weights": "weight_levels",
+    "levels_of_activations": "activation_levels",
+    "flips_of_weights": "flips",
+}
+
 
 def trials_table(trials: Sequence[TrialRecord], left_out: Mapping[int, str]) -> "pd.DataFrame":
     """Return one row a trial; ``attrs["left_out"]`` says which trials of the storage have none, and why."""
@@ -38,6 +45,10 @@ def trials_table(trials: Sequence[TrialRecord], left_out: Mapping[int, str]) -> 
     return frame
 
 
+def _joined(numbers: Sequence[float] | None) -> str | None:
+    return None if numbers is None else " ".join(f"{number:.3g}" for number in numbers)
+
+
 def _row(trial: TrialRecord) -> dict[str, object]:
     row: dict[str, object] = {
         "number": trial.number,
@@ -45,6 +56,7 @@ def _row(trial: TrialRecord) -> dict[str, object]:
         "value": trial.values[0] if trial.is_complete and trial.values else float("nan"),
     }
     row |= {column: getattr(trial, name) for column, name in _COLUMNS.items()}
+    row |= {column: _joined(getattr(trial, name)) for column, name in _BY_LAYER.items()}
     if trial.block is not None:  # of a pick-freeze design alone: the block, and the group that is redrawn in it
         row |= {"block": trial.block, "redrawn": trial.redrawn}
     row |= {"started": trial.started, "ended": trial.ended}

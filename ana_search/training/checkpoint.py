@@ -17,7 +17,7 @@ from ana_search.training.result import EpochReport
 
 __all__ = ["RunState", "kept_epochs", "load_checkpoint", "save_checkpoint"]
 
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def load_checkpoint(
     try:
         if _shapes(state["network"]) != _shapes(run.network.state_dict()):
             return None
-        history = [EpochReport(**report | {"gap": tuple(report["gap"])}) for report in state["history"]]
+        history = [_as_report(report) for report in state["history"]]
         random_states = dict(state["random_states"])
         if run.average is not None and not run.average.fits(state["average"]):
             return None
@@ -94,6 +94,11 @@ def kept_epochs(path: Path, plan: TrainingPlan) -> int:
         return len(state["history"]) if (state["version"], state["plan"]) == (_VERSION, plan.hash) else 0
     except Exception:  # as in `load_checkpoint`
         return 0
+
+
+def _as_report(epoch: dict[str, object]) -> EpochReport:
+    """Return the report of an epoch as a checkpoint holds it: its sequences are lists there."""
+    return EpochReport(**{name: tuple(v) if isinstance(v, list | tuple) else v for name, v in epoch.items()})  # type: ignore[arg-type]
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

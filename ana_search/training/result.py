@@ -16,7 +16,9 @@ class EpochReport:
     ``loss`` and ``train_accuracy`` are means over the epoch's batches, with noise; ``accuracy`` is that of the
     stair network on the validation part. ``gap`` is the regularisation gap of each layer at the end of the
     epoch (see `ana_search.ana.regularisation_gap`), ``seconds`` the time that the run has taken so far, that
-    before it was interrupted included.
+    before it was interrupted included. ``weight_levels`` and ``activation_levels`` are the levels in use in each layer
+    at the end of the epoch, ``flips`` the fraction of the layer's weights whose level is another than at its beginning
+    (see `ana_search.ana.codes_in_use`).
     """
 
     epoch: int
@@ -27,6 +29,9 @@ class EpochReport:
     learning_rate: float
     gap: tuple[float, ...]
     seconds: float
+    weight_levels: tuple[int, ...] = ()
+    activation_levels: tuple[int, ...] = ()
+    flips: tuple[float, ...] = ()
 
     def as_json(self) -> Epoch:
         """Return the epoch as ``history.json`` and a checkpoint hold it."""
@@ -39,6 +44,9 @@ class EpochReport:
             "learning_rate": self.learning_rate,
             "gap": self.gap,
             "seconds": self.seconds,
+            "weight_levels": self.weight_levels,
+            "activation_levels": self.activation_levels,
+            "flips": self.flips,
         }
 
 

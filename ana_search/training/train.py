@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ana_search.ana import Annealer, regularisation_gap
+from ana_search.ana.codes_in_use import activation_levels, weight_codes, weight_levels
 from ana_search.ana.recalibrate import recalibrate
 from ana_search.data import Dataset, changed, check_augmentations, load_dataset, mixed, names_of
 from ana_search.errors import DataError, DivergedError
@@ -174,6 +175,7 @@ class _Run:
         self.network.train()
         order = torch.randperm(len(self.data.train), generator=self.streams["order"]).to(self.device)
         losses, hits = [], []
+        before = weight_codes(self.network)
         images = self.data.images[:0]
         for batch in range(self.steps_per_epoch):
             chosen = self.data.train[order[batch * self.batch_size : (batch + 1) * self.batch_size]]
@@ -185,10 +187,12 @@ class _Run:
         mean_loss = torch.stack(losses).double().mean().item()
         if not math.isfinite(mean_loss):
             raise DivergedError(f"the loss became {mean_loss} in epoch {epoch + 1} of {self.plan.training.epochs}")
-        gap = regularisation_gap(self.network, self.data.encode(images[:_GAP_IMAGES]))
+        probe = self.data.encode(images[:_GAP_IMAGES])
+        gap = regularisation_gap(self.network, probe)
         if self.plan.training.recalibrate == "batch_norm":
             recalibrate(self.kept, self._first_inputs())
         accuracy, _ = evaluate(self.kept, self.data)
+        codes = weight_codes(self.network)
         return EpochReport(
             epoch=epoch + 1,
             epochs=self.plan.training.epochs,
@@ -198,6 +202,9 @@ class _Run:
             learning_rate=float(self.state.optimiser.param_groups[0]["lr"]),
             gap=tuple(gap),
             seconds=time.monotonic() - began,
+            weight_levels=weight_levels(codes),
+            activation_levels=activation_levels(self.network, probe),
+            flips=tuple((a != b).double().mean().item() for a, b in zip(before, codes, strict=True)),
         )
 
     def _first_inputs(self) -> Iterator[Tensor]:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ana_search.ana import Annealer, LayerSchedule, StairFunction, quantise, quantised_layers
+from ana_search.ana.codes_in_use import activation_levels, weight_codes, weight_levels
 from ana_search.ana.quantiser import Quantiser
 from ana_search.ana.scale import Scale, significant_bits
 from ana_search.ana.scales import LayerScales, give_scales
@@ -195,3 +196,19 @@ def test_a_map_scales_its_finished_sums() -> None:
     x = torch.randn(2, 3, 5, 5)
     expected = nn.functional.conv2d(x, layer.quantised_weight(), layer.bias)  # type: ignore[arg-type]
     torch.testing.assert_close(layer.eval()(x), expected)
+
+
+def test_levels_in_use_and_a_scale_that_died() -> None:
+    """A scale that grew far beyond the weights leaves them one level; so does one of an activation."""
+    torch.manual_seed(0)
+    network = quantise(nn.Sequential(nn.Linear(16, 8), nn.Hardtanh(), nn.Linear(8, 2)), scale="learned")
+    (layer,) = quantised_layers(network)
+    x = torch.randn(64, 16)
+    assert weight_levels(weight_codes(network)) == (3,)
+    assert activation_levels(network, x) == (3,)
+    layer.map.weight_quantiser.scale.set(100.0)  # type: ignore[union-attr]
+    assert weight_levels(weight_codes(network)) == (1,)
+    layer.map.weight_quantiser.scale.set(1.0)  # type: ignore[union-attr]
+    layer.activations[0].quantiser.scale.set(1000.0)  # type: ignore[union-attr]
+    assert activation_levels(network, x) == (1,)
+    assert network.training

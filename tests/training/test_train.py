@@ -141,7 +141,7 @@ def test_bits_by_layer() -> None:
     )
     network = train(dataclasses.replace(plan, layers=layers)).network
     levels = [len(m.stair.levels) for m in network.modules() if hasattr(m, "stair") and hasattr(m, "family")]
-    assert levels == [2, 2, 3, 3, 7, 7, 15, 15, 255, 255]
+    assert levels == [2, 2, 4, 4, 7, 7, 15, 15, 255, 255]
 
 
 def test_lower_precision_trains() -> None:
