@@ -2,12 +2,16 @@
 
     OMP_NUM_THREADS=1 python benchmarks/step.py [--runs 9] [--widths 16 64] [--batch 128] [--parts] [--json FILE]
     python benchmarks/step.py --device cuda --widths 128 --batch 256 [--precision bfloat16] [--compile] [--only WORD]
+    OMP_NUM_THREADS=1 python benchmarks/step.py --methods
     OMP_NUM_THREADS=1 python benchmarks/step.py --ablation [--network digits_cnn] [--widths 16] [--compile]
 
 One thread, CPU time, random images of CIFAR-10's size. A step is what `ana_search.train` does in one: the annealer
 sets the noise, forward, loss, backward, optimiser (Adam). All networks take one step a round, so that a disturbance
 of the machine meets them all; the ratio is that of the medians. `--parts` prints where the time of a step goes.
 On a GPU a round takes ten steps of each network, by wall clock: what the host needs to start the kernels counts too.
+
+`--methods` takes the methods of `ana_search.ana.methods`, each with the scales of its publication, those of weights one
+a channel.
 
 `--ablation` takes out what makes the kernels of `ana_search.ana` fast, one trick at a time, and takes a step with it
 and one without it in turn. A trick that costs less than 5 % of a step everywhere does not earn its place.
@@ -31,6 +35,7 @@ from torch.nn import functional
 
 from ana_search.ana import Annealer, LayerSchedule, quantise, quantised_layers
 from ana_search.ana.kernels import autograd, blocks, expectation, mode, normal, sampling, stair, uniform
+from ana_search.ana.methods import METHODS
 from ana_search.ana.strategies import Strategy
 from ana_search.networks import NETWORKS
 from ana_search.plan import TrainingSettings
@@ -41,6 +46,8 @@ REFERENCE = "uniform/expectation"
 BOUND = 1.5
 REFERENCE_BOUND = 1.25  # of the reference noise, from width 64 on
 SETTINGS = TrainingSettings(epochs=1)
+METHOD_BOUND = 1.6
+METHOD_BOUND_WIDE = 1.3  # from width 64 on
 ON_GPU = 10  # steps in a measurement
 
 SCHEDULES = {
@@ -140,7 +147,8 @@ class Step:
     def __init__(self, network: nn.Module, schedule: LayerSchedule | None, options: argparse.Namespace) -> None:
         self.annealer: Annealer | None = None
         if schedule is not None:
-            network = quantise(network)
+            scale = METHODS[schedule.method].scale
+            network = quantise(network, scale=scale, per_channel=scale != "fixed")
             self.annealer = Annealer(network, [schedule] * len(quantised_layers(network)))
         network = network.train().to(options.device).to(memory_format=torch.channels_last)
         self.optimiser = make_optimiser(network, SETTINGS)
@@ -177,7 +185,8 @@ def measure(width: int, options: argparse.Namespace) -> list[Row]:
     labels = torch.randint(10, (options.batch,)).to(options.device)
     network = NETWORKS["vgg8"]((3, 32, 32), 10, width=width)
     schedules: dict[str, LayerSchedule | None] = {BASE: None}
-    schedules |= {name: schedule for name, schedule in SCHEDULES.items() if options.only in name}
+    chosen = {name: LayerSchedule(method=name) for name in METHODS} if options.methods else SCHEDULES
+    schedules |= {name: schedule for name, schedule in chosen.items() if options.only in name}
     steps = {name: Step(copy.deepcopy(network), one, options) for name, one in schedules.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
@@ -192,6 +201,7 @@ def measure(width: int, options: argparse.Namespace) -> list[Row]:
             print(f"width {width}, {name}\n{profile.key_averages().table('self_cpu_time_total', row_limit=14)}")
     medians = {name: statistics.median(values) for name, values in times.items()}
     bounds = dict.fromkeys(SCHEDULES, BOUND) | ({REFERENCE: REFERENCE_BOUND} if width >= 64 else {})
+    bounds |= dict.fromkeys(METHODS, METHOD_BOUND_WIDE if width >= 64 else METHOD_BOUND)
     return [
         Row(width, name, medians[name], min(values), medians[name] / medians[BASE], bounds.get(name))
         for name, values in times.items()
@@ -245,6 +255,7 @@ def main() -> int:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--only", default="", metavar="WORD", help="leave out networks whose name does not hold it")
+    parser.add_argument("--methods", action="store_true")
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--network", default="vgg8", choices=("vgg8", "digits_cnn"), help="of the ablation")

@@ -17,6 +17,7 @@ from ana_search.study_file.effects import check_effects, check_unused, values_of
 from ana_search.study_file.exclusions import read_exclusions
 from ana_search.study_file.messages import describe, shorten_text, unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Toml, Value
+from ana_search.study_file.recipes import take_recipe
 from ana_search.study_file.sections import (
     Data,
     Network,
@@ -61,8 +62,9 @@ def load_study_file(path: str | Path, *, allow_import: bool = False) -> StudySpe
     if mistakes:
         raise StudyFileError(_message(path, mistakes))
     arguments, wrong_arguments = _take_arguments(table)
+    wrong_recipe = take_recipe(table)
     sections, mistakes = _read_sections(table)
-    mistakes += wrong_arguments
+    mistakes += wrong_arguments + wrong_recipe
     mistakes += _import_network(sections, Path(path).parent, allow_import)
     space_table = table.get("space", {})
     if not isinstance(space_table, dict):

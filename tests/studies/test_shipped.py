@@ -17,6 +17,7 @@ from tests.studies.conftest import FILES, skip_without_data
 
 PROMISED = {
     "backward",
+    "methods",
     "cifar10_small",
     "paper_cifar10",
     "pareto",
