@@ -20,6 +20,7 @@ PROMISED = {
     "methods",
     "cifar10_small",
     "paper_cifar10",
+    "paper_svhn",
     "pareto",
     "per_layer",
     "quickstart",
