@@ -67,7 +67,8 @@ def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
 
 def test_the_page_writes_every_recipe_out() -> None:
     text = PAGE.read_text(encoding="utf-8").split("## Recipes\n")[1].split("\n## ")[0]
-    rows = [[cell.strip().strip("`") for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip().strip("`") for cell in line.split("|")[1:-1]] for line in lines]
     for column, name in enumerate(RECIPES, start=1):
         said = {key: json.loads(cells[column - 1]) for key, *cells in rows if cells[column - 1]}
         assert said == dict(RECIPES[name])
