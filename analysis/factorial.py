@@ -52,9 +52,10 @@ class FactorialFit:
     ``errors`` holds the error terms of replicates that recur (`BLOCK`: of the block itself) and ``residual`` that of
     all groups together; without blocks ``errors`` is empty. ``ratio`` is each cell's noise variance relative to their
     mean, as far as it differs by level; ``variances`` and ``third`` are the cells' own second and third central moments
-    (0: not known). ``part`` is the part of their nominal degrees of freedom that the errors are worth, given how
-    unequal and how heavy-tailed the noise is, and ``seen_part`` what the noise's scatter alone says of it. ``pure`` is
-    the variance of runs of one cell *and* block, of which there are ``repeats`` each.
+    (0: not known), blocks taken out, and ``raw_variances`` the second ones with the blocks left in. ``part`` is the
+    part of their nominal degrees of freedom that the errors are worth, given how unequal and how heavy-tailed the noise
+    is, and ``seen_part`` what the noise's scatter alone says of it. ``pure`` is the variance of runs of one cell *and*
+    block, of which there are ``repeats`` each.
     """
 
     groups: tuple[str, ...]
@@ -73,6 +74,7 @@ class FactorialFit:
     counts: Floats
     third: Floats
     variances: Floats
+    raw_variances: Floats
     pure: ErrorTerm | None = None
     repeats: float = 1.0
 
@@ -165,9 +167,10 @@ def _fit(
     counts = np.bincount(cell, minlength=cells).astype(float)
     shift = np.zeros(len(outcome)) if block is None else _block_shift(outcome, cell, block, counts, blocks)
     adjusted = outcome - shift
-    means = np.bincount(cell, weights=adjusted, minlength=cells) / counts
+    means = _cell_means(adjusted, cell, counts)
     within = adjusted - means[cell]
     squares = np.asarray(np.bincount(cell, weights=within**2, minlength=cells), dtype=float)
+    raw = np.bincount(cell, weights=(outcome - _cell_means(outcome, cell, counts)[cell]) ** 2, minlength=cells)
     residual_df = len(outcome) - cells - max(blocks - 1, 0)
     part, seen = noise_part(squares, counts - 1.0)
     effects = subset_effects(means.reshape(shape), groups)
@@ -202,10 +205,15 @@ def _fit(
         means=means.reshape(shape),
         counts=counts.reshape(shape),
         variances=(squares / np.maximum(counts - 1.0, 1.0)).reshape(shape),
+        raw_variances=(raw / np.maximum(counts - 1.0, 1.0)).reshape(shape),
         third=_third_moments(within, cell, counts).reshape(shape),
         pure=pure,
         repeats=repeats,
     )
+
+
+def _cell_means(outcome: Floats, cell: Codes, counts: Floats) -> Floats:
+    return np.asarray(np.bincount(cell, weights=outcome, minlength=len(counts)) / counts)
 
 
 def _third_moments(within: Floats, cell: Codes, counts: Floats) -> Floats:
@@ -225,7 +233,7 @@ def _crossed(cell: Codes, block: Codes, cells: int, blocks: int) -> bool:
 
 def _block_shift(outcome: Floats, cell: Codes, block: Codes, counts: Floats, blocks: int) -> Floats:
     """Least-squares replicate effects of the additive model cell + replicate, per run, summing to zero."""
-    inside = outcome - (np.bincount(cell, weights=outcome, minlength=len(counts)) / counts)[cell]
+    inside = outcome - _cell_means(outcome, cell, counts)[cell]
     member = np.zeros((len(counts), blocks))
     np.add.at(member, (cell, block), 1.0)
     normal = np.diag(member.sum(axis=0)) - member.T @ (member / counts[:, None])

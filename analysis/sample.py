@@ -106,7 +106,9 @@ def _without_copies(frame: pd.DataFrame) -> pd.DataFrame:
 
     Without numbers no row is dropped: outcomes of few values repeat by chance.
     """
-    return frame[~frame.astype(str).duplicated()] if "number" in frame.columns else frame
+    if "number" not in frame.columns or not frame["number"].astype(str).duplicated().any():
+        return frame
+    return frame[~frame.astype(str).duplicated()]
 
 
 def _without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
@@ -114,10 +116,11 @@ def _without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
 
     The same seed then gives the same run, which says nothing new. Where some of them differ they are runs of their own.
     """
-    factors = [c for c in rows.columns if c != OUTCOME]
-    again = rows.astype(str).duplicated(subset=factors)
+    again = rows.drop(columns=OUTCOME).astype(str).duplicated()
+    if not again.any():
+        return rows
     same = rows.astype(str).duplicated()
-    return rows[~again] if again.any() and bool(same[again].all()) else rows
+    return rows[~again] if bool(same[again].all()) else rows
 
 
 def _superseded(frame: pd.DataFrame, state: pd.Series) -> pd.Series:

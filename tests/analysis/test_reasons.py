@@ -165,6 +165,19 @@ def test_a_collapsed_level_is_believed_with_enough_runs():
     assert attribute(collapsed_level(8), draws=400, details=False).verdict == "synchronisation"
 
 
+def test_a_collapsed_level_is_found_beside_one_that_collapsed_but_for_a_run():
+    """The run that did not collapse moves what its seed seems to do to all levels, the collapsed one's too."""
+    frame, generator = factorial_frame(CLEAR, np.random.default_rng(1)), np.random.default_rng(2)
+    low = frame["interval"].eq("same_end")
+    saved = frame.index[low & frame["power_law"].eq("progressive")][4]
+    fall = low & (frame.index != saved)
+    frame["value"] = frame["value"].where(~fall, 0.1 + 0.002 * generator.normal(size=len(frame)))
+    found = attribute(frame, draws=400, details=False)
+    assert found.estimate is not None
+    assert found.estimate.fit.block_df == 2
+    assert "collapsed_level" in found.reasons
+
+
 def test_a_bad_level_that_is_no_quieter_is_no_collapse():
     frame = clear()
     found = attribute(frame.assign(value=frame["value"] - 0.25 * frame["interval"].eq("same_end")), draws=400)
