@@ -1,14 +1,15 @@
 """From a study and one trial's parameters to the plan of a training run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from fnmatch import fnmatchcase
 
 from ana_search.ana.annealer import LayerSchedule, with_method
 from ana_search.ana.methods import METHODS
 from ana_search.ana.synchronise import decay_intervals, decay_powers, shift
 from ana_search.errors import RequestError
 from ana_search.plan import LayerPlan, Reference, TrainingPlan, TrainingSettings
-from ana_search.space import layer_count, layer_values, searched, trial_network
+from ana_search.space import layer_count, layer_values, names_of_layers, searched, trial_network
 from ana_search.study_file import KEYS, StudySpec, key_of
 from ana_search.study_file.keys import RENAMED
 from ana_search.study_file.parameters import Value
@@ -41,6 +42,8 @@ def make_plan(spec: StudySpec, params: Mapping[str, Value], seed: int) -> Traini
     layers = layer_count(spec, params)
     values = {name: layer_values(spec, name, params, layers) for name in KEYS}
     plans = _with_ends(_layer_plans(values, layers), spec.quantiser)
+    if spec.quantiser.layers:
+        plans = _with_patterns(plans, names_of_layers(spec, params), spec.quantiser)
     settings = {name: values[name][0] for name, key in KEYS.items() if key.section == "training"}
     training = TrainingSettings(**spec.training.model_dump() | settings)
     return TrainingPlan(
@@ -100,6 +103,19 @@ def _with_ends(layers: tuple[LayerPlan, ...], quantiser: Quantiser) -> tuple[Lay
     for at, bits in ((0, quantiser.first), (-1, quantiser.last)):
         if bits not in ("same", "float"):
             found[at] = replace(found[at], weight_bits=bits)  # type: ignore[arg-type]  # checked with the study file
+    return tuple(found)
+
+
+def _with_patterns(layers: tuple[LayerPlan, ...], names: Sequence[str], quantiser: Quantiser) -> tuple[LayerPlan, ...]:
+    """Return the layers with what ``[quantiser.layers]`` says of their names."""
+    found = []
+    for layer, name in zip(layers, names, strict=True):
+        own: dict[str, Value] = {}
+        for pattern, given in quantiser.layers.items():
+            own |= given if fnmatchcase(name, pattern) else {}
+        kinds = ("weight_scale", "activation_scale")
+        own |= {kind: METHODS[layer.weights.method].scale for kind in kinds if own.get(kind) == "auto"}
+        found.append(replace(layer, **own))  # type: ignore[arg-type]  # checked with the study file
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from ana_search.networks.build import (
     check_outputs,
     count_layers,
     is_network_name,
+    layer_names,
     network_names,
 )
 from ana_search.networks.user_code import (
@@ -39,6 +40,7 @@ __all__ = [
     "install_code",
     "is_file_name",
     "is_network_name",
+    "layer_names",
     "network_names",
     "user_function",
 ]

@@ -31,6 +31,7 @@ __all__ = [
     "count_layers",
     "find_network",
     "is_network_name",
+    "layer_names",
     "network_names",
 ]
 
@@ -127,7 +128,12 @@ def argument_problems(plan: NetworkPlan) -> list[str]:
 
 
 def count_layers(plan: NetworkPlan, input_shape: tuple[int, ...], classes: int) -> int:
-    """Return the number of quantised layers of the plan's network; no memory is taken for its weights.
+    """Return the number of quantised layers of the plan's network (see `layer_names`)."""
+    return len(layer_names(plan, input_shape, classes))
+
+
+def layer_names(plan: NetworkPlan, input_shape: tuple[int, ...], classes: int) -> tuple[str, ...]:
+    """Return the names of the quantised maps of the plan's network, in order; no memory is taken for its weights.
 
     Raises `NetworkError` as `build_network` does, and where the network has not one output for each class.
     """
@@ -136,9 +142,8 @@ def count_layers(plan: NetworkPlan, input_shape: tuple[int, ...], classes: int) 
         network = build_network(plan, input_shape=input_shape, classes=classes)
         if plan.name not in NETWORKS:  # those are held to it by tests, and a first run without data takes seconds
             _check_outputs(plan.name, network, input_shape, classes)
-        return len(
-            quantised_layers(quantise(network, keep_first=plan.keep_first, keep_last=plan.keep_last, reset=False))
-        )
+        quantised = quantise(network, keep_first=plan.keep_first, keep_last=plan.keep_last, reset=False)
+        return tuple(layer.name for layer in quantised_layers(quantised))
 
 
 def _check_outputs(name: str, network: nn.Module, input_shape: tuple[int, ...], classes: int) -> None:

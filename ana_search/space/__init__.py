@@ -6,7 +6,7 @@ from ana_search.space.distributions import distributions
 from ana_search.space.draw import TrialParams, suggest
 from ana_search.space.example import example_params
 from ana_search.space.fidelity import make_pruner, rungs
-from ana_search.space.layers import layer_count, trial_network
+from ana_search.space.layers import layer_count, names_of_layers, trial_network
 from ana_search.space.pick_freeze import PICK_FREEZE, REDRAWN, pick_freeze_point, redrawn_in
 from ana_search.space.samplers import SAMPLERS, make_sampler
 from ana_search.space.seeds import derive_seed, has_new_seeds, replicate_seed, training_seed
@@ -33,6 +33,7 @@ __all__ = [
     "layer_values",
     "make_pruner",
     "make_sampler",
+    "names_of_layers",
     "pick_freeze_point",
     "redrawn_in",
     "replicate_seed",

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from ana_search.data import dataset_info
-from ana_search.networks import count_layers, imported, is_file_name
+from ana_search.networks import imported, is_file_name, layer_names
 from ana_search.plan import DataPlan, NetworkPlan
 from ana_search.study_file import StudySpec, is_argument
 from ana_search.study_file.parameters import Value
 from ana_search.study_file.sections import data_plan, network_plan
 
-__all__ = ["layer_count", "trial_network"]
+__all__ = ["layer_count", "names_of_layers", "trial_network"]
 
 
 def trial_network(spec: StudySpec, params: Mapping[str, Value] | None = None) -> NetworkPlan:
@@ -31,10 +31,15 @@ def layer_count(spec: StudySpec, params: Mapping[str, Value] | None = None) -> i
     unknown = is_file_name(network.name) and imported(network.name) is None
     if unknown and spec.layers is not None and not any(map(is_argument, spec.space.parameters)):
         return spec.layers
-    return _layer_count(network, data_plan(spec.data, spec.quantiser))
+    return len(_layer_names(network, data_plan(spec.data, spec.quantiser)))
+
+
+def names_of_layers(spec: StudySpec, params: Mapping[str, Value] | None = None) -> tuple[str, ...]:
+    """Return the names of the quantised maps of a trial's network, in order. Raises as `layer_count`."""
+    return _layer_names(trial_network(spec, params), data_plan(spec.data, spec.quantiser))
 
 
 @lru_cache(maxsize=256)
-def _layer_count(network: NetworkPlan, data: DataPlan) -> int:
+def _layer_names(network: NetworkPlan, data: DataPlan) -> tuple[str, ...]:
     input_shape, classes = dataset_info(data)
-    return count_layers(network, input_shape, classes)
+    return layer_names(network, input_shape, classes)

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from ana_search.data import check_augmentations, check_split, dataset_info, names_of
 from ana_search.data.load import coding_of
 from ana_search.errors import AnaSearchError, DataError, NetworkError, StudyFileError
-from ana_search.networks import absolute_name, count_layers, import_code, is_file_name
+from ana_search.networks import absolute_name, import_code, is_file_name, layer_names
 from ana_search.study_file.checks import check_changing_layers, check_sections, check_space
 from ana_search.study_file.effects import check_effects, check_unused, values_of
 from ana_search.study_file.exclusions import read_exclusions
+from ana_search.study_file.layer_checks import check_fixed_layers, check_layers
 from ana_search.study_file.messages import describe, shorten_text, unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Toml, Value
 from ana_search.study_file.recipes import take_recipe
@@ -86,6 +87,7 @@ def load_study_file(path: str | Path, *, allow_import: bool = False) -> StudySpe
     if all_right:
         mistakes += check_effects(parameters, sections)
     mistakes += check_unused(parameters, sections)
+    mistakes += check_fixed_layers(parameters, sections.get("quantiser"))
     if mistakes:
         raise StudyFileError(_message(path, mistakes))
     spec = StudySpec(space=Space(parameters=parameters, exclude=tuple(exclude)), **sections)
@@ -254,7 +256,9 @@ def _count_layers(
         quantiser = sections.get("quantiser")
         known = quantiser if isinstance(quantiser, Quantiser) else None
         plans = dict.fromkeys(network_plan(network, arguments, params, known) for params in ends)
-        counts = [count_layers(plan, input_shape, classes) for plan in plans]
+        names = [layer_names(plan, input_shape, classes) for plan in plans]
+        mistakes += [] if known is None else check_layers(known, names)
+        counts = [len(each) for each in names]
         return min(counts), max(counts)
     except AnaSearchError as error:
         section = "data" if isinstance(error, DataError) else "network"

@@ -268,11 +268,32 @@ def _end(value: Any) -> Any:
     raise PydanticCustomError("parameter", "{allowed}", {"allowed": rule})
 
 
+OF_LAYERS = ("weight_bits", "activation_bits", "weight_scale", "activation_scale", "scale_per")
+"""The keys that ``[quantiser.layers]`` may give for layers by their names."""
+
+
+def _layers(value: Any) -> Any:
+    """Accept a table of patterns of names, each with a table of keys of a layer."""
+    for pattern, given in value.items() if isinstance(value, dict) else [("", None)]:
+        problems: list[str] = []
+        if isinstance(given, dict) and given and set(given) <= set(OF_LAYERS):
+            found = {key: KEYS[key].problem(one) for key, one in given.items()}
+            problems = [f"{key} {problem}" for key, problem in found.items() if problem]
+            if not problems:
+                continue
+        rule = f'a table for each pattern of names ("features.*"), with one or more of {", ".join(OF_LAYERS)}'
+        where = f" (in {pattern!r}: {'; '.join(problems)})" if problems else ""
+        raise PydanticCustomError("parameter", "{allowed}", {"allowed": rule + where})
+    return value
+
+
 class Quantiser(Section):
     """``[quantiser]``: levels, scales and method of weights and activations, and what the ends of the network are.
 
     ``first`` and ``last`` say what becomes of the first and of the last map: weights like those of the other layers,
-    of so many bits, or floating-point ones. ``signed`` overrides whether activations have negative levels.
+    of so many bits, or floating-point ones. ``signed`` overrides whether activations have negative levels. ``layers``
+    holds keys of layers by patterns of their maps' names (as of a shell: ``*``, ``?``), of which the last that fits
+    decides.
     """
 
     method: Annotated[str, _parameter("method")] = "noise"
@@ -286,6 +307,7 @@ class Quantiser(Section):
     scale_per: Annotated[Literal["tensor", "channel"], _parameter("scale_per")] = "tensor"
     first: Annotated[int | str, BeforeValidator(_end)] = "same"
     last: Annotated[int | str, BeforeValidator(_end)] = "float"
+    layers: Annotated[dict[str, dict[str, int | str]], BeforeValidator(_layers)] = {}
     input_bits: Literal[8, "float"] = DataPlan.input_bits
     input_coding: Coding | None = DataPlan.input_coding
 
