@@ -65,6 +65,23 @@ class Raised(NoiseFamily):
         '    "raised": Raised(),',
         "from ana_search.ana.noise.raised import Raised",
     ),
+    "method": Addition(
+        "a method",
+        '''"""The unclipped straight-through estimator."""
+
+import torch
+
+from ana_search.ana.methods.base import EXACT_FORWARD, Method, StraightThrough
+
+UNCLIPPED = Method(
+    "unclipped",
+    schedule=EXACT_FORWARD,
+    estimator=lambda stair: StraightThrough(stair, lambda x, stair, time: torch.ones_like(x)),
+)
+''',
+        '    "unclipped": UNCLIPPED,',
+        "from ana_search.ana.methods.unclipped import UNCLIPPED",
+    ),
     "schedule": Addition(
         "a schedule shape",
         '''def late(t: float, start: float, end: float, alpha: float = 1.0) -> float:
@@ -184,7 +201,7 @@ def run() -> None:
     ),
 }
 NAMES = {"cosine_noise": "raised", "data": "greys", "network": "one_layer", "format": "other", "figure": "histogram"}
-NAMES |= {"command": "hello"}
+NAMES |= {"command": "hello", "method": "unclipped"}
 
 STUDY = """
 [study]
@@ -202,6 +219,7 @@ batch_size = 16
 noise = ["raised", "uniform"]
 interval = ["first_half", "overlapped"]
 decay = "late"
+method = ["noise", "unclipped"]
 """
 
 USE = """
@@ -216,7 +234,7 @@ from ana_search.runner import launch
 assert Path(ana_search.__file__).is_relative_to(Path.cwd()), ana_search.__file__
 launch(ana_search.load_study_file("added.toml"), dispatcher=LocalDispatcher())
 frame = ana_search.load_results("added")
-assert frame["state"].tolist() == ["COMPLETE"] * 8, frame
+assert frame["state"].tolist() == ["COMPLETE"] * 10, frame
 assert frame["value"].max() > 0.9, frame["value"]
 for words in (["hello"], ["analyse", "added", "--out", "out"],
               ["export", "added", "--out", "models", "--format", "other"], ["export", "--check", "models"]):

@@ -1,7 +1,6 @@
 """Methods by name: one file each, with its equations, its source, and what it leaves out of its publication."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from torch import nn
 
@@ -19,9 +18,18 @@ from ana_search.ana.stairs import StairFunction
 
 __all__ = ["METHODS", "Method", "estimator_of"]
 
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {method.name: method for method in (NOISE, FREEZING, ANA, CLIPPED_STE, BIREAL, EDE, RESTE, DSQ, LSQ, TQT)}
-)
+METHODS: Mapping[str, Method] = {
+    "noise": NOISE,
+    "freezing": FREEZING,
+    "ana": ANA,
+    "clipped_ste": CLIPPED_STE,
+    "bireal": BIREAL,
+    "ede": EDE,
+    "reste": RESTE,
+    "dsq": DSQ,
+    "lsq": LSQ,
+    "tqt": TQT,
+}
 """All methods, by the names that study files and schedules use."""
 
 
