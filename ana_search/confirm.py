@@ -167,7 +167,11 @@ def confirm_study(
         raise RequestError(f"--seeds {seeds}: an interval needs at least 2")
     stored = open_study(study, storage, runs)
     spec = stored.spec
-    ranked = _ranked(best_trials(stored, top=_EVERY))
+    every = best_trials(stored, top=_EVERY)
+    feasible = [trial for trial in every if "infeasible" not in trial]
+    if every and not feasible:
+        stored.notes.append("every complete trial breaks a constraint of the study; what is confirmed does so too")
+    ranked = _ranked(feasible or every)
     if not ranked:
         raise StudyNotFoundError(f"study {stored.name!r} has no complete trial to confirm")
     file = stored.place.folder.path / _FILE

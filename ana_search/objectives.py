@@ -21,7 +21,8 @@ class Objective:
         label: in words, on axes and in tables.
         unit: of a value; empty for a share.
         maximise: whether more is better; else less is.
-        column: of trials.csv, and the attribute of a stored trial.
+        attribute: of a stored trial; empty for the accuracy, which is its first value.
+        column: of trials.csv.
         digits: decimals that a value is shown with.
         meaning: how it is computed, for the documentation.
         known: whether it is known before a trial is trained.
@@ -32,6 +33,7 @@ class Objective:
     label: str
     unit: str
     maximise: bool
+    attribute: str
     column: str
     digits: int
     meaning: str
@@ -44,7 +46,11 @@ class Objective:
         >>> OBJECTIVES["bytes"].shown(50_000), OBJECTIVES["val_accuracy"].shown(0.95)
         ('50,000 bytes', '0.9500')
         """
-        return f"{value:,.{self.digits}f} {self.unit}".rstrip()
+        return f"{self.plain(value)} {self.unit}".rstrip()
+
+    def plain(self, value: float) -> str:
+        """Return a value without its unit."""
+        return f"{value:,.{self.digits}f}"
 
     def shown_range(self, least: float, most: float) -> str:
         """Return the two ends with their unit, or the value where they are equal.
@@ -52,7 +58,7 @@ class Objective:
         >>> OBJECTIVES["bytes"].shown_range(1_200, 4_800)
         '1,200 to 4,800 bytes'
         """
-        return self.shown(most) if least == most else f"{least:,.{self.digits}f} to {self.shown(most)}"
+        return self.shown(most) if least == most else f"{self.plain(least)} to {self.shown(most)}"
 
 
 ACCURACY = "val_accuracy"
@@ -62,25 +68,25 @@ OBJECTIVES: Mapping[str, Objective] = {
     one.name: one
     for one in (
         Objective(
-            ACCURACY, "validation accuracy", "", True, "value", 4,
+            ACCURACY, "validation accuracy", "", True, "", "value", 4,
             "the share of the validation images that the trained network classifies rightly", known=False,
         ),
         Objective(
-            "weight_bits", "mean weight bits", "bits", False, "mean_weight_bits", 3,
+            "weight_bits", "mean weight bits", "bits", False, "weight_bits", "mean_weight_bits", 3,
             "the mean bits of a quantised weight; a ternary one takes 2",
         ),
         Objective(
-            "bytes", "weights", "bytes", False, "bytes", 0,
+            "bytes", "weights", "bytes", False, "bytes", "bytes", 0,
             "the bytes of all weights: quantised ones packed in the narrowest of 2, 4 and 8 bits that holds every "
             "level of their layer; weights and biases of the maps that stay in floating point take 4 bytes each",
         ),
         Objective(
-            "operations", "operations", "bit operations", False, "operations", 0,
+            "operations", "operations", "bit operations", False, "operations", "operations", 0,
             "bit operations (BOPs) for one example: multiply-adds x bits of the weight x bits of what it is multiplied "
             "with, over all maps; floating point counts as 32 bits",
         ),
         Objective(
-            "latency", "latency", "ms", False, "latency_ms", 4,
+            "latency", "latency", "ms", False, "latency_ms", "latency_ms", 4,
             "milliseconds an example: the median of repeated runs of the untrained network's ONNX file in onnxruntime, "
             "one thread, on the machine that the launch runs on",
             measured=True,

@@ -21,11 +21,17 @@ __all__ = ["BestTrial", "RankedTrial", "RunningTrial", "StudyStatus", "best_tria
 
 
 class BestTrial(TypedDict):
-    """A complete trial: ``value`` is the first objective."""
+    """A complete trial: ``value`` is the first objective.
+
+    ``figures`` are the other objectives and what constraints limit, by name; ``infeasible`` says which constraints it
+    breaks, where it does.
+    """
 
     number: int
     value: float
     params: Mapping[str, int | float | str]
+    figures: NotRequired[Mapping[str, float]]
+    infeasible: NotRequired[str]
 
 
 class RankedTrial(BestTrial):
@@ -56,6 +62,8 @@ class StudyStatus(TypedDict):
     failures: Mapping[str, int]
     interruptions: Mapping[str, int]
     left_out: Mapping[str, int]
+    constraints: Sequence[str]
+    infeasible: Mapping[str, int]
     driver: str | None
     workers: Sequence[RunningTrial]
     remaining_seconds: float | None
@@ -67,7 +75,9 @@ def study_status(
 ) -> StudyStatus:
     """Return the state of a study: ``study, states, finished, requested, best, retries`` and more.
 
-    ``states`` counts trials by Optuna's state, but those that failed to be run again as ``INTERRUPTED``.
+    ``states`` counts trials by Optuna's state, but those that failed to be run again as ``INTERRUPTED``, and those that
+    broke a constraint before they were trained as ``INFEASIBLE``. ``infeasible`` counts the trials that break each of
+    the ``constraints``, trained or not; ``best`` is one of them only where no other is complete, and says so.
     ``failures`` counts the reasons of trials that failed, diverged or were interrupted, ``interruptions`` those of
     the interrupted alone, ``left_out`` those of trials that others put into the storage and that count nowhere;
     ``driver`` says who holds the study, ``workers`` what runs; ``remaining_seconds`` is an estimate, present while a
@@ -86,11 +96,13 @@ def study_status(
         "states": {state.name: 0 for state in TrialState} | states,
         "finished": len(finished),
         "requested": requested,
-        "best": _brief(best[0]) if best else None,
+        "best": _brief(best[0], stored) if best else None,
         "retries": sum(trial.retry_of is not None for trial in trials),
         "failures": _reasons(trials),
         "interruptions": _reasons([trial for trial in trials if trial.shown_state == INTERRUPTED]),
         "left_out": dict(Counter(stored.left_out.values())),
+        "constraints": [str(one) for one in stored.constraints],
+        "infeasible": _infeasible(stored),
         "driver": None if holder is None else holder.describe(),
         "workers": [{"trial": trial.number, "seconds": _seconds_since(trial)} for trial in running],
         "remaining_seconds": None if holder is None else _remaining(finished, requested, len(running)),
@@ -103,7 +115,8 @@ def best_trials(
 ) -> list[RankedTrial]:
     """Return the best complete trials, best first: ``number, value, params, seed, plan_hash``.
 
-    Those that were exported have ``frozen``, the validation accuracy of their integer network, too.
+    Those that were exported have ``frozen``, the validation accuracy of their integer network, too. Those that break
+    one of the study's constraints come last, and have ``infeasible``.
     """
     stored = open_study(study, storage, runs)
     rows: list[RankedTrial] = []
@@ -117,6 +130,7 @@ def best_trials(
             "seed": trial.seed,
             "plan_hash": trial.plan_hash,
         }
+        _add_figures(row, trial, stored)
         if len(trial.values) > 1:
             row["values"] = trial.values
         frozen = stored.frozen_accuracy(trial.number)
@@ -129,12 +143,22 @@ def best_trials(
 def pareto_trials(
     study: str | Path | StoredStudy, *, storage: str | None = None, runs: str | Path | None = None
 ) -> list[int]:
-    """Return the numbers of the trials that no other is better than in every objective."""
+    """Return the numbers of the trials that no other is better than in every objective, all feasible."""
     return [trial.number for trial in open_study(study, storage, runs).pareto()]
 
 
 def _reasons(trials: list[TrialRecord]) -> dict[str, int]:
-    return dict(Counter(trial.reason for trial in trials if trial.reason is not None))
+    return dict(Counter(trial.reason for trial in trials if trial.reason is not None and trial.is_feasible))
+
+
+def _infeasible(stored: StoredStudy) -> dict[str, int]:
+    """Return how many trials break each constraint."""
+    texts = [trial.infeasible for trial in stored.trials if trial.infeasible is not None]
+    counts = {
+        str(one): sum(any(part.endswith(f", allowed: {one}") for part in text.split("; ")) for text in texts)
+        for one in stored.constraints
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def _requested(stored: StoredStudy) -> int | None:
@@ -150,8 +174,20 @@ def _requested(stored: StoredStudy) -> int | None:
         return None
 
 
-def _brief(trial: TrialRecord) -> BestTrial:
-    return {"number": trial.number, "value": trial.values[0], "params": trial.params}
+def _brief(trial: TrialRecord, stored: StoredStudy) -> BestTrial:
+    brief: BestTrial = {"number": trial.number, "value": trial.values[0], "params": trial.params}
+    _add_figures(brief, trial, stored)
+    return brief
+
+
+def _add_figures(row: BestTrial, trial: TrialRecord, stored: StoredStudy) -> None:
+    """Add what the study asks for besides accuracy, and which constraints the trial breaks."""
+    wanted = dict.fromkeys([*stored.objectives[1:], *(one.objective for one in stored.constraints)])
+    figures = {name: trial.figures[name] for name in wanted if name in trial.figures}
+    if figures:
+        row["figures"] = figures
+    if trial.infeasible is not None:
+        row["infeasible"] = trial.infeasible
 
 
 def _seconds_since(trial: TrialRecord) -> float | None:

@@ -245,7 +245,9 @@ def study_toml(spec: Mapping[str, Any], design: DesignEntry, command: str | None
     opening = [] if command is None else [f"# {command}", "#"]
     lines = [*opening, *(f"# {line}" for line in _fold(design["text"])), ""]
     study["objective"] = study["objective"][0] if len(study["objective"]) == 1 else study["objective"]
-    lines += _section("study", {k: v for k, v in study.items() if k != "storage"})
+    if study["sampler"] == "pick_freeze":  # its blocks are run whole or not at all
+        study.pop("constraints", None)
+    lines += _section("study", {k: v for k, v in study.items() if k != "storage" and v != []})
     for section in ("data", "network", "quantiser", "training"):
         lines += _section(section, _given(section, spec[section]))
     space = spec["space"]

@@ -14,7 +14,7 @@ from analysis.ranges import PICK_FREEZE, KnownSpace, read_known_space
 
 __all__ = ["Sample", "make_sample", "points_of"]
 
-STATES = ("COMPLETE", "PRUNED", "FAIL", "INTERRUPTED", "RUNNING", "WAITING")
+STATES = ("COMPLETE", "PRUNED", "FAIL", "INTERRUPTED", "INFEASIBLE", "RUNNING", "WAITING")
 OUTCOME, REPLICATE = "__outcome__", "__replicate__"
 BLOCK, REDRAWN = "__block__", "__redrawn__"
 """A trial's place in a pick-freeze design, from the columns ``block`` and ``redrawn``."""
@@ -266,6 +266,12 @@ def make_sample(
         "unfinished": int(states.isin(["RUNNING", "WAITING", "INTERRUPTED"]).sum()),
         "retried": int(retried.sum()),
     }
+    infeasible = int((states == "INFEASIBLE").sum())
+    if infeasible:
+        counts["infeasible"] = infeasible
+        notes.append(
+            f"{infeasible} trials broke a constraint and were not trained: what is said holds for what meets them"
+        )
     return Sample(
         rows=rows,
         lost=lost,

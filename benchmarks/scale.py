@@ -165,7 +165,7 @@ class Replies:
         return [EpochDone(0, "0@worker", 1, EPOCHS, 0.5)]
 
     async def result(self) -> list[Done]:
-        outcome = Outcome(0.5, (), os.urandom(self._size), 2.0, 350.0, "0@worker", Machine("cpu"))
+        outcome = Outcome(0.5, (), os.urandom(self._size), 350.0, "0@worker", Machine("cpu"))
         return [Done(0, "0@worker", outcome)]
 
 

@@ -57,6 +57,7 @@ class _Tally:
     finished: int = 0
     before: int = 0  # finished before this launch
     pruned: int = 0
+    infeasible: int = 0
     failed: int = 0
     interrupted: int = 0
     best: tuple[int, float] | None = None
@@ -148,12 +149,13 @@ class ProgressDisplay:
         """Show nothing: `trial_ended` follows."""
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
-        """Say that a trial ended in ``state`` (COMPLETE, PRUNED, FAIL, INTERRUPTED), and how many are finished now."""
+        """Say that a trial ended in ``state`` (see `TrialRecord.shown_state`), and how many are finished now."""
         with self._lock:
             work = self._tally.work.get(worker)
             if work is not None and work.trial == trial:
                 del self._tally.work[worker]
             self._tally.pruned += state == "PRUNED"
+            self._tally.infeasible += state == "INFEASIBLE"
             self._tally.failed += state == "FAIL"
             self._tally.interrupted += state == "INTERRUPTED"
             self._tally.finished = finished
@@ -226,7 +228,8 @@ class ProgressDisplay:
 
     def _losses(self) -> list[str]:
         tally = self._tally
-        counts = {"pruned": tally.pruned, "failed": tally.failed, "interrupted (run again)": tally.interrupted}
+        counts = {"pruned": tally.pruned, "infeasible": tally.infeasible, "failed": tally.failed}
+        counts["interrupted (run again)"] = tally.interrupted
         return [f"{count} {name}" for name, count in counts.items() if count]
 
     def _times(self) -> list[str]:

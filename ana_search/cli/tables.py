@@ -23,7 +23,7 @@ from ana_search.wording import describe_params
 
 if TYPE_CHECKING:  # these know what trains networks, which takes seconds to load
     from ana_search.confirm import ConfirmedStudy
-    from ana_search.summary import RankedTrial, StudyStatus
+    from ana_search.summary import BestTrial, RankedTrial, StudyStatus
 
 __all__ = [
     "print_best",
@@ -44,6 +44,7 @@ _STATE_STYLES = {
     "FAIL": "red",
     "PRUNED": "yellow",
     "INTERRUPTED": "yellow",
+    "INFEASIBLE": "yellow",
     "RUNNING": "cyan",
     "WAITING": "dim",
 }
@@ -66,7 +67,7 @@ def print_status(status: "StudyStatus", output: Format = Format.table, stream: T
         "finished": f"{finished}{share}",
         "trials": states or "none yet",
         "retries": str(status["retries"]) if status["retries"] else None,
-        "best": None if best is None else f"{format_value(best['value'])} (trial {best['number']})",
+        "best": None if best is None else f"{format_value(best['value'])} (trial {best['number']})" + _figures(best),
         "": None if best is None else describe_params(best["params"]),
         "reference": _lines(describe_reference(each) for each in status.get("reference") or ()),
         "launch": status["driver"] or "not running",
@@ -78,6 +79,7 @@ def print_status(status: "StudyStatus", output: Format = Format.table, stream: T
         "interrupted": _lines(
             f"{count} x {reason}; run again" for reason, count in status.get("interruptions", {}).items()
         ),
+        "constraints": _lines(_constraints(status)),
         "left out": _lines(f"{count} x {reason}" for reason, count in (status.get("left_out") or {}).items()),
         "time left": None if remaining is None else f"about {format_duration(remaining)}",
     }
@@ -100,7 +102,8 @@ def print_best(rows: "Sequence[RankedTrial]", output: Format = Format.table, str
         frozen = any("frozen" in row for row in rows)
         head: list[dict[str, object]] = [
             {"trial": row["number"], "value": row["value"]}
-            | ({"others": row["values"][1:]} if "values" in row else {})
+            | dict(row.get("figures", {}))
+            | ({"others": row["values"][1:]} if "values" in row and "figures" not in row else {})
             | ({"frozen": row.get("frozen")} if frozen else {})
             for row in rows
         ]
@@ -116,6 +119,9 @@ def print_best(rows: "Sequence[RankedTrial]", output: Format = Format.table, str
                 found.append(_hanging(f"trial {row['number']}: ", describe_params(known)))
         if shared:
             found.append(_hanging("in all of them: ", describe_params(shared)))
+        for row in rows:
+            if "infeasible" in row:
+                found.append(_hanging(f"trial {row['number']} is infeasible: ", row["infeasible"]))
         return found
 
     _print(rows, parts, output, stream)
@@ -314,6 +320,19 @@ def _print(
 def _hanging(head: str, text: str) -> RenderableType:
     """Return running text behind a head; further lines begin below the text."""
     return facts_table({head.rstrip(): text})
+
+
+def _constraints(status: "StudyStatus") -> list[str]:
+    """Return the constraints, with the number of trials that break each."""
+    counts = status.get("infeasible", {})
+    return [f"{one}: {counts[one]} trials break it" if one in counts else one for one in status.get("constraints", ())]
+
+
+def _figures(best: "BestTrial") -> str:
+    """Return what the best trial's network costs, and whether it breaks a constraint."""
+    told = [OBJECTIVES[name].shown(value) for name, value in best.get("figures", {}).items()]
+    told += [f"infeasible: {best['infeasible']}"] if "infeasible" in best else []
+    return "".join(f", {one}" for one in told)
 
 
 def _failed(status: "StudyStatus") -> dict[str, int]:

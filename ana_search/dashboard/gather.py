@@ -41,7 +41,7 @@ def gather(stored: StoredStudy) -> Shown:
     own = place.url == storage_url(place.folder)  # then commands find the study without --storage
     facts = StudyFacts(
         stored.name, requested_trials(spec), list(spec.study.objective), maximise, attribution, problem,
-        storage=None if own else place.url, runs=place.folder.runs,
+        storage=None if own else place.url, runs=place.folder.runs, constraints=spec.study.constraints,
     )  # fmt: skip
     return Shown(frame, facts, _best_plan(stored, facts))
 

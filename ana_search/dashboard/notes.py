@@ -12,6 +12,7 @@ from optuna_dashboard import get_note, save_note
 
 from ana_search.command_line import command_line
 from ana_search.decisions import SHARES_DEPEND, cost_rows
+from ana_search.objectives import ACCURACY, OBJECTIVES, parse_constraint
 from ana_search.shares import shares_by_name
 from ana_search.storage.private import storage_of
 from ana_search.verdict_file import VerdictDocument
@@ -40,6 +41,7 @@ class StudyFacts:
     problem: str | None = None
     storage: str | None = None
     runs: Path | None = None
+    constraints: Sequence[str] = ()
 
     def command(self, verb: str, *words: str) -> str:
         """Return a command about the study as it is typed."""
@@ -71,7 +73,12 @@ def study_note(facts: StudyFacts, frame: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
-_ENDED = {"FAIL": "Failed", "INTERRUPTED": "Interrupted, to be run again", "PRUNED": "Pruned"}
+_ENDED = {
+    "FAIL": "Failed",
+    "INTERRUPTED": "Interrupted, to be run again",
+    "INFEASIBLE": "Infeasible, not trained",
+    "PRUNED": "Pruned",
+}
 
 
 def trial_notes(facts: StudyFacts, frame: pd.DataFrame) -> dict[int, str]:
@@ -79,7 +86,9 @@ def trial_notes(facts: StudyFacts, frame: pd.DataFrame) -> dict[int, str]:
     notes: dict[int, list[str]] = {}
     best = _best_row(facts, frame)
     if best is not None:
-        notes[int(best["number"])] = [f"**Best so far**: {facts.metrics[0]} {best['value']:.4f}."]
+        told = ", ".join([f"{facts.metrics[0]} {best['value']:.4f}", *_figures(facts, best)])
+        breaks = f" It breaks a constraint: {_plain(str(best['infeasible']))}" if _known(best.get("infeasible")) else ""
+        notes[int(best["number"])] = [f"**Best so far**: {told}.{breaks}"]
     for row in frame[frame["state"].isin(list(_ENDED))].to_dict("records"):
         reason = row.get("reason")
         if _known(reason):
@@ -155,9 +164,14 @@ def _shares(found: VerdictDocument | None) -> list[str]:
 
 def _progress(facts: StudyFacts, frame: pd.DataFrame) -> str:
     counts = frame["state"].value_counts()
-    finished = int(counts.get("COMPLETE", 0) + counts.get("PRUNED", 0))
+    finished = int(sum(counts.get(state, 0) for state in ("COMPLETE", "PRUNED", "INFEASIBLE")))
     text = f"**Trials.** {finished} finished" + (f" of {facts.requested}" if facts.requested else "")
-    others = {"PRUNED": "of them pruned", "FAIL": "failed", "RUNNING": "running"}
+    others = {
+        "PRUNED": "of them pruned",
+        "INFEASIBLE": "of them infeasible and not trained",
+        "FAIL": "failed",
+        "RUNNING": "running",
+    }
     return text + "".join(f", {counts[state]} {word}" for state, word in others.items() if counts.get(state)) + "."
 
 
@@ -165,15 +179,33 @@ def _best(facts: StudyFacts, frame: pd.DataFrame) -> list[str]:
     row = _best_row(facts, frame)
     if row is None:
         return []
-    return [f"**Best.** {facts.metrics[0]} {row['value']:.4f} in trial {int(row['number'])}."]
+    parts = [f"{facts.metrics[0]} {row['value']:.4f}", *_figures(facts, row)]
+    text = f"**Best.** {', '.join(parts)} in trial {int(row['number'])}."
+    if facts.constraints:
+        text += f" Constraints: {', '.join(facts.constraints)}."
+    if _known(row.get("infeasible")):
+        text += f" **No complete trial meets them**; this one does not: {_plain(str(row['infeasible']))}"
+    return [text]
+
+
+def _figures(facts: StudyFacts, row: Mapping[Any, Any]) -> list[str]:
+    """Return what a trial's network costs, of the objectives and of what constraints limit."""
+    limited = [parse_constraint(text).objective for text in facts.constraints]
+    wanted = [name for name in dict.fromkeys([*facts.metrics, *limited]) if name in OBJECTIVES and name != ACCURACY]
+    values = {name: row.get(OBJECTIVES[name].column) for name in wanted}
+    return [OBJECTIVES[name].shown(float(str(value))) for name, value in values.items() if _known(value)]
 
 
 def _best_row(facts: StudyFacts, frame: pd.DataFrame) -> Mapping[Any, Any] | None:
+    """Return the best complete trial; one that breaks a constraint only where no other is complete."""
     done = frame[(frame["state"] == "COMPLETE") & frame["value"].notna()].to_dict("records")
     if not done:
         return None
     sign = 1.0 if facts.maximise[0] else -1.0
-    return max(done, key=lambda row: (sign * float(row["value"]), -int(row["number"])))
+    return max(
+        done,
+        key=lambda row: (not _known(row.get("infeasible")), sign * float(row["value"]), -int(row["number"])),
+    )
 
 
 def _known(value: Any) -> bool:

@@ -58,7 +58,10 @@ def publish(
     for title, plan in (plans or {}).items():
         name = "schedules-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in title.split(":")[0])
         figures[name] = schedule_figure(plan, title)
-    complete = frame[frame["state"] == "COMPLETE"].sort_values("value", ascending=not facts.maximise[0], kind="stable")
+    complete = frame[frame["state"] == "COMPLETE"]
+    if "infeasible" in complete:
+        complete = complete[complete["infeasible"].isna()]
+    complete = complete.sort_values("value", ascending=not facts.maximise[0], kind="stable")
     drawn = curves_figure(curves or {}, [int(number) for number in complete["number"]])
     if drawn is not None:
         figures["learning-curves"] = drawn

@@ -94,7 +94,7 @@ def refresh(
     """
     stored = StoredStudy(place, study)
     shown = gather(stored)
-    ended = shown.frame[shown.frame["state"].isin(["COMPLETE", "PRUNED", "FAIL", "INTERRUPTED"])]
+    ended = shown.frame[shown.frame["state"].isin(["COMPLETE", "PRUNED", "FAIL", "INTERRUPTED", "INFEASIBLE"])]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "learning_curves.csv"
         curves = write_learning_curves(stored, file)

@@ -42,14 +42,12 @@ class Outcome:
     """What a finished training run hands over: plain data, small but for the weights.
 
     ``history`` holds one mapping an epoch, ``network`` the state dict as `torch.save` writes
-    it, ``weight_bits`` the mean number of bits that a quantised weight takes in memory. ``machine`` is what the last
-    bits of the accuracy hang on besides the plan.
+    it. ``machine`` is what the last bits of the accuracy hang on besides the plan.
     """
 
     accuracy: float
     history: tuple[Epoch, ...]
     network: bytes
-    weight_bits: float
     seconds: float
     worker: str
     machine: Machine

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from ana_search.ana import quantised_layers
 from ana_search.data import Dataset, ImagePool, load_dataset
 from ana_search.dispatch.protocol import Job, Outcome
 from ana_search.errors import AnaSearchError, DivergedError
-from ana_search.plan import DataPlan, TrainingPlan
+from ana_search.plan import DataPlan
 from ana_search.training import EpochReport, FloatStore, Machine, TrainingResult, train
 
 __all__ = ["StopWork", "Workbench", "describe", "failure"]
@@ -69,7 +67,7 @@ class Workbench:
             floats=FloatStore(None if job.floats is None else Path(job.floats)),
             pause=pause,
         )
-        return _outcome(job.plan, result, self.name, threads)
+        return _outcome(result, self.name, threads)
 
     def _dataset(self, plan: DataPlan, pool: ImagePool | None) -> Dataset:
         if plan not in self._datasets:
@@ -95,22 +93,14 @@ def failure(error: BaseException) -> tuple[str, str]:
     return "error", f"{name}{text}"[:_REASON_LENGTH]
 
 
-def _outcome(plan: TrainingPlan, result: TrainingResult, worker: str, threads: int) -> Outcome:
+def _outcome(result: TrainingResult, worker: str, threads: int) -> Outcome:
     buffer = io.BytesIO()
     torch.save({key: value.cpu() for key, value in result.network.state_dict().items()}, buffer)
     return Outcome(
         accuracy=result.accuracy,
         history=tuple(epoch.as_json() for epoch in result.history),
         network=buffer.getvalue(),
-        weight_bits=_weight_bits(plan, result.network),
         seconds=result.seconds,
         worker=worker,
         machine=Machine.here(next(result.network.parameters()).device, threads),
     )
-
-
-def _weight_bits(plan: TrainingPlan, network: nn.Module) -> float:
-    """Return the mean bits of a quantised weight in memory; a ternary one takes 2."""
-    sizes = [layer.map.weight.numel() for layer in quantised_layers(network)]
-    bits = [2 if layer.weight_bits == "ternary" else layer.weight_bits for layer in plan.layers]
-    return sum(size * bit for size, bit in zip(sizes, bits, strict=True)) / sum(sizes)

@@ -3,10 +3,11 @@
 from dataclasses import asdict, dataclass
 
 from ana_search.estimate.timing import Timing, time_training
-from ana_search.hardware import Extremes, extremes
+from ana_search.hardware import Extremes, check_constraints, extremes, infeasible_cells
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.space import (
+    LEARN_FROM_CONSTRAINTS,
     TrialParams,
     cell_count,
     grid,
@@ -48,7 +49,8 @@ class StudyEstimate:
     """What a study asks for.
 
     ``cells`` is ``None`` unless it is a grid, ``rungs`` unless it prunes, ``cost`` where nothing was timed.
-    ``hardware`` is what its networks cost, the least and the most of each figure.
+    ``hardware`` is what its networks cost, the least and the most of each figure; ``constraints_note`` says what the
+    sampler makes of the ``constraints``, and ``infeasible_cells`` how many cells of a grid break one.
     """
 
     study: str
@@ -62,6 +64,9 @@ class StudyEstimate:
     epochs: int
     rungs: tuple[int, ...] | None = None
     hardware: tuple[Extremes, ...] = ()
+    constraints: tuple[str, ...] = ()
+    constraints_note: str | None = None
+    infeasible_cells: int | None = None
     cost: Cost | None = None
 
     def to_dict(self) -> dict[str, object]:
@@ -78,8 +83,10 @@ def estimate(spec: StudySpec, timed: bool = True, workers: int | None = None) ->
     trial would have, and say what the study would cost on it with ``workers`` trials at a time (default: the
     study's). Reading or downloading images is not needed.
 
-    Raises `NetworkError` or `DataError` where network or data cannot be used as asked.
+    Raises `NetworkError` or `DataError` where network or data cannot be used as asked, `StudyFileError` where no
+    network meets the study's constraints.
     """
+    check_constraints(spec)
     trials, epochs = requested_trials(spec), epochs_asked_for(spec)
     steps = rungs(spec)
     cost = None
@@ -97,9 +104,38 @@ def estimate(spec: StudySpec, timed: bool = True, workers: int | None = None) ->
         trials=trials,
         epochs=round(epochs),
         rungs=tuple(steps) if len(steps) > 1 else None,
-        hardware=tuple(extremes(spec)),
+        hardware=tuple(_hardware(spec)),
+        constraints=spec.study.constraints,
+        constraints_note=_constraints_note(spec),
+        infeasible_cells=infeasible_cells(spec) if spec.study.constraints and spec.study.sampler == "grid" else None,
         cost=cost,
     )
+
+
+def _hardware(spec: StudySpec) -> list[Extremes]:
+    """Return what the study's networks cost; latency, where it is asked for, of an example of them."""
+    found = extremes(spec)
+    if "latency" in spec.study.wanted:
+        from ana_search.hardware.latency import measure_latency  # loads what writes and runs files
+
+        latency = measure_latency(example_plan(spec))
+        found.append(Extremes("latency", latency, latency))
+    return found
+
+
+def _constraints_note(spec: StudySpec) -> str | None:
+    """Return in words what becomes of trials that break a constraint."""
+    if not spec.study.constraints:
+        return None
+    sampler = spec.study.sampler
+    if sampler == "grid":
+        draws = "the cells that break one before training are not trained"
+    elif sampler in LEARN_FROM_CONSTRAINTS:
+        draws = f"{sampler} learns from them; what breaks one before training is not trained"
+    else:
+        able = ", ".join(sorted(LEARN_FROM_CONSTRAINTS))
+        draws = f"{sampler} draws without regard to them ({able} learn from them); what breaks one is not trained"
+    return f"{draws}, and counts as one of the trials"
 
 
 def _cost(timing: Timing, trials: int, epochs: float, workers: int) -> Cost:

@@ -47,7 +47,7 @@ def export_study(
     elif pareto:
         numbers = [trial.number for trial in stored.pareto()]
     else:
-        numbers = list(trials)[: top or 1]
+        numbers = list(trials)[: top or 1]  # those that break a constraint come last
     missing = [number for number in numbers if number not in trials]
     if missing or not numbers:
         what = f"trial {missing[0]} is not complete" if missing else "no trial is complete"
@@ -56,8 +56,15 @@ def export_study(
     models = []
     for number in numbers:
         plan, network = stored.plan(number), stored.network(number)
-        value, params = trials[number].values[0], trials[number].params
-        models.append(TrainedModel(stored.name, number, plan, network, value, params, confirmed(folder.path, params)))
+        found = trials[number]
+        models.append(
+            TrainedModel(
+                stored.name, number, plan, network, found.values[0], found.params,
+                confirmed(folder.path, found.params), found.infeasible,
+            )
+        )  # fmt: skip
+        if found.infeasible is not None:
+            stored.notes.append(f"trial {number} breaks a constraint of the study: {found.infeasible}")
     data = StudyData(stored, accept_changes)
     datasets = {plan: data.dataset(plan) for plan in {model.plan.data for model in models}}
     manifest = export_models(models, out, file_format=file_format, verify=verify, datasets=datasets)

@@ -54,6 +54,7 @@ class ManifestEntry(_Entry):
 
     ``input_scaling`` says how numbers become the pixels that the file reads, one ``low`` and one ``step`` a channel:
     ``round((number - low) / step)``, cut to 0 .. 255; ``None`` where the data are pixels.
+    ``infeasible`` says which constraints of the study the network breaks.
     ``floating`` names what the network computes in floating point, and why.
     """
 
@@ -81,6 +82,7 @@ class ManifestEntry(_Entry):
     files: Mapping[FileName, str] = Field(default_factory=dict)
     input_scaling: Mapping[str, list[float]] | None = None
     needs: str | None = None
+    infeasible: str | None = None
     note: str | None = None
 
 

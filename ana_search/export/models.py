@@ -45,7 +45,8 @@ class TrainedModel:
     """A trained network and where it comes from.
 
     ``accuracy`` is the validation accuracy at the end of training; ``test`` is what a confirmation found, if there was
-    one (``{"mean": ..., "low": ..., "high": ..., "accuracies": [...]}``).
+    one (``{"mean": ..., "low": ..., "high": ..., "accuracies": [...]}``). ``infeasible`` says which of the study's
+    constraints it breaks.
     """
 
     study: str
@@ -55,6 +56,7 @@ class TrainedModel:
     accuracy: float
     params: Mapping[str, object] = field(default_factory=dict)
     test: Mapping[str, Any] | None = None
+    infeasible: str | None = None
 
 
 def export_models(
@@ -179,6 +181,7 @@ def _export(
         files={f"{stem}{suffix}": sha256(each) for suffix, each in made.content.items() if suffix != chosen.suffix},
         input_scaling=_scaling(dataset),
         needs=chosen.needs,
+        infeasible=model.infeasible,
         note=None if missing is None else f"not verified: {missing}",
     )
 

@@ -1,7 +1,21 @@
 """What a network costs the hardware that it will run on, known before it is trained."""
 
 from ana_search.hardware.extremes import Extremes, extremes
+from ana_search.hardware.feasible import check_constraints, infeasible_cells
 from ana_search.hardware.figures import figures, packed_bits
 from ana_search.hardware.maps import FLOAT_BITS, INPUT, LinearMap, linear_maps
+from ana_search.hardware.of_trial import TrialFigures
 
-__all__ = ["FLOAT_BITS", "INPUT", "Extremes", "LinearMap", "extremes", "figures", "linear_maps", "packed_bits"]
+__all__ = [
+    "FLOAT_BITS",
+    "INPUT",
+    "Extremes",
+    "LinearMap",
+    "TrialFigures",
+    "check_constraints",
+    "extremes",
+    "figures",
+    "infeasible_cells",
+    "linear_maps",
+    "packed_bits",
+]

@@ -1,6 +1,7 @@
 """The least and the most that the networks of a study cost."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from ana_search.space import TrialParams, grid, layer_count, searched
 from ana_search.study_file import Choice, Range, StudySpec, is_argument, key_of
 from ana_search.study_file.parameters import Value
 
-__all__ = ["Candidate", "Extremes", "candidates", "extremes"]
+__all__ = ["Candidate", "Extremes", "candidates", "cell_candidates", "extremes"]
 
+_BITS = ("weight_bits", "activation_bits")
 _MOST_VALUES = 9  # of one argument of the network's function that are tried
 _MOST_NETWORKS = 64  # with different arguments; of more, those at the ends of each argument are tried
 
@@ -51,18 +53,22 @@ def extremes(spec: StudySpec) -> list[Extremes]:
 def candidates(spec: StudySpec) -> Iterator[Candidate]:
     """Yield the networks that are looked at: every one of a grid, else two for each set of arguments."""
     if spec.study.sampler == "grid":
-        names = [name for name in searched(spec) if _decides(name)]
-        cells = {
-            tuple((full, value) for full, value in cell.items() if full.partition(".")[0] in names)
-            for cell in grid(spec)
-        }
-        for cell in sorted(cells, key=repr):
-            exactly = figures(make_plan(spec, dict(cell), 0))
-            yield Candidate(exactly, exactly)
+        yield from (candidate for candidate, _ in cell_candidates(spec))
         return
     for arguments in _arguments(spec):
         low, high = ({**arguments, **_bits(spec, arguments, end)} for end in (0, -1))
         yield Candidate(figures(make_plan(spec, low, 0)), figures(make_plan(spec, high, 0)))
+
+
+def cell_candidates(spec: StudySpec) -> Iterator[tuple[Candidate, int]]:
+    """Yield the networks of a grid's cells, and how many cells have each."""
+    names = [name for name in searched(spec) if _decides(name)]
+    cells = Counter(
+        tuple((full, value) for full, value in cell.items() if full.partition(".")[0] in names) for cell in grid(spec)
+    )
+    for cell, count in cells.items():
+        exactly = figures(make_plan(spec, dict(cell), 0))
+        yield Candidate(exactly, exactly), count
 
 
 def _decides(name: str) -> bool:
@@ -101,7 +107,7 @@ def _bits(spec: StudySpec, arguments: TrialParams, end: int) -> TrialParams:
     """Return the searched bits of every layer, with the least (``end`` 0) or the most (-1) of their values."""
     found: TrialParams = {}
     for name, parameter in searched(spec).items():
-        if is_argument(name) or not _decides(name):
+        if name not in _BITS:
             continue
         if isinstance(parameter, Choice):
             value = sorted(parameter.choices, key=_width)[end]

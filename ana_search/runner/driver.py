@@ -9,6 +9,9 @@ from optuna.trial import TrialState
 
 from ana_search.dispatch import Done, EpochDone, Event, Failed, Job, Outcome, Started, Stopped
 from ana_search.errors import RunError
+from ana_search.hardware import TrialFigures
+from ana_search.history import Epoch
+from ana_search.objectives import ACCURACY, OBJECTIVES, broken
 from ana_search.plan import TrainingPlan, compress
 from ana_search.planner import make_plan
 from ana_search.runner.attempts import epochs_of_rungs, kept_so_far
@@ -20,6 +23,9 @@ from ana_search.space import TrialParams, training_seed
 from ana_search.storage.record import TrialEnd, TrialRecord, TrialStart
 
 __all__ = ["Driver"]
+
+LATENCIES = "latency.json"
+"""In the run directory: what was measured, by network and bits."""
 
 _POLL_SECONDS = 0.5
 _DRAIN_SECONDS = 8.0
@@ -77,6 +83,7 @@ class Driver:
         self.ended: Counter[str] = Counter()
         """How many trials this driver has finished, by state."""
         self._best = _best_of(trials)
+        self._figures = TrialFigures(parts.spec, parts.folder.path / LATENCIES)
 
     def stop(self) -> None:
         """Start nothing more, and let running trials stop after their epoch."""
@@ -90,7 +97,7 @@ class Driver:
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """Number and value of the best complete trial."""
+        """Number and value of the best complete trial that meets the study's constraints."""
         return self._best
 
     def is_done(self) -> bool:
@@ -163,10 +170,10 @@ class Driver:
                 if self.finished + len(self._running) >= self.requested:
                     return
                 request = Request() if self._ledger.has_waiting() else self._queue.take()
-            if request is None:
+            if request is None or self._stopping_since is not None:
                 return
             running = self._start(request)
-            if running is not None:
+            if running is not None and not self._ends_infeasible(running):
                 self._submit(running)
 
     def _start(self, request: Request) -> _Running | None:
@@ -179,6 +186,7 @@ class Driver:
             plan = make_plan(self._spec, params, seed)
             plans.append(plan)
             again, root = request.retry_of, request.root
+            costs = {OBJECTIVES[name].attribute: cost for name, cost in self._figures.of(plan).items()}
             return TrialStart(
                 seed=plan.seed,
                 replicate=replicate,
@@ -189,6 +197,7 @@ class Driver:
                 retry_of=again,
                 root=root,
                 began_with=None if again is None or root is None else self._kept(again, root, plan),
+                **costs,  # type: ignore[arg-type]  # the table of objectives names the attributes
             )
 
         trial = self._ledger.start(request.params, describe)
@@ -200,6 +209,16 @@ class Driver:
         if request.retry_of is not None:
             self._take_over_rungs(running, request.retry_of)
         return running
+
+    def _ends_infeasible(self, running: _Running) -> bool:
+        """End a trial that breaks a constraint on what is known before training; return whether it does.
+
+        It is told to the sampler, and counts as one of the trials asked for; no worker sees it.
+        """
+        told = "; ".join(broken(self._spec.study.limits, running.trial.figures))
+        if told:
+            self._finish(running, TrialState.PRUNED, TrialEnd(reason=f"infeasible: {told}", infeasible=told))
+        return bool(told)
 
     def _take_over_rungs(self, running: _Running, earlier: int) -> None:
         """Let a repeated attempt begin with the rung in which the one before it ended."""
@@ -255,8 +274,9 @@ class Driver:
     def _done(self, running: _Running, outcome: Outcome) -> None:
         """Record a rung; promote the trial, prune it, or complete it."""
         last = running.rung == len(running.rungs) - 1
-        single = len(self._spec.study.objective) == 1
-        machine, last_epoch = outcome.machine, outcome.history[-1]
+        objectives = self._spec.study.objective
+        machine = outcome.machine
+        last_epoch = outcome.history[-1] if outcome.history else Epoch(epoch=0, accuracy=outcome.accuracy)
         end = TrialEnd(
             epochs=sum(running.rungs[: running.rung + 1]),
             seconds=round(outcome.seconds, 3),
@@ -265,13 +285,12 @@ class Driver:
             processor=machine.processor,
             threads=machine.threads,
             torch=machine.torch,
-            weight_bits=outcome.weight_bits,
             weight_levels=list(last_epoch.get("weight_levels", ())),
             activation_levels=list(last_epoch.get("activation_levels", ())),
             flips=[round(each, 4) for each in last_epoch.get("flips", ())],
         )
         pruned = False
-        if single:
+        if len(objectives) == 1 or len(running.rungs) > 1:
             pruned = self._ledger.report(running.number, outcome.accuracy, running.rungs[running.rung])
         if pruned and not last:
             reason = f"pruned at the rung of {running.rungs[running.rung]} epochs"
@@ -280,10 +299,11 @@ class Driver:
             weights, history = self._patience(
                 lambda: keep(self._folder, running.number, running.plan, outcome), "the run directory"
             )
-            values = [outcome.accuracy] if single else [outcome.accuracy, outcome.weight_bits]
-            self._finish(
-                running, TrialState.COMPLETE, replace(end, weights_sha256=weights, history_sha256=history), values
-            )
+            known = {**running.trial.figures, ACCURACY: outcome.accuracy}
+            values = [known[name] for name in objectives]
+            told = "; ".join(broken(self._spec.study.limits, known)) or None
+            end = replace(end, weights_sha256=weights, history_sha256=history, infeasible=told)
+            self._finish(running, TrialState.COMPLETE, end, values)
             # A display of a user's own may lack this method of `Progress`: then it is not told.
             recorded = getattr(self._progress, "recorded", None)
             if recorded is not None:
@@ -337,14 +357,15 @@ class Driver:
         self._progress.trial_ended(
             worker or end.worker or "", running.number, trial.shown_state, finished=self.finished
         )
-        if state == TrialState.COMPLETE and values and (self._best is None or values[0] > self._best[1]):
+        better = self._best is None or (values and values[0] > self._best[1])
+        if state == TrialState.COMPLETE and values and better and trial.is_feasible:
             self._best = (running.number, values[0])
             self._progress.best(*self._best)
 
 
 def _best_of(trials: Sequence[TrialRecord]) -> tuple[int, float] | None:
-    """Return the number and the value of the best complete trial."""
-    complete = [trial for trial in trials if trial.is_complete]
+    """Return the number and the value of the best complete trial that meets the study's constraints."""
+    complete = [trial for trial in trials if trial.is_complete and trial.is_feasible]
     if not complete:
         return None
     best = max(complete, key=lambda trial: trial.values[0])

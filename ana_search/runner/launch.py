@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from ana_search.dispatch import Dispatcher, SlotRequest
 from ana_search.errors import AnaSearchError, LeaseLostError, RunError, StorageLostError
+from ana_search.hardware import check_constraints
 from ana_search.networks import imported, is_file_name
 from ana_search.runner.attempts import end_orphans
 from ana_search.runner.driver import Driver
@@ -26,6 +27,7 @@ from ana_search.runner.stored import stored_study
 from ana_search.space import requested_trials
 from ana_search.storage import DEFAULT_RUNS, Lease, RunFolder, StorageGuard, answer_soon, storage_url
 from ana_search.storage.locate import write_requested
+from ana_search.storage.record import INFEASIBLE
 from ana_search.study_file import StudySpec
 
 __all__ = ["LaunchOutcome", "launch"]
@@ -103,6 +105,7 @@ def launch(
         accept_changes: go on with data or code of a network that have changed since the study was started.
 
     Raises:
+        StudyFileError: no network of the study meets its constraints.
         StudyChangedError: the stored study differs from ``spec``, or was started with other data or code.
         DataError: the data cannot be read on this machine, the only one.
         RequestError: the package of the study's logger is not installed.
@@ -111,6 +114,7 @@ def launch(
             the message names the new database that holds what was in memory.
         RunError: Ray has ended, or a disk was full for too long.
     """
+    check_constraints(spec)
     asked = (
         spec if trials is None else spec.model_copy(update={"study": spec.study.model_copy(update={"trials": trials})})
     )
@@ -190,6 +194,9 @@ def _outcome(driver: Driver, ledger: Ledger, requested: int) -> LaunchOutcome:
     trials = ledger.records()
     complete = sum(trial.is_complete for trial in trials)
     reasons = [trial.reason for trial in trials if trial.state == TrialState.FAIL and trial.reason is not None]
+    untrained = sum(trial.shown_state == INFEASIBLE for trial in trials)
+    if untrained:
+        reasons.append(f"{untrained} broke a constraint before training")
     return LaunchOutcome(
         finished=driver.finished,
         requested=requested,

@@ -4,7 +4,7 @@ A sampler reads all trials at every draw. It reads them from an in-memory study,
 every change is written through to the storage: a trial's start in one transaction, each report and its end in one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -12,10 +12,11 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from ana_search.errors import AnaSearchError, LeaseLostError, StorageLostError
+from ana_search.objectives import ACCURACY
 from ana_search.runner.patience import Patience
 from ana_search.space import TrialParams, make_pruner, make_sampler, suggest
 from ana_search.space.draw import Suggester
-from ana_search.storage.attributes import study_attributes
+from ana_search.storage.attributes import Attributes, study_attributes
 from ana_search.storage.belonging import (
     SearchedSpace,
     is_left_out,
@@ -23,7 +24,7 @@ from ana_search.storage.belonging import (
     left_out_reason,
     left_out_trial,
 )
-from ana_search.storage.memory import MemoryStudy
+from ana_search.storage.memory import CONSTRAINTS, MemoryStudy
 from ana_search.storage.private import set_system_attribute, system_attributes, trial_id
 from ana_search.storage.reading_trials import trials_of
 from ana_search.storage.record import TrialEnd, TrialRecord, TrialStart
@@ -32,6 +33,8 @@ from ana_search.storage.writing import NumberTakenError, is_same_start, started_
 from ana_search.study_file import StudySpec
 
 __all__ = ["Ledger"]
+
+_CONSTRAINED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Ledger:
@@ -60,7 +63,8 @@ class Ledger:
         self._stored = study
         self._writer = writer_of(study)
         self._patience = patience
-        self._memory = MemoryStudy(study.study_name, study.directions, make_pruner(spec))
+        self._constraints = spec.study.limits
+        self._memory = MemoryStudy(study.study_name, spec.study.objective, make_pruner(spec, _figures_of))
         self._open: dict[int, Trial] = {}
         self._ids: list[int] = []
         self._waiting: set[int] = set()
@@ -70,7 +74,7 @@ class Ledger:
 
     def rescue(self, folder: Path) -> Path:
         """Write all trials, as they are in memory, to a new database in ``folder``; return its path."""
-        return rescue(self._memory.study, self._attributes, folder)
+        return rescue(self._memory.study, self.trials(), self._attributes, folder)
 
     def has_waiting(self) -> bool:
         """Return whether the study's user has put trials into the storage to be run."""
@@ -138,9 +142,21 @@ class Ledger:
         if values is None and state == TrialState.PRUNED and len(self._stored.directions) == 1:
             reported = self.trials()[number].intermediate_values
             values = [reported[max(reported)]] if reported else None
-        self._memory.end(number, state, values, end.attributes())
-        self._write(self._writer.finish, self._ids[number], state, values, end.attributes())
+        missed = self._missed(self.record(number), values) if state in _CONSTRAINED else {}
+        self._memory.end(number, state, values, end.attributes(), missed)
+        self._write(self._writer.finish, self._ids[number], state, values, end.attributes(), missed)
         self._open.pop(number, None)
+
+    def _missed(self, trial: TrialRecord, values: Sequence[float] | None) -> Attributes:
+        """Return what a trial that ends misses each constraint by, as samplers read it.
+
+        Without an accuracy (of a trial that was not trained, or diverged) it is that of its last rung, or 0.
+        """
+        if not self._constraints:
+            return {}
+        reported = trial.reports[max(trial.reports)] if trial.reports else 0.0
+        known = {**trial.figures, ACCURACY: values[0] if values else reported}
+        return {CONSTRAINTS: [one.violation(known[one.objective]) for one in self._constraints]}
 
     def _draw(self) -> Trial:
         """Return a new trial for the sampler, or one that the study's user put into the storage to be run."""
@@ -222,6 +238,10 @@ class Ledger:
                 f"study {self._stored.study_name!r} lacks a trial in the storage that was written there: an older or "
                 "another database took its place"
             ) from error
+
+
+def _figures_of(trial: FrozenTrial) -> Mapping[str, float]:
+    return TrialRecord.of(trial).figures
 
 
 def _suggest(trial: Trial | FixedTrial, spec: StudySpec) -> TrialParams:

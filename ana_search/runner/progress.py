@@ -29,7 +29,7 @@ class Progress(Protocol):
         ...
 
     def trial_ended(self, worker: str, trial: int, state: str, *, finished: int) -> None:
-        """Say in which state a trial ended (Optuna's, or ``INTERRUPTED``), and how many are finished now."""
+        """Say in which state a trial ended (see `TrialRecord.shown_state`), and how many are finished now."""
         ...
 
     def best(self, trial: int, value: float) -> None:

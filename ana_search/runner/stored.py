@@ -4,13 +4,13 @@ import warnings
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ana_search.errors import StudyChangedError
 from ana_search.space import spec_changes
 from ana_search.storage import hide_password, open_storage
 from ana_search.storage.locate import read_spec, spec_text, write_spec
+from ana_search.storage.memory import directions_of
 from ana_search.study_file import StudySpec
 
 __all__ = ["stored_study"]
@@ -19,9 +19,7 @@ __all__ = ["stored_study"]
 def stored_study(spec: StudySpec, url: str) -> optuna.Study:
     """Return the stored study, made if it does not exist. Raises `StudyChangedError` if it is another one."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = [
-        StudyDirection.MAXIMIZE if name == "val_accuracy" else StudyDirection.MINIMIZE for name in spec.study.objective
-    ]
+    directions = directions_of(spec.study.objective)
     study = optuna.create_study(
         study_name=spec.study.name, storage=open_storage(url), directions=directions, load_if_exists=True
     )

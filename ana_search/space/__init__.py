@@ -8,13 +8,14 @@ from ana_search.space.example import example_params
 from ana_search.space.fidelity import make_pruner, rungs
 from ana_search.space.layers import layer_count, names_of_layers, trial_network
 from ana_search.space.pick_freeze import PICK_FREEZE, REDRAWN, pick_freeze_point, redrawn_in
-from ana_search.space.samplers import SAMPLERS, make_sampler
+from ana_search.space.samplers import LEARN_FROM_CONSTRAINTS, SAMPLERS, make_sampler
 from ana_search.space.seeds import derive_seed, has_new_seeds, replicate_seed, training_seed
 from ana_search.space.trial_count import requested_trials
 from ana_search.space.walk import is_conditional, layer_values, searched
 from ana_search.study_file import spec_changes
 
 __all__ = [
+    "LEARN_FROM_CONSTRAINTS",
     "PICK_FREEZE",
     "REDRAWN",
     "SAMPLERS",

@@ -15,7 +15,7 @@ from ana_search.study_file import StudySpec
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-__all__ = ["SAMPLERS", "make_sampler"]
+__all__ = ["LEARN_FROM_CONSTRAINTS", "SAMPLERS", "make_sampler"]
 
 
 def _tpe(spec: StudySpec, seed: int) -> "BaseSampler":
@@ -63,6 +63,10 @@ SAMPLERS: dict[str, Callable[[StudySpec, int], "BaseSampler"]] = {
     "qmc": _qmc,
     "nsga2": _nsga2,
 }
+
+
+LEARN_FROM_CONSTRAINTS = frozenset({"tpe", "nsga2"})
+"""The samplers that draw less often what misses the study's constraints; the others draw without regard to them."""
 
 
 def make_sampler(spec: StudySpec, trial_number: int = 0) -> "BaseSampler":

@@ -41,6 +41,11 @@ _OPTIONAL: Mapping[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
     "reason": str,
     "retry": str,
+    "infeasible": str,
+    "weight_bits": (int, float),
+    "bytes": int,
+    "operations": int,
+    "latency_ms": (int, float),
 }
 _SHOWN = 80  # characters of a foreign value in a message
 

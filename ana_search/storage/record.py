@@ -11,10 +11,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
 
+from ana_search.objectives import OBJECTIVES
+
 if TYPE_CHECKING:  # what validates study files takes seconds to load
     from ana_search.space import TrialParams
 
-__all__ = ["INTERRUPTED", "MOST_RETRIES", "Attributes", "Retry", "TrialEnd", "TrialRecord", "TrialStart", "retried"]
+__all__ = [
+    "INFEASIBLE",
+    "INTERRUPTED",
+    "MOST_RETRIES",
+    "Attributes",
+    "Retry",
+    "TrialEnd",
+    "TrialRecord",
+    "TrialStart",
+    "retried",
+]
 
 Attributes = Mapping[str, Any]
 """What Optuna keeps beside a trial or a study: names to values that JSON can hold."""
@@ -24,6 +36,9 @@ MOST_RETRIES = 3
 
 INTERRUPTED = "INTERRUPTED"
 """What a trial is shown as that Optuna calls FAIL, but that is run again."""
+
+INFEASIBLE = "INFEASIBLE"
+"""What a trial is shown as that Optuna calls PRUNED, and that broke a constraint before it was trained."""
 
 Retry = Literal["lost", "interrupted"]
 """Why a trial that failed is run again.
@@ -50,6 +65,8 @@ class TrialStart(_Stored):
     from 0 and ``attempt`` those of one training run from 1. A repeated attempt names the trial that it repeats
     (``retry_of``), the first attempt (``root``), whose checkpoint it goes on from, and the epochs that it need not
     train again (``began_with``). ``block`` and ``redrawn`` are the trial's place in a pick-freeze design.
+    ``weight_bits``, ``bytes``, ``operations`` and ``latency_ms`` are what its network costs
+    (see `ana_search.objectives`), as far as that is known.
     """
 
     seed: int | None = None
@@ -61,6 +78,10 @@ class TrialStart(_Stored):
     retry_of: int | None = None
     root: int | None = None
     began_with: int | None = None
+    weight_bits: float | None = None
+    bytes: int | None = None
+    operations: int | None = None
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +89,9 @@ class TrialEnd(_Stored):
     """What is known once a trial has ended; a trial without a result has its ``reason`` and its ``worker`` alone.
 
     ``epochs`` counts those of all its rungs. ``device``, ``processor``, ``threads`` and ``torch`` are the machine that
-    trained it (see `ana_search.training.Machine`), ``weight_bits`` the mean bits of a quantised weight.
-    ``weight_levels``, ``activation_levels`` and ``flips`` are those of the last epoch (see
-    `ana_search.training.EpochReport`). The hashes are the SHA-256 of network.pt and of history.json in the run
-    directory.
+    trained it (see `ana_search.training.Machine`). ``weight_levels``, ``activation_levels`` and ``flips`` are those of
+    the last epoch (see `ana_search.training.EpochReport`). The hashes are the SHA-256 of network.pt and of history.json
+    in the run directory. ``infeasible`` says which of the study's constraints the trial breaks.
     """
 
     epochs: int | None = None
@@ -82,13 +102,13 @@ class TrialEnd(_Stored):
     processor: str | None = None
     threads: int | None = None
     torch: str | None = None
-    weight_bits: float | None = None
     weight_levels: Sequence[int] | None = None
     activation_levels: Sequence[int] | None = None
     flips: Sequence[float] | None = None
     retry: Retry | None = None
     weights_sha256: str | None = None
     history_sha256: str | None = None
+    infeasible: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +150,11 @@ class TrialRecord(TrialStart, TrialEnd):
         return self.state == TrialState.COMPLETE
 
     @property
+    def is_feasible(self) -> bool:
+        """Whether it breaks none of the study's constraints, as far as that is known."""
+        return self.infeasible is None
+
+    @property
     def awaits_retry(self) -> bool:
         """Whether it failed for a reason that another attempt may not meet, and may be tried again."""
         if self.state != TrialState.FAIL:
@@ -149,8 +174,19 @@ class TrialRecord(TrialStart, TrialEnd):
 
     @property
     def shown_state(self) -> str:
-        """What people are told of it: Optuna's state, but ``INTERRUPTED`` for what failed to be run again."""
-        return INTERRUPTED if self.awaits_retry else self.state.name
+        """What people are told of it: Optuna's state, but for what is run again and for what was never trained.
+
+        ``INTERRUPTED`` is what failed to be run again, ``INFEASIBLE`` what broke a constraint before it was trained.
+        """
+        if self.awaits_retry:
+            return INTERRUPTED
+        return INFEASIBLE if self.infeasible is not None and self.epochs is None else self.state.name
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What its network costs, by the names of the objectives."""
+        values = {name: getattr(self, one.attribute) for name, one in OBJECTIVES.items() if one.attribute}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def first_attempt(self) -> int:

@@ -29,13 +29,14 @@ Row = dict[str, Any]
 _INTERRUPTED = TrialEnd(reason="interrupted when the storage was lost", retry="interrupted").attributes()
 
 
-def rescue(study: Study, attributes: Attributes, folder: Path) -> Path:
+def rescue(study: Study, trials: Sequence[FrozenTrial], attributes: Attributes, folder: Path) -> Path:
     """Write a study to a new SQLite file in ``folder`` and return its path; any command takes it as a storage.
 
     Trials that were running are written as interrupted, so that a launch with that storage runs them again.
 
     Args:
         study: a study in memory.
+        trials: its trials.
         attributes: the user attributes that the stored study had.
         folder: is made if it is missing.
 
@@ -50,7 +51,7 @@ def rescue(study: Study, attributes: Attributes, folder: Path) -> Path:
             study_id = storage.get_study_id_from_name(study.study_name)
             _copy_attributes(study, attributes, storage, study_id)
             with Session(storage.engine) as session, session.begin():
-                _insert(session, study_id, study.get_trials(deepcopy=False))
+                _insert(session, study_id, trials)
         finally:
             storage.engine.dispose()
     return path

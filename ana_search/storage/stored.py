@@ -1,6 +1,8 @@
 """One stored study, opened once and passed on: its trials, its specification, and what its trials left on disk."""
 
 import hashlib
+import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +14,7 @@ from ana_search import __version__
 from ana_search.errors import DamagedFileError, StorageError, StudyNotFoundError
 from ana_search.float_reference import FloatReference, float_references
 from ana_search.history import Epoch
+from ana_search.objectives import ACCURACY, OBJECTIVES, Constraint, parse_constraint
 from ana_search.reading import is_number, parse_state, read_file, read_json
 from ana_search.storage.attributes import REQUESTED_ATTRIBUTE, SPEC_ATTRIBUTE, VERSION_ATTRIBUTE, Attributes
 from ana_search.storage.belonging import SearchedSpace, own_trials
@@ -146,17 +149,43 @@ class StoredStudy:
             )
             return None
 
+    @cached_property
+    def objectives(self) -> tuple[str, ...]:
+        """The names of the study's objectives, as far as this version knows them (see `ana_search.objectives`)."""
+        return tuple(name for name in self._asked("objective") if name in OBJECTIVES) or (ACCURACY,)
+
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The study's constraints, as far as this version understands them."""
+        found = []
+        for text in self._asked("constraints"):
+            with suppress(ValueError):
+                found.append(parse_constraint(text))
+        return tuple(found)
+
+    def _asked(self, key: str) -> list[str]:
+        """Return a list of ``[study]``, read without what validates a study, which takes seconds to load."""
+        try:
+            asked = json.loads(self._attributes[SPEC_ATTRIBUTE])["study"][key]
+        except (ValueError, KeyError, TypeError):
+            return []
+        return [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else []
+
     def complete(self) -> list[TrialRecord]:
-        """Return the complete trials, the best first objective first."""
+        """Return the complete trials, the best first objective first; those that break a constraint come last."""
         complete = [trial for trial in self.trials if trial.is_complete]
-        return sorted(complete, key=lambda trial: (-trial.values[0], trial.number))
+        return sorted(complete, key=lambda trial: (not trial.is_feasible, -trial.values[0], trial.number))
 
     def pareto(self) -> list[TrialRecord]:
-        """Return the complete trials that no other is better than in every objective, in order of their numbers."""
+        """Return the complete trials that no other is better than in every objective, in order of their numbers.
+
+        Only those that meet the study's constraints count.
+        """
         signs = [1.0 if direction.name == "MAXIMIZE" else -1.0 for direction in self.study.directions]
         points = {
             trial.number: tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
             for trial in self.complete()
+            if trial.is_feasible
         }
         best = _front(set(points.values()))
         return [trial for trial in self.trials if points.get(trial.number) in best]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ana_search.objectives import OBJECTIVES
 from ana_search.storage.record import TrialRecord
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ _COLUMNS = {
     "processor": "processor",
     "threads": "threads",
     "torch": "torch",
-    "mean_weight_bits": "weight_bits",
+    **{one.column: one.attribute for one in OBJECTIVES.values() if one.attribute},
+    "infeasible": "infeasible",
 }
 
 # Numbers of each layer, from the input on, in one column: joined by spaces.

@@ -76,7 +76,7 @@ class ShownStorage:
         sign = -1.0 if self._storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE else 1.0
         if not complete:
             raise ValueError("no trial is complete")
-        return min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+        return min(complete, key=lambda trial: (_misses(trial), sign * trial.values[0], trial.number))
 
     def _trial(self, trial: FrozenTrial, space: SearchedSpace | None) -> FrozenTrial:
         """Return a trial as it is shown; one that is none of the study's has failed, without values and parameters."""
@@ -94,6 +94,11 @@ class ShownStorage:
         """Return what the study searches; ``None`` for a study that is not one of ana-search."""
         spec = self._storage.get_study_user_attrs(study_id).get(SPEC_ATTRIBUTE)
         return None if spec is None else SearchedSpace.from_json(spec)
+
+
+def _misses(trial: FrozenTrial) -> bool:
+    """Return whether a trial breaks a constraint."""
+    return any(value > 0 for value in trial.constraints.values())
 
 
 class UnwrittenStorage(ShownStorage):

@@ -27,6 +27,8 @@ from ana_search.storage.private import backend_of, storage_of, study_id
 
 __all__ = ["NumberTakenError", "TrialWriter", "is_same_start", "started_now", "trial_writer", "writer_of"]
 
+_NONE: Attributes = {}
+
 
 class NumberTakenError(Exception):
     """The storage has given a new trial another number than expected; the trial was not added."""
@@ -57,8 +59,15 @@ class TrialWriter(Protocol):
         """Record the value of a rung, and what the pruner notes about it."""
         ...
 
-    def finish(self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Attributes) -> None:
-        """End a trial, with user attributes. Raises `LeaseError` if something else has ended it."""
+    def finish(
+        self,
+        trial_id: int,
+        state: TrialState,
+        values: Sequence[float] | None,
+        attributes: Attributes,
+        system_attributes: Attributes = _NONE,
+    ) -> None:
+        """End a trial, with user attributes, and what samplers read. Raises `LeaseError` if something else ended it."""
         ...
 
 
@@ -123,11 +132,20 @@ class _PlainWriter:
         for key, mark in system_attributes.items():
             self._storage.set_trial_system_attr(trial_id, key, mark)
 
-    def finish(self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Attributes) -> None:
+    def finish(
+        self,
+        trial_id: int,
+        state: TrialState,
+        values: Sequence[float] | None,
+        attributes: Attributes,
+        system_attributes: Attributes = _NONE,
+    ) -> None:
         if _has_ended(self._storage.get_trial(trial_id).state, state, trial_id):
             return
         for key, value in attributes.items():  # before the state, because Optuna refuses attributes of a finished trial
             self._storage.set_trial_user_attr(trial_id, key, value)
+        for key, value in system_attributes.items():
+            self._storage.set_trial_system_attr(trial_id, key, value)
         self._storage.set_trial_state_values(trial_id, state, values)
 
 
@@ -176,13 +194,21 @@ class _DatabaseWriter:
             session.execute(insert(model), [row])
             _put(session, models.TrialSystemAttributeModel, trial_id, system_attributes)
 
-    def finish(self, trial_id: int, state: TrialState, values: Sequence[float] | None, attributes: Attributes) -> None:
+    def finish(
+        self,
+        trial_id: int,
+        state: TrialState,
+        values: Sequence[float] | None,
+        attributes: Attributes,
+        system_attributes: Attributes = _NONE,
+    ) -> None:
         model = models.TrialValueModel
         with self._transaction() as session:
             trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
             if _has_ended(cast(TrialState, trial.state), state, trial_id):
                 return
             _put(session, models.TrialUserAttributeModel, trial_id, attributes)
+            _put(session, models.TrialSystemAttributeModel, trial_id, system_attributes)
             rows = []
             for objective, value in enumerate(values or ()):
                 stored, kind = model.value_to_stored_repr(value)

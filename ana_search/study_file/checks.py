@@ -8,7 +8,7 @@ from ana_search.errors import NetworkError
 from ana_search.networks import argument_problems, arguments_of, imported, is_file_name, is_network_name, network_names
 from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Choice, Parameter, PerLayer, Range
-from ana_search.study_file.sections import Data, Network, Section, Study, network_plan
+from ana_search.study_file.sections import Data, Network, Quantiser, Section, Study, network_plan
 from ana_search.study_file.values import shorten
 
 __all__ = ["MOST_CELLS", "check_sections", "check_space"]
@@ -29,6 +29,19 @@ def check_sections(sections: Mapping[str, Section], arguments: Mapping[str, Para
         mistakes += _check_network(network, arguments)
     if isinstance(study, Study):
         mistakes += _check_study(study)
+        if "latency" in study.wanted:
+            mistakes += _check_latency(study, sections.get("quantiser"))
+    return mistakes
+
+
+def _check_latency(study: Study, quantiser: Section | None) -> list[str]:
+    """Return why the latency of the exported network cannot be had."""
+    where = "study.objective" if "latency" in study.objective else "study.constraints"
+    mistakes = []
+    if not study.export:
+        mistakes.append(f"{where}: latency is that of the exported network; allowed: with export = true")
+    if isinstance(quantiser, Quantiser) and quantiser.input_bits == "float":
+        mistakes.append(f"{where}: latency is that of the exported network; allowed: with quantiser.input_bits = 8")
     return mistakes
 
 
@@ -80,11 +93,19 @@ def _check_study(study: Study) -> list[str]:
             f"study.seeds: got {study.seeds} with sampler = 'pick_freeze', which runs some points twice itself;"
             " allowed: 1"
         )
+    if study.constraints and study.sampler == "pick_freeze":
+        mistakes.append(
+            "study.constraints: got some with sampler = 'pick_freeze', whose runs are compared with each other, all or "
+            "none of a block; allowed: none"
+        )
+    sides = [(one.objective, one.upper) for one in study.limits]
+    for one in study.limits:
+        if sides.count((one.objective, one.upper)) > 1:
+            mistakes.append(f"study.constraints: got two like {str(one)!r}; allowed: one for each side of a figure")
+            break
     if study.pruner == "none":
         return mistakes
     got = f"study.pruner: got {study.pruner!r}"
-    if len(study.objective) > 1:
-        mistakes.append(f"{got} with two objectives; allowed: none")
     if study.sampler == "grid":
         mistakes.append(f"{got} with sampler = 'grid', which trains every cell; allowed: none")
     if study.sampler == "pick_freeze":

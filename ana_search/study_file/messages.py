@@ -59,7 +59,8 @@ def describe(section: str, errors: Sequence[ErrorDetails], allowed: Iterable[str
             name = str(error["loc"][-1])
             unknown.append(unknown_key(f"{section}.{name}", name, names))
             continue
-        key = ".".join([section, *(str(part) for part in error["loc"][:1])])
+        entry = "".join(f"[{part}]" for part in error["loc"][1:2] if isinstance(part, int))
+        key = ".".join([section, *(str(part) for part in error["loc"][:1])]) + entry
         values[key] = "..." if error["type"] == "secret" else error["input"]
         messages.setdefault(key, []).append(_allowed(error["type"], error.get("ctx", {}), error["msg"]))
     listed = []

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
+from ana_search.objectives import ACCURACY, OBJECTIVES, Constraint, parse_constraint
 from ana_search.plan import Coding, Crop, DataPlan, NetworkPlan, TrainingSettings
 from ana_search.study_file.keys import KEYS, NETWORK_PREFIX, is_argument
 from ana_search.study_file.parameters import Choice, Parameter, Range, Value
@@ -20,7 +21,6 @@ __all__ = [
     "Data",
     "Folds",
     "Network",
-    "Objective",
     "Quantiser",
     "Resources",
     "Section",
@@ -30,7 +30,6 @@ __all__ = [
     "network_plan",
 ]
 
-Objective = Literal["val_accuracy", "weight_bits"]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
 _LARGEST_SIDE = 4096  # pixels, as of an image that is decoded
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -46,12 +45,22 @@ def _name(value: Any) -> Any:
 
 
 def _objectives(value: Any) -> Any:
-    """Accept one objective or a list of them."""
+    """Accept one objective or a list of them, the accuracy first."""
     names = [value] if isinstance(value, str) else value
-    allowed = (["val_accuracy"], ["val_accuracy", "weight_bits"])
-    if names not in allowed and tuple(names if isinstance(names, tuple) else ()) not in map(tuple, allowed):
-        raise PydanticCustomError("objective", '"val_accuracy", or ["val_accuracy", "weight_bits"] for a Pareto front')
+    others = [name for name in OBJECTIVES if name != ACCURACY]
+    right = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not right or list(names[:1]) != [ACCURACY] or len(set(names)) < len(names) or set(names[1:]) - set(others):
+        rule = f'"{ACCURACY}", or for a Pareto front a list of it and, each once, some of {", ".join(others)}'
+        raise PydanticCustomError("objective", "{allowed}", {"allowed": rule})
     return tuple(names)
+
+
+def _constraint(value: Any) -> Any:
+    """Accept a constraint, and write it in one way."""
+    try:
+        return str(parse_constraint(value))
+    except ValueError as error:
+        raise PydanticCustomError("constraint", "{allowed}", {"allowed": str(error)}) from None
 
 
 def _parameter(name: str) -> BeforeValidator:
@@ -102,7 +111,8 @@ class Study(Section):
     """``[study]``: what is asked, and how the trials are drawn."""
 
     name: Annotated[str, BeforeValidator(_name)]
-    objective: Annotated[tuple[Objective, ...], BeforeValidator(_objectives)] = ("val_accuracy",)
+    objective: Annotated[tuple[str, ...], BeforeValidator(_objectives)] = (ACCURACY,)
+    constraints: tuple[Annotated[str, BeforeValidator(_constraint)], ...] = ()
     sampler: Literal["tpe", "random", "grid", "qmc", "nsga2", "pick_freeze"] = "tpe"
     trials: Count | None = None
     seeds: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
@@ -111,6 +121,16 @@ class Study(Section):
     seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 0
     logger: Literal["tensorboard", "mlflow", "wandb"] | None = None
     export: StrictBool = True
+
+    @property
+    def limits(self) -> tuple[Constraint, ...]:
+        """The constraints."""
+        return tuple(map(parse_constraint, self.constraints))
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The objectives, and what only the constraints name, each once."""
+        return tuple(dict.fromkeys([*self.objective, *(one.objective for one in self.limits)]))
 
 
 class Folds(Section):

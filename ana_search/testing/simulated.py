@@ -10,8 +10,6 @@ from ana_search.training import Machine
 
 __all__ = ["SimulatedDispatcher"]
 
-_WEIGHT_BITS = 2.0
-
 
 @dataclass
 class _Run:
@@ -200,4 +198,4 @@ class SimulatedDispatcher:
             self._idle.append(event.worker)
 
     def _outcome(self, run: _Run, worker: str) -> Outcome:
-        return Outcome(run.accuracy, (), self._network, _WEIGHT_BITS, run.seconds, worker, Machine("simulated"))
+        return Outcome(run.accuracy, (), self._network, run.seconds, worker, Machine("simulated"))

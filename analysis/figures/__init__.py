@@ -7,6 +7,7 @@ from analysis.figures import (
     costs,
     curves,
     effects,
+    front,
     gaps,
     heatmap,
     history,
@@ -33,6 +34,7 @@ FIGURES: Mapping[str, FigureSpec] = {
     "schedules": schedules.FIGURE,
     "gaps": gaps.FIGURE,
     "history": history.FIGURE,
+    "front": front.FIGURE,
     "parallel": parallel.FIGURE,
     "offsets": offsets.FIGURE,
 }

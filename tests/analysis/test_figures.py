@@ -20,8 +20,8 @@ from tests.analysis.samples import figure_input, quickstart, search
 EMPTY = {
     ("grid", 100): {"offsets"},
     ("grid", 10): {"shares", "comparison", "offsets", "costs"},
-    ("search", 100): {"shares", "comparison", "pairs", "costs"},
-    ("search", 10): {"shares", "comparison", "pairs", "costs"},
+    ("search", 100): {"shares", "comparison", "pairs", "costs", "front"},
+    ("search", 10): {"shares", "comparison", "pairs", "costs", "front"},
 }
 """What there is nothing to show of: no estimate from too few trials, no crossing in a search of ranges."""
 
@@ -40,7 +40,8 @@ def case(request: pytest.FixtureRequest) -> tuple[tuple[str, int], FigureInput]:
     given = figure_input((quickstart if kind == "grid" else search)(100).first(trials))
     if kind == "grid":
         others = {"quickstart": given.attribution, "a study with rather a long name": given.attribution}
-        given = dataclasses.replace(given, others=others)
+        costs = {"bytes": 1_000 + 37 * given.trials.index, "operations": 10_000 * (1 + given.trials.index % 7)}
+        given = dataclasses.replace(given, others=others, trials=given.trials.assign(**costs))
     return request.param, given
 
 
@@ -133,6 +134,20 @@ def test_colours_differ_for_any_eye():
         seen = np.clip(linear @ matrix.T, 0, 1) ** (1 / 2.2)
         apart = [float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)]
         assert min(apart) > 0.12
+
+
+def test_the_front_by_hand():
+    given = figure_input(quickstart(32))
+    table = given.trials.head(6).assign(
+        value=[0.9, 0.8, 0.95, 0.8, 0.97, 0.7],
+        bytes=[200, 100, 300, 150, 400, 50],
+        infeasible=[None, None, None, None, "bytes = 400, allowed: bytes <= 300", None],
+    )
+    table.loc[table.index[5], "state"] = "PRUNED"
+    data = FIGURES["front"].compute(dataclasses.replace(given, trials=table))
+    assert set(data["objective"]) == {"bytes"}
+    assert data.loc[data["front"], "cost"].tolist() == [200, 100, 300]
+    assert "from 80 at 100 bytes to 95 at 300 bytes" in FIGURES["front"].describe(data, given)
 
 
 def test_order_violation_by_hand():

@@ -9,6 +9,7 @@ import pytest
 
 from ana_search.data import DATASETS
 from ana_search.networks import NETWORKS
+from ana_search.objectives import OBJECTIVES
 from ana_search.study_file import KEYS, StudySpec, load_study_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
@@ -29,7 +30,7 @@ def rows(section: str) -> dict[str, list[str]]:
 def written(value: Any) -> str:
     """Return a default as the page has it."""
     if isinstance(value, tuple):
-        (value,) = value
+        value = value[0] if len(value) == 1 else list(value)
     return "none" if value is None else f"`{json.dumps(value)}`"
 
 
@@ -67,6 +68,15 @@ def test_keys_of_the_space_are_all_there_with_what_they_may_be() -> None:
         assert default == (f"`[{key.section}]`" if key.default is None else written(key.default)), name
         assert allowed == key.allowed(), name
         assert layer == ("yes" if key.per_layer else ""), name
+
+
+def test_the_objectives_are_all_there_as_they_are_computed() -> None:
+    text = PAGE.read_text(encoding="utf-8").split("## Objectives and constraints\n")[1].split("\n## ")[0]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    assert lines == [
+        [f"`{one.name}`", "more" if one.maximise else "less", one.unit or "share", f"`{one.column}`", one.meaning]
+        for one in OBJECTIVES.values()
+    ]
 
 
 def test_the_example_is_a_study(tmp_path: Path) -> None:

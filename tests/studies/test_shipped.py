@@ -19,6 +19,7 @@ PROMISED = {
     "backward",
     "methods",
     "cifar10_small",
+    "mixed_precision",
     "paper_cifar10",
     "paper_svhn",
     "pareto",
