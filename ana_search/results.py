@@ -22,9 +22,9 @@ def load_results(
     that is, or will be, repeated under another number, INFEASIBLE for one that broke a constraint and was not trained),
     ``value`` (the first objective: validation accuracy, missing unless COMPLETE), the trial's seed, replicate, plan
     hash, attempt, reason and so on, what its network costs (``mean_weight_bits``, ``bytes``, ``operations``,
-    ``latency_ms``), ``infeasible`` (the constraints that it breaks), ``started`` and ``ended``, of a pick-freeze design
-    ``block`` and ``redrawn``, and one column for every parameter under its own name. Trials that another program put
-    into the storage have no row;
+    ``latency_ms`` ...), ``infeasible`` (the constraints that it breaks), ``started`` and ``ended``, of a pick-freeze
+    design ``block`` and ``redrawn``, and one column for every parameter under its own name. Trials that another program
+    put into the storage have no row;
     ``frame.attrs["left_out"]`` says which, and why.
 
     Args:

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
+from ana_search.errors import NetworkError
 from ana_search.estimate.timing import Timing, time_training
 from ana_search.hardware import Extremes, check_constraints, extremes, infeasible_cells
+from ana_search.objectives import ACCURACY, OBJECTIVES
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.space import (
@@ -113,13 +115,22 @@ def estimate(spec: StudySpec, timed: bool = True, workers: int | None = None) ->
 
 
 def _hardware(spec: StudySpec) -> list[Extremes]:
-    """Return what the study's networks cost; latency, where it is asked for, of an example of them."""
-    found = extremes(spec)
-    if "latency" in spec.study.wanted:
-        from ana_search.hardware.latency import measure_latency  # loads what writes and runs files
+    """Return what the study's networks cost; what files tell, where it is asked for, of an example of them.
 
-        latency = measure_latency(example_plan(spec))
-        found.append(Extremes("latency", latency, latency))
+    A study that asks for none of it does without where a network does not answer a single example.
+    """
+    try:
+        found = extremes(spec)
+    except NetworkError:
+        if spec.study.wanted != (ACCURACY,):
+            raise
+        return []
+    wanted = [name for name in spec.study.wanted if OBJECTIVES[name].exported]
+    if wanted:
+        from ana_search.hardware.exported import exported_figures  # loads what writes and runs files
+
+        example = exported_figures(example_plan(spec), wanted)
+        found += [Extremes(name, value, value) for name, value in example.items()]
     return found
 
 

@@ -51,6 +51,8 @@ def export_study(
     missing = [number for number in numbers if number not in trials]
     if missing or not numbers:
         what = f"trial {missing[0]} is not complete" if missing else "no trial is complete"
+        if pareto and trials and not numbers:
+            what = "no complete trial meets the study's constraints"
         raise ExportRequestError(f"study {stored.name!r}: {what}; allowed: {_some(list(trials))}")
     folder = stored.place.folder
     models = []

@@ -11,8 +11,8 @@ __all__ = ["check_constraints", "infeasible_cells"]
 def check_constraints(spec: StudySpec) -> None:
     """Raise `StudyFileError` where no network of the study meets its constraints.
 
-    What is measured (latency) or trained (accuracy) is not known yet, and passed by. Raises `NetworkError` or
-    `DataError` where a network cannot be built.
+    What files tell (latency, RAM, flash) or training (accuracy) is not known yet, and passed by. Raises `NetworkError`
+    or `DataError` where a network cannot be built.
     """
     known = [one for one in spec.study.limits if _is_computed(one)]
     if not known or any(_may_meet(one, known) for one in candidates(spec)):
@@ -41,7 +41,7 @@ def infeasible_cells(spec: StudySpec) -> int:
 
 def _is_computed(constraint: Constraint) -> bool:
     objective = OBJECTIVES[constraint.objective]
-    return objective.known and not objective.measured
+    return objective.known and not objective.exported
 
 
 def _may_meet(candidate: Candidate, constraints: list[Constraint]) -> bool:

@@ -10,23 +10,24 @@ from ana_search.plan import TrainingPlan
 from ana_search.study_file import StudySpec
 
 if TYPE_CHECKING:
-    from ana_search.hardware.latency import Latencies
+    from ana_search.hardware.exported import ExportedFigures
 
 __all__ = ["TrialFigures"]
 
 
 class TrialFigures:
-    """The figures of trials that are known before training; latency only where the study asks for it.
+    """The figures of trials that are known before training; those that files tell only where the study asks for them.
 
     Args:
         spec: the study.
-        file: keeps measured latencies, so that a launch that goes on compares equal networks by equal figures.
+        file: keeps what files tell, so that a launch that goes on compares equal networks by equal figures.
     """
 
     def __init__(self, spec: StudySpec, file: Path | None = None) -> None:
         wanted = set(spec.study.wanted)
         self._needed = any(OBJECTIVES[name].known for name in wanted)
-        self._latencies = _latencies(file) if "latency" in wanted else None
+        exported = {name for name in wanted if OBJECTIVES[name].exported}
+        self._exported = _exported_figures(exported, file) if exported else None
 
     def of(self, plan: TrainingPlan) -> dict[str, float]:
         """Return the figures of a plan's network by the names of the objectives.
@@ -40,13 +41,13 @@ class TrialFigures:
             if self._needed:
                 raise
             return {}
-        if self._latencies is not None:
-            found["latency"] = self._latencies.of(plan)
+        if self._exported is not None:
+            found |= self._exported.of(plan)
         return found
 
 
-def _latencies(file: Path | None) -> "Latencies":
+def _exported_figures(names: set[str], file: Path | None) -> "ExportedFigures":
     # What writes and runs files takes a second to load, which other studies need not spend.
-    from ana_search.hardware.latency import Latencies
+    from ana_search.hardware.exported import ExportedFigures
 
-    return Latencies(file)
+    return ExportedFigures(names, file)

@@ -24,8 +24,8 @@ from ana_search.storage.record import TrialEnd, TrialRecord, TrialStart
 
 __all__ = ["Driver"]
 
-LATENCIES = "latency.json"
-"""In the run directory: what was measured, by network and bits."""
+FIGURES = "figures.json"
+"""In the run directory: what files of untrained networks tell, by network and bits."""
 
 _POLL_SECONDS = 0.5
 _DRAIN_SECONDS = 8.0
@@ -83,7 +83,7 @@ class Driver:
         self.ended: Counter[str] = Counter()
         """How many trials this driver has finished, by state."""
         self._best = _best_of(trials)
-        self._figures = TrialFigures(parts.spec, parts.folder.path / LATENCIES)
+        self._figures = TrialFigures(parts.spec, parts.folder.path / FIGURES)
 
     def stop(self) -> None:
         """Start nothing more, and let running trials stop after their epoch."""

@@ -46,6 +46,8 @@ _OPTIONAL: Mapping[str, type | tuple[type, ...]] = {
     "bytes": int,
     "operations": int,
     "latency_ms": (int, float),
+    "ram_bytes": int,
+    "flash_bytes": int,
 }
 _SHOWN = 80  # characters of a foreign value in a message
 

@@ -65,8 +65,8 @@ class TrialStart(_Stored):
     from 0 and ``attempt`` those of one training run from 1. A repeated attempt names the trial that it repeats
     (``retry_of``), the first attempt (``root``), whose checkpoint it goes on from, and the epochs that it need not
     train again (``began_with``). ``block`` and ``redrawn`` are the trial's place in a pick-freeze design.
-    ``weight_bits``, ``bytes``, ``operations`` and ``latency_ms`` are what its network costs
-    (see `ana_search.objectives`), as far as that is known.
+    ``weight_bits``, ``bytes``, ``operations``, ``latency_ms``, ``ram_bytes`` and ``flash_bytes`` are what its network
+    costs (see `ana_search.objectives`), as far as that is known.
     """
 
     seed: int | None = None
@@ -82,6 +82,8 @@ class TrialStart(_Stored):
     bytes: int | None = None
     operations: int | None = None
     latency_ms: float | None = None
+    ram_bytes: int | None = None
+    flash_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from ana_search.data import DATASETS
 from ana_search.errors import NetworkError
 from ana_search.networks import argument_problems, arguments_of, imported, is_file_name, is_network_name, network_names
+from ana_search.objectives import OBJECTIVES
 from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Choice, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Network, Quantiser, Section, Study, network_plan
@@ -29,19 +30,21 @@ def check_sections(sections: Mapping[str, Section], arguments: Mapping[str, Para
         mistakes += _check_network(network, arguments)
     if isinstance(study, Study):
         mistakes += _check_study(study)
-        if "latency" in study.wanted:
-            mistakes += _check_latency(study, sections.get("quantiser"))
+        mistakes += _check_exported(study, sections.get("quantiser"))
     return mistakes
 
 
-def _check_latency(study: Study, quantiser: Section | None) -> list[str]:
-    """Return why the latency of the exported network cannot be had."""
-    where = "study.objective" if "latency" in study.objective else "study.constraints"
+def _check_exported(study: Study, quantiser: Section | None) -> list[str]:
+    """Return why the figures of the exported network cannot be had."""
     mistakes = []
-    if not study.export:
-        mistakes.append(f"{where}: latency is that of the exported network; allowed: with export = true")
-    if isinstance(quantiser, Quantiser) and quantiser.input_bits == "float":
-        mistakes.append(f"{where}: latency is that of the exported network; allowed: with quantiser.input_bits = 8")
+    for name in study.wanted:
+        where = "study.objective" if name in study.objective else "study.constraints"
+        if not OBJECTIVES[name].exported:
+            continue
+        if not study.export:
+            mistakes.append(f"{where}: {name} is that of the exported network; allowed: with export = true")
+        if isinstance(quantiser, Quantiser) and quantiser.input_bits == "float":
+            mistakes.append(f"{where}: {name} is that of the exported network; allowed: with quantiser.input_bits = 8")
     return mistakes
 
 

@@ -15,7 +15,7 @@ from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.runner import launch
-from ana_search.runner.driver import LATENCIES
+from ana_search.runner.driver import FIGURES
 from ana_search.storage import open_storage, open_study
 from ana_search.study_file import StudySpec, load_study_file
 from ana_search.summary import best_trials, study_status
@@ -207,16 +207,23 @@ def accuracy_at_the_first_rung(trial: FrozenTrial) -> float:
     return trial.intermediate_values[1]
 
 
-def test_latency_is_measured_once_for_all_trials_of_equal_bits(tmp_path: Path) -> None:
+def test_files_are_written_once_for_all_trials_of_equal_bits(tmp_path: Path) -> None:
     path = tmp_path / "bits.toml"
-    text = TEXT.format(study='objective = ["val_accuracy", "latency"]\nsampler = "random"\ntrials = 8')
+    asked = 'objective = ["val_accuracy", "latency", "ram"]\nconstraints = ["flash <= 30_000"]'
+    text = TEXT.format(study=f'{asked}\nsampler = "random"\ntrials = 8')
     path.write_text(
         text.replace('weight_bits = { choices = [2, 3, 4, 6, 8], scope = "layer" }', "weight_bits = [2, 8]")
     )
     run(load_study_file(path), tmp_path)
-    kept = json.loads((tmp_path / "bits" / LATENCIES).read_text())
+    kept = json.loads((tmp_path / "bits" / FIGURES).read_text())
     trials = stored(tmp_path)
     assert len(kept) == len({trial.params["weight_bits"] for trial in trials}) == 2
-    assert {trial.values[1] for trial in trials} == set(kept.values())
-    assert all(0 < value < 1000 for value in kept.values())
-    assert load_results("bits", runs=tmp_path)["latency_ms"].notna().all()
+    for trial in trials:
+        figures_of_it = {name: trial.user_attrs[f"{name}_bytes"] for name in ("ram", "flash")}
+        assert figures_of_it | {"latency": trial.user_attrs["latency_ms"]} in kept.values()
+        small = trial.params["weight_bits"] == 2
+        assert (trial.user_attrs["flash_bytes"] <= 30_000) == small == (trial.state == TrialState.COMPLETE)
+        assert 0 < trial.user_attrs["latency_ms"] < 1000
+        if small:
+            assert trial.values[1:] == [trial.user_attrs["latency_ms"], trial.user_attrs["ram_bytes"]]
+    assert load_results("bits", runs=tmp_path)[["latency_ms", "ram_bytes", "flash_bytes"]].notna().all().all()

@@ -13,6 +13,8 @@ from onnx import TensorProto
 from ana_search.shipped import find_study_file
 from tests.runner.commands import run
 
+pytestmark = pytest.mark.slow
+
 BUDGET = 17_000
 BITS = {TensorProto.INT2: 2, TensorProto.INT4: 4, TensorProto.INT8: 8}
 
