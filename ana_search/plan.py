@@ -137,6 +137,10 @@ class TrainingSettings:
     With ``teacher = "float"`` the same network in floating point is trained first, as `TrainingPlan.reference` says,
     and its answers, softened by ``temperature``, have the share ``distillation`` in the loss (see
     `ana_search.training.loss`).
+
+    ``start`` says what the weights are at first: drawn at ``"random"``, those of the same network trained in
+    ``"float"`` (the one that a teacher would be), or those of a file, by its absolute path. Trained weights get the
+    scales that fit them (see `ana_search.ana.quantise`).
     """
 
     epochs: int
@@ -158,13 +162,14 @@ class TrainingSettings:
     teacher: Literal["none", "float"] = "none"
     distillation: float = 0.5
     temperature: float = 4.0
+    start: str = "random"
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
 
 
 @dataclass(frozen=True)
 class Reference:
-    """How the network in floating point is trained that a run learns from, and what is done to its images."""
+    """How the network in floating point is trained that a run learns or starts from, and what is done to its images."""
 
     training: TrainingSettings
     augment: str = "none"
@@ -175,7 +180,7 @@ class TrainingPlan:
     """One training run, complete: the same plan trains to the same accuracy on the same kind of machine.
 
     Without ``layers`` the network is trained in floating point. ``reference`` says how the network in floating point is
-    trained that this run learns from; ``None`` where it learns from none.
+    trained that this run learns or starts from; ``None`` where there is none.
     """
 
     data: DataPlan
@@ -187,7 +192,7 @@ class TrainingPlan:
 
     @property
     def float_plan(self) -> "TrainingPlan | None":
-        """The plan of the network in floating point that this run learns from: same data, network and seed."""
+        """The plan of the network in floating point that this run learns or starts from: same data, network, seed."""
         if self.reference is None:
             return None
         data = dataclasses.replace(self.data, augment=self.reference.augment)

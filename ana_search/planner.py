@@ -18,7 +18,9 @@ from ana_search.study_file.sections import Quantiser, data_plan
 __all__ = ["DYNAMIC_MEAN", "make_plan"]
 
 _COPIED = [
-    name for name, key in KEYS.items() if key.sets == (name,) and name in {each.name for each in fields(LayerSchedule)}
+    name
+    for name, key in KEYS.items()
+    if key.section != "training" and key.sets == (name,) and name in {each.name for each in fields(LayerSchedule)}
 ]
 """The keys whose value a layer's schedule has as it is."""
 
@@ -52,13 +54,14 @@ def make_plan(spec: StudySpec, params: Mapping[str, Value], seed: int) -> Traini
         layers=plans,
         training=training,
         seed=seed,
-        reference=None if training.teacher == "none" else _reference(spec),
+        reference=_reference(spec) if "float" in (training.teacher, training.start) else None,
     )
 
 
 def _reference(spec: StudySpec) -> Reference:
     """Return how the network in floating point is trained: as the sections say, whatever a trial varies."""
-    return Reference(replace(TrainingSettings(**spec.training.model_dump()), teacher="none"), spec.data.augment)
+    training = replace(TrainingSettings(**spec.training.model_dump()), teacher="none", start="random")
+    return Reference(training, spec.data.augment)
 
 
 def _check_params(spec: StudySpec, params: Mapping[str, Value], layers: int) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "file_inside",
     "is_number",
     "parse_arrays",
+    "parse_safetensors",
     "parse_state",
     "read_arrays",
     "read_file",
@@ -40,6 +41,18 @@ FILE_LIMIT = 16 << 30
 ARRAYS_LIMIT = 2 << 30
 """Bytes of all arrays of an ``.npz`` file together, unpacked."""
 _SHOWN = 200
+_SAFETENSORS_TYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "BOOL": "bool",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+}
 
 
 def read_file(path: Path, limit: int = FILE_LIMIT) -> bytes:
@@ -106,6 +119,36 @@ def parse_state(content: bytes, path: Path) -> "dict[str, Tensor]":
     ):
         raise DamagedFileError(f"{_named(path)}: holds something else than named tensors")
     return state
+
+
+def parse_safetensors(content: bytes, path: Path) -> "dict[str, Tensor]":
+    """Return the tensors in the content of a file in the format *safetensors*.
+
+    Eight bytes hold the length of a header in JSON, which gives every tensor's type, shape and place in the bytes
+    that follow (https://github.com/huggingface/safetensors#format). Raises `DamagedFileError` for anything else.
+    """
+    import torch
+
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(len(content) - 8, JSON_LIMIT):
+        raise DamagedFileError(f"{_named(path)}: {'is empty' if not content else 'is not a safetensors file'}")
+    data = content[8 + length :]
+    found: dict[str, Tensor] = {}
+    try:
+        header: dict[str, Any] = json.loads(content[8 : 8 + length])
+        for name, about in header.items():
+            if name == "__metadata__":
+                continue
+            dtype, (begin, end) = getattr(torch, _SAFETENSORS_TYPES[about["dtype"]]), about["data_offsets"]
+            shape = torch.Size(about["shape"])
+            if not 0 <= begin <= end <= len(data) or shape.numel() * dtype.itemsize != end - begin:
+                raise ValueError(f"tensor {name!r} of shape {list(shape)} has the bytes {begin} to {end}")
+            flat = torch.frombuffer(bytearray(data[begin:end]), dtype=dtype) if end > begin else torch.empty(0)
+            found[name] = flat.to(dtype).reshape(shape)
+    except Exception as error:  # whatever a header that anyone may write makes its readers raise
+        reason = " ".join(str(error).split())[:_SHOWN] or type(error).__name__
+        raise DamagedFileError(f"{_named(path)}: is not a safetensors file ({reason})") from None
+    return found
 
 
 def read_arrays(path: Path, names: Sequence[str], limit: int = ARRAYS_LIMIT) -> "list[NDArray[np.generic]]":

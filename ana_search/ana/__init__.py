@@ -13,7 +13,7 @@ from ana_search.ana.layers import (
 )
 from ana_search.ana.noise import NOISE_FAMILIES, Noise
 from ana_search.ana.presets import STE_PRESETS, straight_through
-from ana_search.ana.quantise import QuantisedLayer, quantise, quantised_layers
+from ana_search.ana.quantise import QuantisedLayer, fit_to_trained, quantise, quantised_layers
 from ana_search.ana.quantiser import Quantiser
 from ana_search.ana.regularise import regularise
 from ana_search.ana.schedules import SCHEDULES
@@ -43,6 +43,7 @@ __all__ = [
     "StairFunction",
     "decay_intervals",
     "decay_powers",
+    "fit_to_trained",
     "float_parts",
     "quantise",
     "quantised_layers",

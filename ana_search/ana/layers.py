@@ -1,6 +1,7 @@
 """Quantised layers: linear maps with quantised weights, and the quantised activation."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -149,6 +150,8 @@ class QuantActivation(nn.Module):
     """The number of its layer and its place in the order of execution, where `quantise` made it."""
     grid: int | None = None
     """Activations of one grid must share one scale, since their codes are added; ``None`` must not have any."""
+    replaces: Callable[[Tensor], Tensor] | None = None
+    """The function of the network in floating point that this stands for; ``None``: what was quantised as it was."""
 
     def __init__(self, stair: StairFunction) -> None:
         super().__init__()

@@ -1,18 +1,22 @@
 """Turning an ordinary network into a quantised one, and finding its layers again."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
 from ana_search.ana.conversion import convert
+from ana_search.ana.fitting import fit, fit_weights
 from ana_search.ana.layers import QuantActivation, QuantisedLayer, QuantMap
 from ana_search.ana.scale import ScaleKind
 from ana_search.ana.scales import LayerScales, give_scales
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["QuantisedLayer", "quantise", "quantised_layers"]
+__all__ = ["QuantisedLayer", "fit_to_trained", "quantise", "quantised_layers"]
+
+Start = Literal["random", "trained"]
+"""Whether a network is drawn anew, or trained already."""
 
 
 def quantise(
@@ -29,6 +33,7 @@ def quantise(
     scale: ScaleKind = "fixed",
     per_channel: bool = False,
     signed: bool | None = None,
+    start: Start = "random",
 ) -> nn.Module:
     """Return a quantised copy of ``module``, which itself is left alone; the two share nothing.
 
@@ -52,16 +57,23 @@ def quantise(
         keep_last: leave the last map, and the activations after it, in floating point.
         reset: draw the weights of the quantised maps anew, near the thresholds; else they are copied.
         generator: source of the new weights (default: torch's own).
-        example: an input of the network, or a tuple of inputs; only lazy modules need it.
+        example: an input of the network, or a tuple of inputs: for lazy modules, and with ``start="trained"``.
         scale: the scale of weights and activations: ``"fixed"``, ``"power_of_two"`` or ``"learned"`` (see `Scale`).
         signed: whether stairs in the place of activation functions have negative levels (default: as the function
             that they replace; those of ReLU have none).
         per_channel: give every output channel of a map's weights a scale of its own.
+        start: ``"trained"`` where ``module`` is trained: its weights are kept, whatever ``reset`` says, and every
+            quantiser gets the scale that fits (``"fixed"`` ones of weights are per channel). With an ``example`` of a
+            thousand inputs or more in one batch, activations, biases and batch norm are fitted too, and weights make up
+            for what the layers before them have lost (see `ana_search.ana.fitting`). Without one the scales of weights
+            are all that is fitted: batch norm is then to be measured anew, and activations keep their range.
 
     Raises:
         NetworkError: nothing to quantise, ``layers`` does not match the maps in number, or a module is lazy and there
             is no example.
     """
+    if start not in get_args(Start):
+        raise ValueError(f"`start` must be one of {', '.join(get_args(Start))}, but got {start!r}")
     one = (weights or StairFunction.ternary(), activations or StairFunction.ternary())
     network = convert(
         module,
@@ -72,11 +84,30 @@ def quantise(
         example=example,
         signed=signed,
     )
-    give_scales(quantised_layers(network), LayerScales(scale, scale, per_channel))
-    if reset:
-        for layer in quantised_layers(network):
+    found = quantised_layers(network)
+    give_scales(found, LayerScales(scale, scale, per_channel), every=start == "trained")
+    if start == "trained":
+        fit_to_trained(network, example)
+    elif reset:
+        for layer in found:
             layer.map.reset_weight(generator=generator)
     return network
+
+
+def fit_to_trained(network: nn.Module, example: Any = None) -> None:
+    """Fit a network that `quantise` made of a trained one, with scales for every quantiser, to its trained weights.
+
+    Args:
+        network: the quantised network, whose weights are still those of the network in floating point.
+        example: an input of the network, or a tuple of inputs; ``None`` fits the scales of weights alone.
+
+    Raises:
+        NetworkError: the network fails on the example.
+    """
+    if example is None:
+        fit_weights(quantised_layers(network))
+    else:
+        fit(network, quantised_layers(network), example if isinstance(example, tuple) else (example,))
 
 
 def quantised_layers(network: nn.Module) -> list[QuantisedLayer]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ana_search.ana.evaluation import evaluating
 
-__all__ = ["recalibrate"]
+__all__ = ["averaging", "recalibrate"]
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
@@ -23,17 +23,21 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     Every other module is evaluated: quantisers are exact stairs, dropout is off. A network without batch norm, or with
     one that keeps no statistics, is left as it is.
     """
-    norms = [m for m in network.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
-    if not norms:
+    if not _norms(network):
         return
-    with evaluating(network), _averaging(norms), torch.no_grad():
+    with evaluating(network), averaging(network), torch.no_grad():
         for inputs in batches:
             network(inputs)
 
 
+def _norms(network: nn.Module) -> list[BatchNorm]:
+    return [m for m in network.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
+
+
 @contextmanager
-def _averaging(norms: list[BatchNorm]) -> Iterator[None]:
-    """Let the norms take the mean over all batches from now on (a momentum of ``None``), in training mode."""
+def averaging(network: nn.Module) -> Iterator[None]:
+    """Let every batch norm take the mean over all batches of the block (a momentum of ``None``), in training mode."""
+    norms = _norms(network)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

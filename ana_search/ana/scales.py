@@ -22,7 +22,9 @@ class LayerScales:
     per_channel: bool = False
 
 
-def give_scales(layers: Sequence[QuantisedLayer], wanted: LayerScales | Sequence[LayerScales]) -> None:
+def give_scales(
+    layers: Sequence[QuantisedLayer], wanted: LayerScales | Sequence[LayerScales], *, every: bool = False
+) -> None:
     """Give the quantisers of a network that `quantise` made scales of 1; a scale that is there already stays.
 
     Activations whose codes are added or put side by side share the scale of the first of them, and so its kind. Those
@@ -31,6 +33,7 @@ def give_scales(layers: Sequence[QuantisedLayer], wanted: LayerScales | Sequence
     Args:
         layers: what `quantised_layers` returns.
         wanted: the kinds of every layer, or one for all of them.
+        every: give fixed scales to those too that would have none, to be fitted; each channel of weights its own.
 
     Raises:
         NetworkError: not one entry for each quantised layer.
@@ -40,13 +43,14 @@ def give_scales(layers: Sequence[QuantisedLayer], wanted: LayerScales | Sequence
         raise NetworkError(f"one entry a layer is needed: got {len(each_wanted)} for {len(layers)} layers")
     for layer, kinds in zip(layers, each_wanted, strict=True):
         quantiser = layer.map.weight_quantiser
-        if quantiser.scale is None and (kinds.weights != "fixed" or kinds.per_channel):
-            channels = len(layer.map.weight) if kinds.per_channel else None
+        fixed = kinds.weights == "fixed"
+        if quantiser.scale is None and (not fixed or kinds.per_channel or every):
+            channels = len(layer.map.weight) if kinds.per_channel or fixed else None
             quantiser.scale = Scale(kinds.weights, channels).to(layer.map.weight.device)
     for grid in _grids(layers):
         first = min(grid, key=lambda pair: pair[0])
         kind = each_wanted[first[0]].activations
-        if kind == "fixed" or first[1].quantiser.scale is not None:
+        if (kind == "fixed" and not every) or first[1].quantiser.scale is not None:
             continue
         most = max(len(activation.stair.levels) for _, activation in grid)
         scale = Scale(kind, significant=significant_bits(most)).to(layers[first[0]].map.weight.device)

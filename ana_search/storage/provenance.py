@@ -5,8 +5,10 @@ Whoever changes one of them is told what has changed, and may go on on purpose: 
 the networks were trained with.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna import Study
@@ -39,25 +41,30 @@ _OPTION = "--accept-changes"
 
 @dataclass(frozen=True)
 class Provenance:
-    """The fingerprint of a study's data, and the SHA-256 of every file of the user's code (none: no such code)."""
+    """The fingerprint of a study's data, and the SHA-256 of every file of the user's code and of weights, if any."""
 
     data: "DataFingerprint"
     code: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return it as plain data."""
-        return {"data": self.data.to_json(), "code": dict(self.code)}
+        return {"data": self.data.to_json(), "code": dict(self.code), "weights": dict(self.weights)}
 
     def changes(self, now: "Provenance") -> list[str]:
         """Return one line for each thing that is not what it was."""
         from ana_search.data.fingerprints import data_changes
 
         lines = data_changes(self.data, now.data)
-        for name in dict.fromkeys([*self.code, *now.code]):
-            was, is_ = self.code.get(name), now.code.get(name)
-            if was != is_:
-                what = "is new" if was is None else "is gone" if is_ is None else "has changed"
-                lines.append(f"the network's code: {name} {what}")
+        for kind, then, files in (
+            ("the network's code", self.code, now.code),
+            ("the weights to start from", self.weights, now.weights),
+        ):
+            for name in dict.fromkeys([*then, *files]):
+                was, is_ = then.get(name), files.get(name)
+                if was != is_:
+                    what = "is new" if was is None else "is gone" if is_ is None else "has changed"
+                    lines.append(f"{kind}: {name} {what}")
         return lines
 
 
@@ -70,9 +77,9 @@ def read_provenance(study: Study) -> Provenance | None:
     stored = study.user_attrs.get(PROVENANCE_ATTRIBUTE)
     if not isinstance(stored, dict):
         return None
-    code = stored.get("code")
+    code, weights = (dict(stored[key]) if isinstance(stored.get(key), dict) else {} for key in ("code", "weights"))
     try:
-        return Provenance(DataFingerprint.from_json(stored.get("data")), dict(code) if isinstance(code, dict) else {})
+        return Provenance(DataFingerprint.from_json(stored.get("data")), code, weights)
     except ValidationError:  # another version wrote it
         return None
 
@@ -96,7 +103,18 @@ def provenance_of(spec: "StudySpec", pool: "ImagePool") -> Provenance:
     if is_file_name(spec.network.name):
         user_function(spec.network.name)  # says how it may be imported where it was not
         code = imported(spec.network.name)
-    return Provenance(fingerprint(pool), {} if code is None else code.hashes)
+    return Provenance(fingerprint(pool), {} if code is None else code.hashes, _weights(spec.training.start))
+
+
+def _weights(start: str) -> dict[str, str]:
+    """Return the SHA-256 of the file that trials start from, by its name; nothing where there is none."""
+    from ana_search.study_file.sections import WEIGHTS_SUFFIXES
+
+    path = Path(start)
+    if not start.endswith(WEIGHTS_SUFFIXES) or not path.is_file():
+        return {}
+    with path.open("rb") as file:
+        return {path.name: hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def agreed(

@@ -5,10 +5,12 @@ from typing import Any
 
 from ana_search.networks import is_file_name
 from ana_search.study_file.parameters import Range
+from ana_search.study_file.sections import WEIGHTS_SUFFIXES
 from ana_search.study_file.spec import StudySpec
 
 __all__ = ["spec_changes"]
 
+_FILES = {("network", "name"), ("training", "start")}
 _FREE = {("study", "trials"), ("study", "storage"), ("study", "logger"), ("study", "export")}
 
 
@@ -24,7 +26,7 @@ def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
     for section in ("study", "data", "network", "quantiser", "training"):
         for key in dict.fromkeys([*before[section], *after[section]]):
             was, now = before[section].get(key), after[section].get(key)
-            moved = (section, key) == ("network", "name") and _same_file(was, now)
+            moved = (section, key) in _FILES and _same_file(was, now)
             if was == now or moved or (section, key) in _FREE:
                 continue
             change = f"{section}.{key}: was {_worded(was)}, is {_worded(now)}"
@@ -45,11 +47,11 @@ def spec_changes(old: StudySpec, new: StudySpec) -> list[str]:
 
 
 def _same_file(was: str, now: str) -> bool:
-    """Return whether two networks are the same function of files of one name: a project may have been moved.
+    """Return whether two networks are the same function of files of one name, or two files of weights have one name.
 
-    Whether the files are equal is for the study's fingerprint to say.
+    A project may have been moved; whether the files are equal is for the study's fingerprint to say.
     """
-    if not (is_file_name(was) and is_file_name(now)):
+    if not all(is_file_name(each) or each.endswith(WEIGHTS_SUFFIXES) for each in (was, now)):
         return False
     return PurePath(was).name == PurePath(now).name
 

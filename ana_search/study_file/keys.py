@@ -262,6 +262,10 @@ KEYS: dict[str, Key] = {
         "training", "softens the answers of network and teacher",
         ("temperature",), low=0.0, high=100.0, open_low=True, section="training", exists=_TAUGHT,
     ),
+    "start": Key(
+        "training", "the first weights: drawn, or those of the same network trained in floating point",
+        ("start",), words=("random", "float"), section="training",
+    ),
 }  # fmt: skip
 
 NETWORK_PREFIX = "network_"

@@ -20,6 +20,7 @@ from ana_search.study_file.messages import describe, shorten_text, unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Toml, Value
 from ana_search.study_file.recipes import take_recipe
 from ana_search.study_file.sections import (
+    WEIGHTS_SUFFIXES,
     Data,
     Network,
     Quantiser,
@@ -67,6 +68,7 @@ def load_study_file(path: str | Path, *, allow_import: bool = False) -> StudySpe
     sections, mistakes = _read_sections(table)
     mistakes += wrong_arguments + wrong_recipe
     mistakes += _import_network(sections, Path(path).parent, allow_import)
+    mistakes += _place_weights(sections, Path(path).parent)
     space_table = table.get("space", {})
     if not isinstance(space_table, dict):
         mistakes.append(f"space: got {shorten(space_table)}; allowed: a table [space]")
@@ -117,6 +119,19 @@ def _import_network(sections: dict[str, Section], folder: Path, allowed: bool) -
         import_code(name)
     except NetworkError as error:
         return [str(error)]
+    return []
+
+
+def _place_weights(sections: dict[str, Section], folder: Path) -> list[str]:
+    """Give a file of weights to start from its absolute path; return a mistake where there is no such file."""
+    training = sections.get("training")
+    if not isinstance(training, Training) or not training.start.endswith(WEIGHTS_SUFFIXES):
+        return []
+    path = (folder / Path(training.start).expanduser()).resolve()
+    if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
+        return [f"training.start: got {shorten(training.start)}, and {path} {what}; allowed: random, float, a file"]
+    sections["training"] = training.model_copy(update={"start": str(path)})
     return []
 
 

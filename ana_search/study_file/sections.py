@@ -18,6 +18,7 @@ from ana_search.study_file.parameters import Choice, Parameter, Range, Value
 from ana_search.url_checks import path_problem, storage_problem
 
 __all__ = [
+    "WEIGHTS_SUFFIXES",
     "Data",
     "Folds",
     "Network",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
+WEIGHTS_SUFFIXES = (".pt", ".pth", ".safetensors")
+_WEIGHTS = f"a file of weights ({', '.join(WEIGHTS_SUFFIXES)})"
 _LARGEST_SIDE = 4096  # pixels, as of an image that is decoded
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -89,6 +92,15 @@ def _path(value: Any) -> Any:
     problem = path_problem(value)
     if problem:
         raise PydanticCustomError("path", "{allowed}", {"allowed": problem})
+    return value
+
+
+def _start(value: Any) -> Any:
+    """Accept what the table of parameters does, or the path of a file of weights."""
+    if isinstance(value, str) and value.endswith(WEIGHTS_SUFFIXES):
+        return _path(value)
+    if KEYS["start"].problem(value):
+        raise PydanticCustomError("parameter", "{allowed}", {"allowed": f"{KEYS['start'].allowed()}, or {_WEIGHTS}"})
     return value
 
 
@@ -356,6 +368,7 @@ class Training(Section):
     teacher: Annotated[Literal["none", "float"], _parameter("teacher")] = TrainingSettings.teacher
     distillation: Annotated[float, _parameter("distillation")] = TrainingSettings.distillation
     temperature: Annotated[float, _parameter("temperature")] = TrainingSettings.temperature
+    start: Annotated[str, BeforeValidator(_start)] = TrainingSettings.start
     precision: Literal["float32", "bfloat16"] = TrainingSettings.precision
     compile: StrictBool = TrainingSettings.compile
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ana_search.ana import Annealer, regularisation_gap
+from ana_search.ana import Annealer, fit_to_trained, regularisation_gap
 from ana_search.ana.codes_in_use import activation_levels, weight_codes, weight_levels
 from ana_search.ana.recalibrate import recalibrate
 from ana_search.data import Dataset, changed, check_augmentations, load_dataset, mixed, names_of
@@ -32,6 +32,7 @@ __all__ = ["train"]
 
 _GAP_IMAGES = 64  # images that the regularisation gap is measured on
 _RECALIBRATION_IMAGES = 2048
+_FITTED, _LEAST_FITTED, _FITTED_NUMBERS = 1024, 32, 1 << 23  # examples that trained weights are fitted on, all at once
 _CHECKPOINT_SHARE = 0.01  # the part of a run's time that writing checkpoints may take
 
 
@@ -60,7 +61,8 @@ def train(
             as leave it a hundredth of the time, but never after the last.
         device: where to train (default: the first CUDA device that is visible, else the CPU).
         threads: CPU threads to train with (default: as many as PyTorch has, which the environment may change).
-        floats: where networks in floating point that runs learn from are kept (default: nowhere, it is trained anew).
+        floats: where networks in floating point that runs learn or start from are kept (default: nowhere, they are
+            trained anew).
         pause: called after every epoch of such a network; what it raises ends the run, which goes on from there.
 
     Raises:
@@ -70,14 +72,14 @@ def train(
     chosen = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
     data = (load_dataset(plan.data) if dataset is None else dataset).to(chosen)
     with computing_with(threads):
-        teacher = _float_network(plan, data, chosen, floats or FloatStore(), pause)
-        return _train(plan, report, data, checkpoint, chosen, teacher)
+        in_float = _float_network(plan, data, chosen, floats or FloatStore(), pause)
+        return _train(plan, report, data, checkpoint, chosen, in_float)
 
 
 def _float_network(
     plan: TrainingPlan, data: Dataset, device: torch.device, floats: FloatStore, pause: Callable[[], None] | None
 ) -> nn.Module | None:
-    """Return the network in floating point that the run learns from, in evaluation mode; ``None`` without."""
+    """Return the network in floating point that the run learns or starts from, in evaluation mode; ``None`` without."""
     wanted = plan.float_plan
     if wanted is None:
         return None
@@ -94,20 +96,31 @@ def _float_network(
     return network.requires_grad_(False).to(device).eval()
 
 
+def first_examples(data: Dataset) -> Tensor:
+    """Return what the network sees of the first training examples: as many as a fit needs and memory allows."""
+    numbers = max(1, math.prod(data.input_shape))
+    count = max(_LEAST_FITTED, min(_FITTED, _FITTED_NUMBERS // numbers))
+    return data.encode(data.images[data.train[:count]])
+
+
 def _train(
     plan: TrainingPlan,
     report: Callable[[EpochReport], None] | None,
     data: Dataset,
     checkpoint: Path | None,
     chosen: torch.device,
-    teacher: nn.Module | None,
+    in_float: nn.Module | None,
 ) -> TrainingResult:
     began = time.monotonic()
-    network, annealer = build(plan, data.input_shape, len(data.classes))
+    network, annealer = build(plan, data.input_shape, len(data.classes), in_float)
     network = network.to(chosen)
+    if plan.layers and plan.training.start != "random":
+        with repeatable(chosen):
+            fit_to_trained(network, first_examples(data))
     layout = memory_format(network, data)
     if layout == torch.channels_last:
         network = network.to(memory_format=layout)
+    teacher = in_float if plan.training.teacher != "none" else None
     if teacher is not None:  # how weights lie in memory decides how a convolution rounds: kept or new, they lie alike
         teacher = teacher.to(memory_format=layout)
     run = _Run(plan, data, network, annealer, chosen, layout, teacher)
@@ -250,7 +263,7 @@ class _Run:
         return inputs.contiguous(memory_format=self.layout) if inputs.dim() == 4 else inputs
 
     def _taught(self, inputs: Tensor) -> Tensor | None:
-        if self.teacher is None or self.plan.training.teacher == "none":
+        if self.teacher is None:
             return None
         with torch.no_grad():
             answer: Tensor = self.teacher(inputs)

@@ -100,7 +100,8 @@ def _set(plan: TrainingPlan) -> dict[str, list[object]]:
     found["augment"] = [plan.data.augment]
     for field in dataclasses.fields(LayerSchedule):
         ofs = (layer.weights for layer in plan.layers), (layer.activations for layer in plan.layers)
-        found[field.name] = [getattr(schedule, field.name) for schedules in ofs for schedule in schedules]
+        own = [getattr(schedule, field.name) for schedules in ofs for schedule in schedules]
+        found[field.name] = found.get(field.name, []) + own  # `start` is of the schedules and of the weights
     for name in ("weight_bits", "activation_bits", "weight_scale", "activation_scale", "scale_per"):
         assert name in {field.name for field in dataclasses.fields(LayerPlan)}
         found[name] = [getattr(layer, name) for layer in plan.layers]

@@ -29,5 +29,6 @@ def activations_by_registration(
             stair = activations[layer]
             new = QuantActivation(stair if function.signed else stairs.unsigned(stair))
             new.position = (layer, order)
+            new.replaces = part.forward
             made[name] = new.train(part.training)
     return made

@@ -171,6 +171,7 @@ def _quantisers(network: nn.Module, graph: fx.Graph, sites: dict[fx.Node, Site])
         new = QuantActivation(site.stair).train(old.training)
         new.position = (site.layer, order)
         new.grid = None if site.grid.fixed else grids.setdefault(site.grid.root, len(grids))
+        new.replaces = old.forward if site.replaces else site.function
         node.target = name
         made[name] = new
     return made

@@ -1,16 +1,17 @@
 """A graph made ready for quantisers: maps are modules, nothing works in place on a value that is read again."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from ana_search.ana.conversion.roles import role_of, works_in_place
 
-__all__ = ["first_input", "free_name", "maps_as_modules", "out_of_place"]
+__all__ = ["first_input", "free_name", "function_of", "maps_as_modules", "out_of_place"]
 
 _OUT_OF_PLACE: Mapping[Any, Any] = {
     operator.iadd: operator.add,
@@ -33,6 +34,27 @@ _LINEAR = ("input", "weight", "bias")
 def first_input(node: fx.Node) -> Any:
     """Return the first argument of a call, whether it has a name or not."""
     return node.args[0] if node.args else next(iter(node.kwargs.values()), None)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of a function on one tensor, with all its other arguments."""
+
+    target: Callable[..., Tensor]
+    arguments: tuple[Any, ...]
+    named: Mapping[str, Any]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.target(x, *self.arguments, **self.named)
+
+
+def function_of(node: fx.Node) -> Callable[[Tensor], Tensor] | None:
+    """Return what a call does to its first argument; ``None`` for a module, and where others are computed values."""
+    if node.op == "call_module" or len(node.all_input_nodes) != 1 or not node.args:
+        return None
+    if isinstance(node.target, str):
+        return operator.methodcaller(node.target, *node.args[1:], **node.kwargs)
+    return _Call(node.target, node.args[1:], dict(node.kwargs))
 
 
 def free_name(network: nn.Module, taken: set[str], name: str) -> str:

@@ -1,9 +1,10 @@
 """What is known of a value while quantisers are being placed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import fx
+from torch import Tensor, fx
 
 from ana_search.ana.stairs import StairFunction
 
@@ -82,3 +83,5 @@ class Site:
     wanted_name: str
     grid: Grid
     replaces: str = ""
+    function: Callable[[Tensor], Tensor] | None = None
+    """The function that it stands for, where that was a call."""

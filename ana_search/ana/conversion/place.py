@@ -14,7 +14,7 @@ from torch import fx, nn
 
 from ana_search.ana.conversion import stairs
 from ana_search.ana.conversion.floating import FloatPart
-from ana_search.ana.conversion.graph import first_input
+from ana_search.ana.conversion.graph import first_input, function_of
 from ana_search.ana.conversion.known import Grid, Known, Site
 from ana_search.ana.conversion.roles import Role, activation_of, role_of
 from ana_search.ana.conversion.trace import scope
@@ -245,7 +245,7 @@ class Placement:
         grid = self._grid(known)
         if function.unit:
             grid.fix()
-        self.sites[call] = Site(call, stair, known.layer, name, grid, replaces)
+        self.sites[call] = Site(call, stair, known.layer, name, grid, replaces, function_of(node))
         self.known[call] = self._after(known, stair, grid)
         self._roles[call] = "quantiser"
         self.graph.erase_node(node)
