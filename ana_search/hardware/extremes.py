@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ana_search.ana import StairFunction
 from ana_search.hardware.figures import figures, nominal_bits
 from ana_search.objectives import OBJECTIVES
+from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.space import TrialParams, grid, layer_count, searched
 from ana_search.study_file import Choice, Range, StudySpec, is_argument, key_of
@@ -35,6 +36,8 @@ class Candidate:
 
     low: Mapping[str, float]
     high: Mapping[str, float]
+    least: TrainingPlan
+    """The plan with the least bits."""
 
 
 def extremes(spec: StudySpec) -> list[Extremes]:
@@ -57,7 +60,8 @@ def candidates(spec: StudySpec) -> Iterator[Candidate]:
         return
     for arguments in _arguments(spec):
         low, high = ({**arguments, **_bits(spec, arguments, end)} for end in (0, -1))
-        yield Candidate(figures(make_plan(spec, low, 0)), figures(make_plan(spec, high, 0)))
+        least = make_plan(spec, low, 0)
+        yield Candidate(figures(least), figures(make_plan(spec, high, 0)), least)
 
 
 def cell_candidates(spec: StudySpec) -> Iterator[tuple[Candidate, int]]:
@@ -67,8 +71,9 @@ def cell_candidates(spec: StudySpec) -> Iterator[tuple[Candidate, int]]:
         tuple((full, value) for full, value in cell.items() if full.partition(".")[0] in names) for cell in grid(spec)
     )
     for cell, count in cells.items():
-        exactly = figures(make_plan(spec, dict(cell), 0))
-        yield Candidate(exactly, exactly), count
+        plan = make_plan(spec, dict(cell), 0)
+        exactly = figures(plan)
+        yield Candidate(exactly, exactly, plan), count
 
 
 def _decides(name: str) -> bool:

@@ -7,16 +7,47 @@ from ana_search.study_file import StudySpec
 
 __all__ = ["check_constraints", "infeasible_cells"]
 
+_MEMORY = frozenset({"ram", "flash"})
+_MOST_WRITTEN = 4  # networks; each takes a second
+
 
 def check_constraints(spec: StudySpec) -> None:
     """Raise `StudyFileError` where no network of the study meets its constraints.
 
-    What files tell (latency, RAM, flash) or training (accuracy) is not known yet, and passed by. Raises `NetworkError`
-    or `DataError` where a network cannot be built.
+    RAM and flash are looked at where there are few networks, those with the least bits; latency and accuracy are not
+    known yet, and passed by. Raises `NetworkError`, `DataError` or `ExportRequestError` where a network cannot be
+    built or exported.
     """
     known = [one for one in spec.study.limits if _is_computed(one)]
-    if not known or any(_may_meet(one, known) for one in candidates(spec)):
+    if known and not any(_may_meet(one, known) for one in candidates(spec)):
+        raise _refused(spec, known)
+    _check_memory(spec, known)
+
+
+def _check_memory(spec: StudySpec, known: list[Constraint]) -> None:
+    """Raise `StudyFileError` where the C files of all networks take more RAM or flash than the study allows."""
+    limits = [one for one in spec.study.limits if one.objective in _MEMORY and one.upper]
+    if not limits:
         return
+    left = [one for one in candidates(spec) if _may_meet(one, known)]
+    if len(left) > _MOST_WRITTEN:
+        return
+    from ana_search.hardware.exported import exported_figures  # loads what writes files
+
+    names = {one.objective for one in limits}
+    found = [exported_figures(one.least, names) for one in left]
+    if any(all(one.violation(values[one.objective]) <= 0 for one in limits) for values in found):
+        return
+    least = {name: OBJECTIVES[name].shown(min(values[name] for values in found)) for name in names}
+    told = ", ".join(f"{str(one)!r} (the network with the least bits takes {least[one.objective]})" for one in limits)
+    raise StudyFileError(
+        f"study {spec.study.name!r}: study.constraints: got {told}: no network of the study meets "
+        f"{'all of them' if len(limits) > 1 else 'it'}; allowed: constraints that one meets"
+    )
+
+
+def _refused(spec: StudySpec, known: list[Constraint]) -> StudyFileError:
+    """Return the error of a study whose constraints no network meets."""
     ends = {one.objective: one for one in extremes(spec)}
     told = []
     for one in known:
@@ -25,7 +56,7 @@ def check_constraints(spec: StudySpec) -> None:
             most, value = ("least", end.smallest) if one.upper else ("most", end.largest)
             told.append(f"{str(one)!r} (the {most} of any is {objective.shown(value)})")
     together = "all of them" if len(told) > 1 else "it"
-    raise StudyFileError(
+    return StudyFileError(
         f"study {spec.study.name!r}: study.constraints: got {', '.join(told)}: no network of the study meets "
         f"{together}; allowed: constraints that one meets"
     )

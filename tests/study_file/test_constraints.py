@@ -89,6 +89,9 @@ def test_a_study_that_no_network_can_meet_is_told_by_how_much(sampler: str, make
         check_constraints(limited("bytes <= 10"))
     with pytest.raises(StudyFileError, match=r"'weight_bits >= 8.5' \(the most of any is 8.000 bits\)"):
         check_constraints(limited("bytes <= 100_000", "weight_bits >= 8.5"))
+    check_constraints(limited("ram <= 100_000", "flash <= 100_000"))
+    with pytest.raises(StudyFileError, match=r"'flash <= 100' \(the network with the least bits takes [\d,]+ bytes\)"):
+        check_constraints(limited("ram <= 100_000", "flash <= 100"))
     if sampler == "grid":  # here all networks are known: two of 2 and of 8 bits
         assert infeasible_cells(limited("weight_bits <= 4")) == 1
         with pytest.raises(StudyFileError, match="all of them"):
