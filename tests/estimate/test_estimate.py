@@ -112,3 +112,20 @@ def test_a_step_that_does_not_fit_into_memory_is_not_tried(tmp_path: Path) -> No
     )
     with pytest.raises(DataError, match=r"2 images of 4096 x 4096 pixels takes about \d.*GiB; |what is free"):
         estimate(load_study_file(path))
+
+
+def test_what_the_networks_cost_and_what_becomes_of_constraints(make_study: MakeStudy) -> None:
+    bits = "weight_bits = [2, 8]"
+    plain = estimate(make_study(bits, 'sampler = "tpe"'), timed=False)
+    assert [one.objective for one in plain.hardware] == ["weight_bits", "bytes", "operations"]
+    assert (plain.hardware[0].smallest, plain.hardware[0].largest) == (2, 8)
+    assert (plain.constraints, plain.constraints_note, plain.infeasible_cells) == ((), None, None)
+    limited = 'constraints = ["weight_bits <= 4", "ram <= 1e6"]'
+    grid_ = estimate(make_study(bits, f'sampler = "grid"\n{limited}'), timed=False)
+    assert grid_.constraints == ("weight_bits <= 4", "ram <= 1000000")
+    assert grid_.infeasible_cells == 1
+    assert [one.objective for one in grid_.hardware][-1] == "ram"
+    for sampler, words in (("tpe", "tpe learns from them"), ("random", "random draws without regard to them")):
+        found = estimate(make_study(bits, f'sampler = "{sampler}"\n{limited}'), timed=False)
+        assert words in str(found.constraints_note)
+        assert found.infeasible_cells is None

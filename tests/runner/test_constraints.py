@@ -8,6 +8,8 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from ana_search.dashboard.gather import gather
+from ana_search.dashboard.notes import study_note, trial_notes
 from ana_search.dispatch import Job
 from ana_search.errors import StudyFileError
 from ana_search.hardware import figures, linear_maps
@@ -178,6 +180,27 @@ def test_an_accuracy_that_is_too_low_is_never_the_best(tmp_path: Path) -> None:
     rows = best_trials(opened, top=80)
     assert [("infeasible" in row) for row in rows] == sorted("infeasible" in row for row in rows)
     assert study_status(opened)["infeasible"] == {"val_accuracy >= 0.85": len(low)}
+
+
+def test_a_journal_and_the_note_say_that_nothing_is_feasible(tmp_path: Path) -> None:
+    asked = ['constraints = ["val_accuracy >= 0.99", "operations <= 5e6"]', 'sampler = "random"', "trials = 12"]
+    url = f"journal:///{tmp_path / 'journal.log'}"
+    launch(study(tmp_path, *asked), runs=tmp_path, storage=url, deterministic=True, dispatcher=Watched(1))
+    opened = open_study("bits", url, tmp_path)
+    complete = [trial for trial in opened.trials if trial.is_complete]
+    assert 0 < len(complete) < 12
+    assert opened.pareto() == []
+    for trial in opened.study.get_trials():
+        accuracy = trial.values[0] if trial.values else 0.0
+        missed = [(0.99 - accuracy) / 0.99, trial.user_attrs["operations"] / 5e6 - 1]
+        assert list(trial.constraints.values()) == pytest.approx(missed)
+    shown = gather(opened)
+    note = study_note(shown.facts, shown.frame)
+    assert f"{12 - len(complete)} of them infeasible and not trained" in note
+    assert "**No complete trial meets them**" in note
+    best = best_trials(opened, top=1)[0]
+    assert "allowed: val_accuracy >= 0.99" in best["infeasible"]
+    assert "It breaks a constraint" in trial_notes(shown.facts, shown.frame)[best["number"]]
 
 
 @pytest.mark.parametrize("pruner", ["asha", "hyperband"])
