@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ana_search.ana.freezing import REFRESHES, frozen_mask
+from ana_search.ana.kernels.scaled import divided, multiplied, summed_by_channel
 from ana_search.ana.noise import Noise, SpreadMeasure
 from ana_search.ana.regularise import regularise
 from ana_search.ana.scale import Scale
@@ -74,25 +75,36 @@ class Quantiser(nn.Module):
 
         In evaluation the value has no noise, but a gradient that is asked for is still that of training.
         """
-        unscaled, scale = self.parts(x)
-        return unscaled if scale is None else unscaled * scale
-
-    def parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the regularised stair of ``x`` divided by the scale, and the scale, shaped as a factor of ``x``."""
         if self.scale is None:
-            return self._regularised(x), None
+            return self._regularised(x)
+        scale = self._scale(x)
+        if scale.dim() == 0 and (self.estimator is None or not any(True for _ in self.estimator.parameters())):
+            return multiplied(self._regularised(divided(x, scale)), scale)
+        scale = _as_factor(scale, x)
+        return self._regularised(x / scale) * scale
+
+    def parts(self, weight: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the regularised stair of weights [out, ...] divided by the scale, and the scale.
+
+        The scale, [out] or [], must multiply the sums that the first is used in; its gradient comes from the first.
+        """
+        if self.scale is None:
+            return self._regularised(weight), None
+        scale = self._scale(weight)
+        codes = self._regularised(weight / _as_factor(scale, weight))
+        return summed_by_channel(codes, scale), scale.detach()
+
+    def _scale(self, x: Tensor) -> Tensor:
+        assert self.scale is not None
         each = max(len(x), 1) if self.batched and x.dim() else max(self.scale.latent.numel(), 1)
-        scale = self.scale(x.numel() // each, self.stair.levels[-1], self.stair.quantum)
-        if scale.dim():
-            scale = scale.reshape(-1, *[1] * (x.dim() - 1))
-        return self._regularised(x / scale), scale
+        scale: Tensor = self.scale(x.numel() // each, self.stair.levels[-1], self.stair.quantum)
+        return scale
 
     def exact_parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what `parts` returns in evaluation, without a gradient."""
         if self.scale is None:
             return self.stair(x.detach()), None
-        scale = self.scale.value
-        scale = scale.reshape(-1, *[1] * (x.dim() - 1)) if scale.dim() else scale
+        scale = _as_factor(self.scale.value, x)
         return self.stair(x.detach() / scale), scale
 
     def _regularised(self, x: Tensor) -> Tensor:
@@ -127,6 +139,11 @@ class Quantiser(nn.Module):
     def extra_repr(self) -> str:
         """Return the number of levels and the quantum."""
         return f"levels={len(self.stair.levels)}, quantum={self.stair.quantum:g}"
+
+
+def _as_factor(scale: Tensor, x: Tensor) -> Tensor:
+    """Return a scale [out] or [] so that it multiplies ``x`` [out, ...]."""
+    return scale.reshape(-1, *[1] * (x.dim() - 1)) if scale.dim() else scale
 
 
 _FRESH = {

@@ -9,6 +9,7 @@ rest of the package need not know. The way of a tensor under the strategy "expec
 - `stair.py`: the exact stair; `blocks.py`: work in blocks that stay in the cache;
 - `family.py`: a kernel for any noise family, from its functions, as a sum over the noisy thresholds; `uniform.py`,
   `triangular.py`, `normal.py` and `logistic.py`: what is faster for these;
+- `scaled.py`: both ends of a stair with a scale that is learned;
 - `numbers.py`: whether a noise's numbers are Python's or tensors.
 
 **Eager code** on a CPU pays for every pass over memory and for every call; it gets plain numbers. **Compiled code**

@@ -43,8 +43,8 @@ def blockwise(function: BlockFunction, x: Tensor, other: Tensor | None = None) -
         x = torch.empty_like(x).copy_(x)
     if other is not None and other.stride() != result.stride():
         other = torch.empty_like(result).copy_(other)
-    row_x, row_result = _in_a_row(x), _in_a_row(result)
-    row_other = None if other is None else _in_a_row(other)
+    row_x, row_result = in_a_row(x), in_a_row(result)
+    row_other = None if other is None else in_a_row(other)
     for start in range(0, x.numel(), size):
         part = slice(start, start + size)
         of_x, out = row_x[part], row_result[part]
@@ -55,7 +55,7 @@ def blockwise(function: BlockFunction, x: Tensor, other: Tensor | None = None) -
     return result
 
 
-def _in_a_row(x: Tensor) -> Tensor:
+def in_a_row(x: Tensor) -> Tensor:
     """Return the elements of a dense tensor in memory order."""
     return x.as_strided((x.numel(),), (1,))
 

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ana_search.ana.kernels.blocks import Block, at_least, blockwise, in_working_precision
 from ana_search.ana.scale import ScaleKind
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["Method", "Slope", "StraightThrough", "nearest_threshold"]
+__all__ = ["Method", "Slope", "StraightThrough", "around_threshold", "at_most"]
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,30 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        return gradient * ctx.slope(x, ctx.stair, ctx.time).to(x.dtype), None, None, None
+
+        def block(part: Tensor, of_gradient: Tensor | None, _place: Block) -> Tensor:
+            assert of_gradient is not None
+            slope: Tensor = ctx.slope(in_working_precision(part), ctx.stair, ctx.time)
+            return slope.mul_(of_gradient)
+
+        return blockwise(block, x, gradient), None, None, None
 
 
-def nearest_threshold(x: Tensor, stair: StairFunction) -> Tensor:
-    """Return the threshold nearest to every element, in units of ``x``; thresholds are evenly spaced.
+def around_threshold(x: Tensor, stair: StairFunction) -> Tensor:
+    """Return how far every element is from its nearest threshold, in half steps; thresholds are evenly spaced.
 
     It is how a function for the sign is carried over to several levels: each stretch of one step around a threshold
     is one sign function, the outermost ones reach on to infinity (as in Gong et al., ICCV 2019, section 3.1).
     """
     first, last = stair.scaled_thresholds[0], stair.scaled_thresholds[-1]
     if first == last:
-        return torch.full_like(x, first)
+        return (x - first).mul_(2.0 / stair.step)
     distance = (last - first) / (len(stair.thresholds) - 1)
-    return ((x - first) / distance).round_().clamp_(0, len(stair.thresholds) - 1).mul_(distance).add_(first)
+    place = (x - first).mul_(1.0 / distance)
+    nearest = place.round().clamp_(0, len(stair.thresholds) - 1)
+    return place.sub_(nearest).mul_(2.0 * distance / stair.step)
+
+
+def at_most(x: Tensor, bound: float) -> Tensor:
+    """Return 1 where ``x <= bound`` and 0 elsewhere, in the dtype of ``x``."""
+    return at_least(-x, -bound)
