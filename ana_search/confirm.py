@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, TypeGuard
+from typing import NotRequired, TypedDict, TypeGuard
 
 import numpy as np
 from scipy import stats
@@ -40,13 +40,14 @@ Params = Mapping[str, int | float | str]
 
 
 class _Run(TypedDict):
-    """One fresh training run, as confirm.json has it."""
+    """One fresh training run, as confirm.json has it; ``trained_on`` tells data and code of a network from others."""
 
     seed: int
     plan_hash: str
     validation: float
     test: float
     params: Params
+    trained_on: NotRequired[str]
 
 
 class FreshAccuracy(TypedDict):
@@ -183,6 +184,9 @@ def confirm_study(
     data = StudyData(stored, accept_changes)
     with suppress(DataError):  # what is confirmed already needs no data, but other data than then are told of
         data.dataset(data_plan(spec.data, spec.quantiser).loaded)
+    trained_on = data.digest()
+    if trained_on is not None:
+        known = {entry["plan_hash"]: _confirmation(entry) for entry in entries if _is_of(entry, trained_on)}
     floats = FloatStore(stored.place.folder.floats)
     rows: list[ConfirmedSet] = []
     for trials in ranked[:top]:
@@ -195,7 +199,7 @@ def confirm_study(
 
         def keep(result: Confirmation, params: Params = params) -> None:
             known[result.plan_hash] = result
-            _write(file, result, params)
+            _write(file, result, params, trained_on)
 
         results = confirm(
             plans, known=known, load=data.dataset, keep=keep, threads=spec.resources.threads, floats=floats
@@ -220,10 +224,10 @@ def confirm_study(
 def confirmed(folder: Path, params: Params) -> FreshAccuracy | None:
     """Return what was confirmed of a parameter set: ``{mean, low, high, level, accuracies}``; None for nothing.
 
-    ``folder`` is the study's run directory.
+    ``folder`` is the study's run directory. Where data or code were changed meanwhile, the latest runs count.
     """
-    entries, _ = _entries(folder / _FILE)
-    found = [entry["test"] for entry in entries if entry["params"] == dict(params)]
+    own = [entry for entry in _entries(folder / _FILE)[0] if entry["params"] == dict(params)]
+    found = [entry["test"] for entry in own if entry.get("trained_on") == own[-1].get("trained_on")]
     if len(found) < 2:
         return None
     mean, low, high = interval(found)
@@ -269,7 +273,12 @@ def _confirmation(run: _Run) -> Confirmation:
     return Confirmation(run["seed"], run["plan_hash"], run["validation"], run["test"])
 
 
-def _write(file: Path, result: Confirmation, params: Params) -> None:
+def _is_of(entry: _Run, trained_on: str) -> bool:
+    """Return whether a run was trained on these data; one of an older version, which does not say, is taken to be."""
+    return entry.get("trained_on", trained_on) == trained_on
+
+
+def _write(file: Path, result: Confirmation, params: Params, trained_on: str | None) -> None:
     run: _Run = {
         "seed": result.seed,
         "plan_hash": result.plan_hash,
@@ -277,6 +286,8 @@ def _write(file: Path, result: Confirmation, params: Params) -> None:
         "test": result.test,
         "params": dict(params),
     }
+    if trained_on is not None:
+        run["trained_on"] = trained_on
     entries, problem = _entries(file)
     if problem is not None and file.exists():
         file.replace(file.with_name(f"{file.name}.damaged"))  # for whoever wants to look at it

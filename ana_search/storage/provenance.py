@@ -6,6 +6,7 @@ the networks were trained with.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -161,6 +162,13 @@ class StudyData:
     def __init__(self, stored: "StoredStudy", accept_changes: bool = False) -> None:
         self._stored, self._accept = stored, accept_changes
         self._pool: ImagePool | None = None
+
+    def digest(self) -> str | None:
+        """Return what tells data, code and weights of now from others; ``None`` where no data were read."""
+        if self._pool is None:
+            return None
+        now = json.dumps(provenance_of(self._stored.spec, self._pool).to_json(), sort_keys=True)
+        return hashlib.sha256(now.encode()).hexdigest()[:16]
 
     def dataset(self, plan: "DataPlan") -> "Dataset":
         """Return the data set of a plan. Raises as `agreed`, and `DataError` where the data cannot be read."""

@@ -121,7 +121,12 @@ def test_brightened_images_are_refused_by_name_or_taken_on_purpose(folder: Path)
     assert "coding stays that of the start" in "".join(stored.notes)
     for name in ("export", "confirm", "rerun", "launch"):
         WAYS[name](folder, accept_changes=True)
+    confirmations = json.loads((folder / "runs" / "pictures" / "confirm.json").read_text())["runs"]
+    assert [entry["seed"] for entry in confirmations[:2]] == [entry["seed"] for entry in confirmations[2:]]
+    assert len({entry["trained_on"] for entry in confirmations}) == 2  # confirmed again, on the images of now
     assert run(folder) == []  # the images of now are those that were accepted
+    WAYS["confirm"](folder)
+    assert len(json.loads((folder / "runs" / "pictures" / "confirm.json").read_text())["runs"]) == 4
     recorded = StudyData(open_study("pictures", runs=folder / "runs")).dataset(plan)
     assert torch.equal(recorded.coding.values, then.values)
 
