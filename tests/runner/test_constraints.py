@@ -1,6 +1,7 @@
 """Constraints and several objectives: the real driver, with accuracies that follow from the bits and no training."""
 
 import json
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from ana_search.dashboard.notes import study_note, trial_notes
 from ana_search.dispatch import Job
 from ana_search.errors import StudyFileError
 from ana_search.hardware import figures, linear_maps
+from ana_search.objectives import OBJECTIVES
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.results import load_results
 from ana_search.runner import launch
 from ana_search.runner.driver import FIGURES
 from ana_search.storage import open_storage, open_study
+from ana_search.storage.record import TrialStart
 from ana_search.study_file import StudySpec, load_study_file
 from ana_search.summary import best_trials, study_status
 from ana_search.testing import Fate, SimulatedDispatcher
@@ -250,3 +253,10 @@ def test_files_are_written_once_for_all_trials_of_equal_bits(tmp_path: Path) -> 
         if small:
             assert trial.values[1:] == [trial.user_attrs["latency_ms"], trial.user_attrs["ram_bytes"]]
     assert load_results("bits", runs=tmp_path)[["latency_ms", "ram_bytes", "flash_bytes"]].notna().all().all()
+
+
+def test_every_figure_has_a_field_of_its_own_in_a_stored_trial() -> None:
+    known = {one.name for one in fields(TrialStart)}
+    attributes = [one.attribute for one in OBJECTIVES.values() if one.known]
+    assert set(attributes) <= known
+    assert len(set(attributes)) == len(attributes) == len(OBJECTIVES) - 1
