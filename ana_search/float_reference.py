@@ -4,9 +4,9 @@ Beside the weights of every such network lies a note in JSON (see `ana_search.tr
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from ana_search.errors import DamagedFileError
 from ana_search.reading import is_number, read_json
@@ -19,7 +19,7 @@ class FloatNote(TypedDict):
 
     accuracy: float
     seed: int
-    plan: Mapping[str, Any]
+    plan: Mapping[str, object]
 
 
 class FloatReference(TypedDict):
@@ -80,11 +80,12 @@ def describe_reference(reference: FloatReference) -> str:
     return f"{text} (mean of {reference['networks']} seeds, {reference['low']:.4f} to {reference['high']:.4f})"
 
 
-def _network(plan: Mapping[str, Any]) -> str:
+def _network(plan: Mapping[str, object]) -> str:
     """Return a network in words: its name, its width and the arguments of its function."""
     network = plan.get("network")
-    about: Mapping[str, Any] = network if isinstance(network, Mapping) else {}
-    given: Sequence[Any] = about.get("arguments") or ()
+    about: Mapping[str, object] = network if isinstance(network, Mapping) else {}
+    arguments = about.get("arguments")
+    given = arguments if isinstance(arguments, list) else []
     parts = [] if about.get("width") is None else [f"width {about['width']}"]
     parts += [f"{pair[0]} {json.dumps(pair[1])}" for pair in given if isinstance(pair, list) and len(pair) == 2]
     return ", ".join([str(about.get("name", "the network")), *parts])

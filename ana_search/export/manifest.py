@@ -37,7 +37,7 @@ class Accuracies(_Entry):
 
     validation: float
     frozen: float
-    test: Mapping[str, Any] | None = None
+    test: Mapping[str, object] | None = None
 
 
 class Bits(_Entry):
@@ -60,7 +60,7 @@ class ManifestEntry(_Entry):
 
     study: str
     trial: int
-    params: Mapping[str, Any]
+    params: Mapping[str, object]
     plan_hash: str
     format: str
     file: FileName

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +54,7 @@ class TrainedModel:
     network: nn.Module
     accuracy: float
     params: Mapping[str, object] = field(default_factory=dict)
-    test: Mapping[str, Any] | None = None
+    test: Mapping[str, object] | None = None
     infeasible: str | None = None
 
 

@@ -372,6 +372,6 @@ def _packed(weight: NDArray[np.int8], bits: int) -> NDArray[np.int64]:
     return packed
 
 
-def _in_comment(about: dict[str, Any]) -> str:
+def _in_comment(about: Mapping[str, object]) -> str:
     """Return JSON that neither ends a comment nor holds a trigraph."""
     return json.dumps(about).replace("/", "\\/").replace("?", "\\u003f")
