@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from ana_search.dispatch.local import LocalDispatcher
 from ana_search.results import load_results
-from ana_search.runner import launch
 from ana_search.study_file import load_study_file
 from tests.cli.test_commands import ana_search
 from tests.runner.studies import TINY
@@ -81,11 +79,16 @@ def test_from_a_search_to_a_random_design(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_pick_freeze_study_is_run_and_asks_for_more_of_itself(tmp_path: Path) -> None:
     (tmp_path / "way.toml").write_text(STUDY.format(sampler="pick_freeze", trials=7))
-    launch(load_study_file(tmp_path / "way.toml"), runs=tmp_path / "runs", dispatcher=LocalDispatcher())
+    typed("ana-search launch way.toml", tmp_path)
     table = load_results("way", runs=tmp_path / "runs")
     assert table["block"].tolist() == [0] * 5 + [1] * 2
     assert table["redrawn"].tolist() == ["none", "synchronisation", "shape", "all", "none", "none", "synchronisation"]
     assert table["seed"].nunique() == 7
     answer = analyse("way", tmp_path, "next.toml")
     assert (answer["method"], answer["reasons"]) == ("pick_freeze", ["too_few_trials"])
-    assert load_study_file(tmp_path / "next.toml").study.trials == 200
+    following = load_study_file(tmp_path / "next.toml").study
+    assert (following.name, following.sampler, following.trials) == ("way", "pick_freeze", 200)
+    assert "200 in all" in typed("ana-search launch way --confirm-factors", tmp_path, "--trials", "10")
+    again = load_results("way", runs=tmp_path / "runs")
+    assert again["redrawn"].tolist()[7:] == ["shape", "all", "none"]
+    assert again["block"].tolist() == [0] * 5 + [1] * 5
