@@ -137,7 +137,9 @@ freeze, and digits are 8 pixels wide: the order elsewhere may differ.
 ## The best recipe found
 
 `method = "lsq"` with `scale_per = "channel"`, and `recipe = "full"` ([Recipes](../../study-file.md#recipes)), with the
-same seeds. It was chosen by the validation part, among fifteen; the test part decided nothing.
+same seeds. It was chosen by the validation part, among fifteen. The test part decided nothing, but it was looked at
+before: an earlier version of the recipe (from random weights, batches of 64) reached 97.4 (96.8 to 97.9) on it, and the
+nine methods, with their gradients rounded otherwise, the same within 0.6 points.
 
 | Training | Test, % (95 %) | Points above the default, seed by seed (95 %) |
 |---|---|---|
