@@ -5,6 +5,7 @@ differ in bits alone.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ana_search.ana import quantised_layers
+from ana_search.ana import FloatPartWarning, quantised_layers
 from ana_search.ana.layers import QuantActivation, QuantMap
 from ana_search.data import dataset_info
 from ana_search.errors import NetworkError
@@ -77,7 +78,8 @@ class _Key:
 @lru_cache(maxsize=256)
 def _linear_maps(key: _Key) -> tuple[LinearMap, ...]:
     shape, classes = dataset_info(key.plan.data)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FloatPartWarning)  # a dry run says what stays in floating point
         network = network_of(key.plan, shape, classes).eval()
     return _Watched(network).run(shape)
 
@@ -111,7 +113,10 @@ class _Watched:
                 example = self._leaf(INPUT, torch.zeros(1, *shape))
                 try:
                     self._network(example)
-                except Exception as error:  # the code of whoever wrote the network: anything may be raised
+                except (
+                    Exception,
+                    SystemExit,
+                ) as error:  # the code of whoever wrote the network: anything may be raised
                     raise NetworkError(
                         f"a network of class {type(self._network).__name__} fails on one example of shape "
                         f"{list(shape)}: {type(error).__name__}: {error}"

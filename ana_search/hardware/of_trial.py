@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ana_search.errors import AnaSearchError
 from ana_search.hardware.figures import figures
+from ana_search.networks import is_known_code
 from ana_search.objectives import OBJECTIVES
 from ana_search.plan import TrainingPlan
 from ana_search.study_file import StudySpec
@@ -33,8 +34,11 @@ class TrialFigures:
         """Return the figures of a plan's network by the names of the objectives.
 
         A study that asks for none of them does without where they cannot be had (a network that answers only batches,
-        say). Raises `NetworkError`, `DataError` or `ExportRequestError` in other studies.
+        say), and for networks of somebody else's code: that is run by workers alone, since a fault of it might end the
+        process. Raises `NetworkError`, `DataError` or `ExportRequestError` in other studies.
         """
+        if not self._needed and not is_known_code(plan.network.name):
+            return {}
         try:
             found = figures(plan)
         except AnaSearchError:

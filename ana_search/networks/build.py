@@ -30,6 +30,7 @@ __all__ = [
     "check_outputs",
     "count_layers",
     "find_network",
+    "is_known_code",
     "is_network_name",
     "layer_names",
     "network_names",
@@ -174,6 +175,11 @@ def check_outputs(name: str, outputs: object, classes: int) -> None:
 def is_network_name(name: str) -> bool:
     """Return whether the name leads to a network without looking into a file: ours, installed, or torchvision's."""
     return name in NETWORKS or name.startswith(zoo.PREFIX) or name in _installed()
+
+
+def is_known_code(name: str) -> bool:
+    """Return whether a network's code is ours or torchvision's, and not that of a file or of an installed package."""
+    return name in NETWORKS or name.startswith(zoo.PREFIX)
 
 
 def network_names() -> list[str]:

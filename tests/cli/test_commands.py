@@ -90,8 +90,8 @@ def test_the_shell_completes_commands_options_and_studies(tmp_path: Path) -> Non
     assert completions("ana-search la", tmp_path) == ["launch"]
     assert completions("ana-search launch --wor", tmp_path) == ["--workers"]
     assert completions("ana-search launch q", tmp_path) == ["quickstart"]
-    assert completions("ana-search launch mi", tmp_path) == ["mine-of-last-week", "mine.toml"]
-    assert completions("ana-search status mi", tmp_path) == ["mine-of-last-week", "mine.toml"]
+    assert completions("ana-search launch mine", tmp_path) == ["mine-of-last-week", "mine.toml"]
+    assert completions("ana-search status mi", tmp_path) == ["mine-of-last-week", "mixed_precision", "mine.toml"]
     assert "--show-completion" in ana_search("--help", cwd=tmp_path).stdout
 
 

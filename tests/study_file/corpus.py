@@ -155,12 +155,6 @@ WRONG = [
     _study("unknown_objective", 'objective = "loss"', "study.objective", "weight_bits"),
     _study("three_objectives", 'objective = ["val_accuracy", "weight_bits", "loss"]', "study.objective"),
     _study("empty_objective", "objective = []", "study.objective"),
-    _study(
-        "pruned_pareto",
-        'objective = ["val_accuracy", "weight_bits"]\npruner = "asha"',
-        "study.pruner",
-        "none",
-    ),
     _study("storage_without_file", 'storage = "sqlite:///"', "study.storage", "a file after sqlite:///"),
     _study("storage_in_memory", 'storage = "sqlite:///:memory:"', "study.storage", "outlive"),
     _study("storage_folder", 'storage = "journal:///logs/"', "study.storage", "a file after journal:///"),
