@@ -27,6 +27,7 @@ __all__ = [
     "is_number",
     "parse_arrays",
     "parse_safetensors",
+    "parse_saved",
     "parse_state",
     "read_arrays",
     "read_file",
@@ -102,6 +103,21 @@ def read_state(path: Path) -> "dict[str, Tensor]":
 
 def parse_state(content: bytes, path: Path) -> "dict[str, Tensor]":
     """Return the state dict in the content of the file ``path``. Raises `DamagedFileError` as `read_state`."""
+    import torch
+
+    state = parse_saved(content, path)
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
+    ):
+        raise DamagedFileError(f"{_named(path)}: holds something else than named tensors")
+    return state
+
+
+def parse_saved(content: bytes, path: Path) -> object:
+    """Return what ``torch.save`` has written into the file ``path``: tensors, numbers, texts, lists and dictionaries.
+
+    Nothing else is unpickled. Raises `DamagedFileError` for a file that is damaged or holds anything else.
+    """
     import warnings
 
     import torch
@@ -109,16 +125,11 @@ def parse_state(content: bytes, path: Path) -> "dict[str, Tensor]":
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old and foreign formats are warned of before they are refused
-            state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+            return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as error:  # a damaged file makes the unpickler raise anything
         reason = " ".join(str(error).split())[:_SHOWN] or type(error).__name__
         what = "is empty" if not content else f"is not a file of weights ({reason})"
         raise DamagedFileError(f"{_named(path)}: {what}") from None
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
-    ):
-        raise DamagedFileError(f"{_named(path)}: holds something else than named tensors")
-    return state
 
 
 def parse_safetensors(content: bytes, path: Path) -> "dict[str, Tensor]":

@@ -15,9 +15,10 @@ from ana_search.plan import TrainingPlan
 from ana_search.training.average import Average
 from ana_search.training.result import EpochReport
 
-__all__ = ["RunState", "kept_epochs", "load_checkpoint", "save_checkpoint"]
+__all__ = ["VERSION", "RunState", "kept_epochs", "load_checkpoint", "save_checkpoint"]
 
-_VERSION = 4
+VERSION = 4
+"""Of what a checkpoint holds; one of another version is not gone on from."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def save_checkpoint(
     A disk that is full or away costs the checkpoint and not the run: nothing is raised, the last one stays.
     """
     state = {
-        "version": _VERSION,
+        "version": VERSION,
         "plan": plan.hash,
         "network": run.network.state_dict(),
         "optimiser": run.optimiser.state_dict(),
@@ -68,7 +69,7 @@ def load_checkpoint(
         state: Any = torch.load(path, weights_only=True, map_location="cpu")
     except Exception:  # a damaged file makes the unpickler raise anything
         return None
-    if not isinstance(state, dict) or state.get("version") != _VERSION or state.get("plan") != plan.hash:
+    if not isinstance(state, dict) or state.get("version") != VERSION or state.get("plan") != plan.hash:
         return None
     try:
         if _shapes(state["network"]) != _shapes(run.network.state_dict()):
@@ -91,14 +92,15 @@ def kept_epochs(path: Path, plan: TrainingPlan) -> int:
     """Return how many epochs of this plan a checkpoint holds; 0 if there is none. The weights are not read."""
     try:
         state: Any = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-        return len(state["history"]) if (state["version"], state["plan"]) == (_VERSION, plan.hash) else 0
+        return len(state["history"]) if (state["version"], state["plan"]) == (VERSION, plan.hash) else 0
     except Exception:  # as in `load_checkpoint`
         return 0
 
 
 def _as_report(epoch: dict[str, object]) -> EpochReport:
     """Return the report of an epoch as a checkpoint holds it: its sequences are lists there."""
-    return EpochReport(**{name: tuple(v) if isinstance(v, list | tuple) else v for name, v in epoch.items()})  # type: ignore[arg-type]
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in epoch.items()}
+    return EpochReport(**values)  # type: ignore[arg-type]  # other fields are a `TypeError`, which refuses the file
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

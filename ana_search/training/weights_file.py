@@ -1,16 +1,13 @@
 """A file of weights that a network starts from: a state dict of PyTorch's, or safetensors."""
 
-import io
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ana_search.errors import DamagedFileError, NetworkError
-from ana_search.reading import parse_safetensors, read_file
+from ana_search.reading import parse_safetensors, parse_saved, read_file
 
 __all__ = ["load_weights"]
 
@@ -62,20 +59,14 @@ def _named_tensors(path: Path, where: str) -> dict[str, Tensor]:
         raise NetworkError(f"{where} does not exist; every worker must see it") from None
     except DamagedFileError as error:
         raise NetworkError(f"training.start: {error}") from None
-    if path.suffix == ".safetensors":
-        try:
-            return parse_safetensors(content, path)
-        except DamagedFileError as error:
-            raise NetworkError(f"training.start: {error}") from None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old formats are warned of
-            found: Any = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-    except Exception as error:  # a damaged file makes the unpickler raise anything
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if path.suffix == ".safetensors":
+            return parse_safetensors(content, path)
+        found: Any = parse_saved(content, path)
+    except DamagedFileError as error:
         raise NetworkError(
-            f"{where} cannot be read as weights alone ({reason}); allowed: torch.save(network.state_dict(), ...), and "
-            "not the network itself"
+            f"training.start: {error}; allowed: torch.save(network.state_dict(), ...), and not the network itself, "
+            "or safetensors"
         ) from None
     inside = [found[key] for key in _INSIDE if isinstance(found, Mapping) and isinstance(found.get(key), Mapping)]
     return _plain(inside[0] if inside else found, where)

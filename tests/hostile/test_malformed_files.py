@@ -5,21 +5,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from ana_search.cli.main import build_app
 from ana_search.confirm import confirmed
 from ana_search.dispatch.local import LocalDispatcher
 from ana_search.errors import AnaSearchError
+from ana_search.hardware.exported import ExportedFigures
 from ana_search.results import load_history
 from ana_search.runner import launch
 from ana_search.storage import open_study
 from ana_search.training import build
-from ana_search.training.checkpoint import RunState, load_checkpoint
+from ana_search.training.checkpoint import VERSION, RunState, load_checkpoint, save_checkpoint
+from ana_search.training.weights_file import load_weights
 from tests.conftest import KEPT as NAME
 from tests.hostile.malformed import malformed
 from tests.runner.commands import run
 from tests.runner.studies import make_spec
+from tests.training.plans import digits_plan
+from tests.training.safetensors import safetensors
 
 EXPECTED = (1, 2)
 
@@ -202,10 +207,6 @@ def test_manifests(runs: Path, tmp_path: Path) -> None:
 
 def test_checkpoints(runs: Path, tmp_path: Path) -> None:
     """A run that cannot go on starts anew: it loses time and no result."""
-    import torch
-
-    from ana_search.training.checkpoint import save_checkpoint
-
     plan = open_study(NAME, runs=runs).plan(0)
     network, _ = build(plan, (1, 8, 8), 10)
     optimiser = torch.optim.Adam(network.parameters())
@@ -220,9 +221,45 @@ def test_checkpoints(runs: Path, tmp_path: Path) -> None:
 
     each(path, tmp_path, look)
     assert sum(started_anew) > 80
-    for wrong in ({"version": 3}, {"version": 3, "plan": plan.hash}, {"version": 3, "plan": plan.hash, "network": 1}):
+    right = {"version": VERSION, "plan": plan.hash}
+    for wrong in ({"version": VERSION}, right, right | {"network": 1}):
         torch.save(wrong, path)
         assert load_checkpoint(path, plan, run) is None
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_weights_to_start_from(suffix: str, tmp_path: Path) -> None:
+    """A file that is not the network's weights is refused by name; one with other numbers is what it says."""
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(network.state_dict(), path)
+    else:
+        path.write_bytes(safetensors(network.state_dict()))
+    load_weights(network, path)
+    refused = []
+
+    def look(name: str) -> None:
+        error = told(lambda: load_weights(network, path))
+        assert error is None or str(path) in error, name
+        refused.append(error is not None)
+
+    each(path, tmp_path, look)
+    assert sum(refused) > 80
+
+
+def test_figures_of_files(tmp_path: Path) -> None:
+    """What networks cost, as their files told: a damaged note is no error, and is measured and written anew."""
+    path = tmp_path / "figures.json"
+    plan = digits_plan()
+    wanted = ExportedFigures(["ram"], path).of(plan)
+    whole = path.read_bytes()
+
+    each(path, tmp_path, lambda _name: ExportedFigures(["ram"], path))
+    for wrong in (b"", b"{", b'{"ram": 1}', whole[:-5]):
+        path.write_bytes(wrong)
+        assert ExportedFigures(["ram"], path).of(plan) == wanted
+        assert path.read_bytes() == whole
 
 
 def test_a_pipe_in_the_place_of_a_file_hangs_nobody(runs: Path) -> None:

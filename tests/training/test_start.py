@@ -1,8 +1,6 @@
 """Runs that start from trained weights: of the network in floating point, or of a file of the user's."""
 
 import dataclasses
-import json
-import struct
 from pathlib import Path
 
 import pytest
@@ -28,6 +26,7 @@ from ana_search.training import FloatStore, build, train
 from ana_search.training.weights_file import load_weights
 from tests.runner.studies import write_study
 from tests.training.plans import Stop, digits_plan, numbers, stop_after, with_settings
+from tests.training.safetensors import safetensors
 
 
 def from_float(**settings: object) -> TrainingPlan:
@@ -65,23 +64,6 @@ def test_the_network_in_floating_point_gives_all_its_weights_or_none() -> None:
     taught = with_settings(plan, start="random", teacher="float")
     one, other = build(taught, (1, 8, 8), 10, given)[0], build(taught, (1, 8, 8), 10)[0]
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
-def safetensors(tensors: dict[str, Tensor]) -> bytes:
-    """Return a file as the format's description has it."""
-    names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    content = b""
-    for name, tensor in tensors.items():
-        raw = tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
-        header[name] = {
-            "dtype": names[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [len(content), len(content) + len(raw)],
-        }
-        content += raw
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + content
 
 
 def digits_network() -> nn.Module:
@@ -125,9 +107,9 @@ def test_wrong_files_of_weights_are_refused_by_name(tmp_path: Path) -> None:
     whole = safetensors(dict(state))
     for name, content, expected in (
         ("none.pt", None, "does not exist"),
-        ("empty.pt", b"", "cannot be read as weights"),
-        ("text.pt", b"not a file of weights", "cannot be read as weights"),
-        ("evil.pt", Evil(), "cannot be read as weights alone"),
+        ("empty.pt", b"", "is empty"),
+        ("text.pt", b"not a file of weights", "is not a file of weights"),
+        ("evil.pt", Evil(), "is not a file of weights"),
         ("module.pt", network, "not the network itself"),
         ("list.pt", [1, 2], "holds a list that is no state dict"),
         ("numbers.pt", {"a": 1}, "no state dict"),
