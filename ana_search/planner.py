@@ -11,7 +11,7 @@ from ana_search.errors import RequestError
 from ana_search.plan import LayerPlan, Reference, TrainingPlan, TrainingSettings
 from ana_search.space import layer_count, layer_values, names_of_layers, searched, trial_network
 from ana_search.study_file import KEYS, StudySpec, key_of
-from ana_search.study_file.keys import RENAMED
+from ana_search.study_file.keys import OF_LAYERS, RENAMED
 from ana_search.study_file.parameters import Value
 from ana_search.study_file.sections import Quantiser, data_plan
 
@@ -23,11 +23,6 @@ _COPIED = [
     if key.section != "training" and key.sets == (name,) and name in {each.name for each in fields(LayerSchedule)}
 ]
 """The keys whose value a layer's schedule has as it is."""
-
-_OF_LAYER = [
-    name for name, key in KEYS.items() if key.sets == (name,) and name in {each.name for each in fields(LayerPlan)}
-]
-"""The keys whose value a layer has as it is."""
 
 DYNAMIC_MEAN = -0.5  # where a dynamic mean starts, in steps of the stair (the paper's experiments)
 
@@ -94,7 +89,7 @@ def _layer_plans(values: Mapping[str, list[Value]], layers: int) -> tuple[LayerP
             _schedule(value, shift(intervals[layer], by), powers[layer], backward[layer])
             for by in (offset, offset + further)
         ]
-        own = {name: value[name] for name in _OF_LAYER}
+        own = {name: value[name] for name in OF_LAYERS}
         own |= {name: method.scale for name in ("weight_scale", "activation_scale") if own[name] == "auto"}
         plans.append(LayerPlan(**own, weights=schedules[0], activations=schedules[1]))  # type: ignore[arg-type]  # see `KEYS`
     return tuple(plans)

@@ -103,12 +103,11 @@ def with_method(schedule: LayerSchedule) -> LayerSchedule:
     return replace(schedule, **METHODS[schedule.method].schedule)  # type: ignore[arg-type]  # a test holds the names
 
 
-def give_method(quantiser: Quantiser, method: str) -> None:
-    """Give a quantiser the estimator of a method, unless it has that already; it may have parameters."""
+def give_method(quantiser: Quantiser, method: str, device: torch.device | str = "cpu") -> None:
+    """Give a quantiser the estimator of a method on a device, unless it has that already; it may have parameters."""
     if quantiser.method != method:
         made = estimator_of(method, quantiser.stair)
-        numbers = next(iter(quantiser.parameters()), None)
-        quantiser.estimator = made if made is None or numbers is None else made.to(numbers.device)
+        quantiser.estimator = None if made is None else made.to(device)
         quantiser.method = method
 
 
@@ -148,13 +147,14 @@ class Annealer:
         self.schedules = tuple(map(with_method, schedules))
         self.activation_schedules = tuple(map(with_method, activation_schedules))
         self._layers = layers
+        device = layers[0].map.weight.device if layers else torch.device("cpu")
         for number, (quantiser, schedule) in enumerate(self._quantisers()):
             quantiser.strategy = schedule.strategy
             quantiser.family = schedule.noise
             quantiser.backward_family = None if schedule.backward == "same" else schedule.backward_noise
             quantiser.spread_measure = schedule.spread_measure
             quantiser.most_spread = max(schedule.spread, schedule.backward_spread)
-            give_method(quantiser, schedule.method)
+            give_method(quantiser, schedule.method, device)
             quantiser.freezing = schedule.method == "freezing"
             quantiser.refreshes, quantiser.same_mask = schedule.refreshes, schedule.mask == "shared"
             quantiser.seed = seed * 65_536 + number

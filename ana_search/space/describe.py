@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from ana_search.space.layers import layer_count
-from ana_search.space.walk import conditions_of, searched
+from ana_search.space.walk import searched
 from ana_search.study_file import Choice, Range, StudySpec
+from ana_search.study_file.keys import conditions_of
 from ana_search.study_file.parameters import Value
 
 __all__ = ["SpaceDescription", "SpaceOptions", "describe_space"]

@@ -7,11 +7,11 @@ conditions before the keys that hang on them.
 from collections.abc import Callable, Mapping
 
 from ana_search.space.layers import layer_count
-from ana_search.study_file import KEYS, Choice, Fixed, PerLayer, Range, StudySpec, is_argument, key_of
-from ana_search.study_file.keys import Condition
+from ana_search.study_file import KEYS, Choice, Fixed, PerLayer, Range, StudySpec, is_argument
+from ana_search.study_file.keys import conditions_of
 from ana_search.study_file.parameters import Value
 
-__all__ = ["Draw", "conditions_of", "is_conditional", "layer_values", "searched", "walk"]
+__all__ = ["Draw", "is_conditional", "layer_values", "searched", "walk"]
 
 Draw = Callable[[str, Choice | Range], Value]
 
@@ -31,16 +31,6 @@ def is_conditional(spec: StudySpec) -> bool:
     """Return whether some parameters exist only in some trials."""
     names = searched(spec)
     return any(condition.key in names for name in names for condition in conditions_of(name))
-
-
-def conditions_of(name: str) -> list[Condition]:
-    """Return all that must hold for a parameter to exist: its own condition, that of the key in it, and so on."""
-    found: list[Condition] = []
-    condition = key_of(name).exists
-    while condition is not None:
-        found.append(condition)
-        condition = key_of(condition.key).exists
-    return found
 
 
 def walk(spec: StudySpec, draw: Draw) -> dict[str, Value]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ana_search.ana.methods import METHODS
 from ana_search.data import DATASETS, names_of
-from ana_search.study_file.keys import KEYS, Condition, is_argument
+from ana_search.study_file.keys import KEYS, conditions_of, is_argument
 from ana_search.study_file.parameters import Choice, Fixed, Parameter, PerLayer, Range
 from ana_search.study_file.sections import Data, Quantiser, Section, Study
 
@@ -30,8 +30,9 @@ def check_effects(parameters: Mapping[str, Parameter], sections: Mapping[str, Se
     for name, key in KEYS.items():
         section = sections.get(key.section)
         given = section is not None and name in section.model_fields_set
-        if given and key.exists is not None and not _exists(key.exists, parameters, sections):
-            mistakes.append(f"{key.section}.{name}: has no effect in this study; allowed: only with {key.exists.words}")
+        missing = _missing(name, parameters, sections) if given else None
+        if missing is not None:
+            mistakes.append(f"{key.section}.{name}: has no effect in this study; allowed: only with {missing}")
     study = sections.get("study")
     searched = any(_is_searched(parameter) for parameter in parameters.values())
     if isinstance(study, Study) and study.sampler in ("tpe", "qmc", "nsga2", "pick_freeze") and not searched:
@@ -62,21 +63,24 @@ def check_unused(parameters: Mapping[str, Parameter], sections: Mapping[str, Sec
     return [f"{key}: has no effect in this study; allowed: only with {wanted}" for key, wanted in idle]
 
 
-def _exists(condition: Condition, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> bool:
-    """Return whether the condition, and those of the key in it, hold in some trial."""
-    above = KEYS[condition.key].exists
-    if above is not None and not _exists(above, parameters, sections):
-        return False
-    return any(_holds(condition.holds, value) for value in values_of(condition.key, parameters, sections))
+def _missing(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> str | None:
+    """Return in words the condition of a key, or of the key in it, that no trial meets; ``None`` if all are met.
+
+    The outermost comes first: to meet one further in would not help.
+    """
+    for condition in reversed(conditions_of(name)):
+        if not any(_holds(condition.holds, value) for value in values_of(condition.key, parameters, sections)):
+            return condition.words
+    return None
 
 
 def _idle(name: str, parameters: Mapping[str, Parameter], sections: Mapping[str, Section]) -> str | None:
     """Return what ``name`` would need to have an effect in some trial; ``None`` where it has one."""
     if is_argument(name):
         return None
-    condition = KEYS[name].exists
-    if condition is not None and not _exists(condition, parameters, sections):
-        return condition.words
+    missing = _missing(name, parameters, sections)
+    if missing is not None:
+        return missing
     mean, variance, spread = (values_of(key, parameters, sections) for key in ("mean", "variance", "spread"))
     constant = mean <= _STATIC and variance <= _STATIC
     acts = KEYS[name].acts

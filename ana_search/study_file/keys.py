@@ -23,11 +23,13 @@ __all__ = [
     "GROUPS",
     "KEYS",
     "NETWORK_PREFIX",
+    "OF_LAYERS",
     "RENAMED",
     "Condition",
     "Group",
     "Key",
     "Section",
+    "conditions_of",
     "groups_of",
     "is_argument",
     "is_parameter",
@@ -268,6 +270,9 @@ KEYS: dict[str, Key] = {
     ),
 }  # fmt: skip
 
+OF_LAYERS = tuple(name for name, key in KEYS.items() if key.section == "quantiser" and key.per_layer)
+"""The keys that a layer's quantisers have values of, and that ``[quantiser.layers]`` may give by layers' names."""
+
 NETWORK_PREFIX = "network_"
 """Before the name of a searched argument of the network's function, as a parameter of a trial (``network_depth``)."""
 
@@ -304,6 +309,16 @@ def key_of(name: str, whole: bool = False) -> Key:
     if is_argument(name):
         return replace(_ARGUMENT, integer=whole)
     return KEYS[name]
+
+
+def conditions_of(name: str) -> list[Condition]:
+    """Return all that must hold for a parameter to exist: its own condition, that of the key in it, and so on."""
+    found: list[Condition] = []
+    condition = key_of(name).exists
+    while condition is not None:
+        found.append(condition)
+        condition = key_of(condition.key).exists
+    return found
 
 
 def is_argument(name: str) -> bool:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from ana_search.objectives import ACCURACY, OBJECTIVES, Constraint, parse_constraint
 from ana_search.plan import Coding, Crop, DataPlan, NetworkPlan, TrainingSettings
-from ana_search.study_file.keys import KEYS, NETWORK_PREFIX, is_argument
+from ana_search.study_file.keys import KEYS, NETWORK_PREFIX, OF_LAYERS, is_argument
 from ana_search.study_file.parameters import Choice, Parameter, Range, Value
 from ana_search.url_checks import path_problem, storage_problem
 
@@ -298,10 +298,6 @@ def _end(value: Any) -> Any:
         return value
     rule = f"'same' as the other layers, 'float', {KEYS['weight_bits'].allowed()}"
     raise PydanticCustomError("parameter", "{allowed}", {"allowed": rule})
-
-
-OF_LAYERS = ("weight_bits", "activation_bits", "weight_scale", "activation_scale", "scale_per")
-"""The keys that ``[quantiser.layers]`` may give for layers by their names."""
 
 
 def _layers(value: Any) -> Any:

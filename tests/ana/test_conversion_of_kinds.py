@@ -178,6 +178,22 @@ def test_a_network_without_a_graph_is_converted_by_module() -> None:
     assert isinstance(quantised, Branching)
     assert [layer.name for layer in quantised_layers(quantised)] == ["head", "second", "first"]
     assert stairs_of(quantised) == [[], [], [UNSIGNED, TERNARY]]
+    for signed, wanted in ((False, [UNSIGNED, UNSIGNED]), (True, [TERNARY, TERNARY])):
+        with pytest.warns(FloatPartWarning, match="activations have no scales that are learned or fitted"):
+            asked = quantise(
+                Branching(between=nn.ReLU(), after=nn.Hardtanh()), keep_last=False, signed=signed, scale="learned"
+            )
+        assert stairs_of(asked)[-1] == wanted
+        assert all(a.quantiser.scale is None for layer in quantised_layers(asked) for a in layer.activations)
+        assert all(layer.map.weight_quantiser.scale is not None for layer in quantised_layers(asked))
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_signs_that_were_asked_for(signed: bool) -> None:
+    """With a graph as without: whatever the function that is replaced."""
+    quantised = quantise(Net(between=nn.ReLU(), after=nn.Hardtanh()), signed=signed)
+    stairs = [stair for each in stairs_of(quantised) for stair in each]
+    assert {stair.levels[0] < 0 for stair in stairs} == {signed}
 
 
 def test_no_warning_for_what_was_asked() -> None:

@@ -149,8 +149,8 @@ def test_ana_has_noise_that_decays_and_a_gradient_that_stays() -> None:
 def test_what_methods_fix_are_fields_of_a_schedule() -> None:
     """A misspelt one would be an error at the first training only."""
     names = {field.name for field in fields(LayerSchedule)}
-    for method in METHODS.values():
-        assert set(method.schedule) <= names - {"method", "start", "end"}, method.name
+    for name, method in METHODS.items():
+        assert set(method.schedule) <= names - {"method", "start", "end"}, name
 
 
 def test_an_unknown_method_is_refused() -> None:

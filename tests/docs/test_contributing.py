@@ -74,7 +74,6 @@ import torch
 from ana_search.ana.methods.base import EXACT_FORWARD, Method, StraightThrough
 
 UNCLIPPED = Method(
-    "unclipped",
     schedule=EXACT_FORWARD,
     estimator=lambda stair: StraightThrough(stair, lambda x, stair, time: torch.ones_like(x)),
 )

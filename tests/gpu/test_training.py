@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ana_search.ana.methods import METHODS
 from ana_search.training import train
-from tests.training.plans import Stop, digits_plan, numbers, stop_after, with_settings
+from tests.training.plans import Stop, digits_plan, method_plan, numbers, stop_after, with_settings
 
 pytestmark = pytest.mark.gpu
 
@@ -17,7 +18,7 @@ VARIANTS = {
     "freezing": digits_plan(method="freezing"),
     "bfloat16": with_settings(digits_plan(), precision="bfloat16"),
     "compiled": with_settings(digits_plan(), compile=True),
-}
+} | {method: method_plan(method, scale_per="channel") for method in METHODS if method not in ("noise", "freezing")}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -9,32 +9,13 @@ from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
 from ana_search.space import names_of_layers
 from ana_search.study_file import load_study_file
-
-STUDY = """\
-[study]
-name = "mine"
-trials = 2
-sampler = "random"
-[data]
-name = "digits"
-[network]
-name = "digits_cnn"
-width = 4
-[quantiser]
-method = "lsq"
-{quantiser}
-[training]
-epochs = 2
-[space]
-learning_rate = [1e-3, 2e-3]
-{space}
-"""
+from tests.study_file.texts import study_text
 
 
 def plan_of(folder: Path, quantiser: str, space: str = "") -> TrainingPlan:
     """Return the plan of a study's first learning rate."""
     path = folder / "mine.toml"
-    path.write_text(STUDY.format(quantiser=quantiser, space=space))
+    path.write_text(study_text(quantiser=f'method = "lsq"\n{quantiser}', space=space))
     spec = load_study_file(path)
     assert len(names_of_layers(spec)) == len(make_plan(spec, {"learning_rate": 1e-3}, 0).layers)
     return make_plan(spec, {"learning_rate": 1e-3}, 0)
@@ -83,3 +64,17 @@ def test_what_is_fixed_is_not_searched(tmp_path: Path) -> None:
     bits = 'weight_bits = {choices = [2, 4], scope = "layer"}'
     with pytest.raises(StudyFileError, match=r"quantiser.first: fixes weight_bits in a layer whose own value"):
         plan_of(tmp_path, "first = 8", bits)
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [
+        ('noise = "normal"', "method 'noise' or 'freezing'"),
+        ("alpha = 2.0", "method 'noise' or 'freezing'"),  # hangs on the decay, which hangs on the method
+        ('backward_noise = "normal"', "method 'noise' or 'freezing'"),
+        ("refreshes = 3.0", "method 'freezing'"),
+    ],
+)
+def test_keys_of_the_noise_have_no_effect_under_an_estimator(key: str, wanted: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyFileError, match=f"has no effect in this study; allowed: only with {wanted}"):
+        plan_of(tmp_path, "", key)

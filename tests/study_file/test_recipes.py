@@ -9,31 +9,15 @@ import pytest
 from ana_search.errors import StudyFileError
 from ana_search.study_file import load_study_file
 from ana_search.study_file.recipes import RECIPES
+from tests.study_file.texts import study_text
 
 PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
-STUDY = """\
-[study]
-name = "mine"
-trials = 2
-sampler = "random"
-[data]
-name = "digits"
-[network]
-name = "digits_cnn"
-width = 4
-[training]
-epochs = 2
-{training}
-[space]
-noise = ["uniform", "normal"]
-{space}
-"""
 
 
 def training_of(folder: Path, training: str, space: str = "") -> dict[str, object]:
     """Return ``[training]`` of a study."""
     path = folder / "mine.toml"
-    path.write_text(STUDY.format(training=training, space=space))
+    path.write_text(study_text(training=training, space=space))
     return load_study_file(path).training.model_dump()
 
 

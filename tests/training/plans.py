@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ana_search.ana import LayerSchedule, decay_intervals, decay_powers
+from ana_search.ana.methods import METHODS
 from ana_search.plan import DataPlan, LayerPlan, NetworkPlan, Reference, TrainingPlan, TrainingSettings
 from ana_search.training import EpochReport
 
@@ -37,6 +38,16 @@ def digits_plan(
         training=TrainingSettings(epochs=epochs),
         seed=seed,
     )
+
+
+def method_plan(method: str, *, epochs: int = 3, **layer: Any) -> TrainingPlan:
+    """Return a plan whose layers are trained by a method, with the scales of its publication.
+
+    ``layer`` holds fields of every `LayerPlan`.
+    """
+    plan, kind = digits_plan(epochs=epochs, method=method), METHODS[method].scale
+    fields = {"weight_scale": kind, "activation_scale": kind} | layer
+    return dataclasses.replace(plan, layers=tuple(dataclasses.replace(each, **fields) for each in plan.layers))
 
 
 def with_settings(plan: TrainingPlan, **settings: Any) -> TrainingPlan:

@@ -1,6 +1,5 @@
 """Every method trains, goes on from a checkpoint to the last bit, and is what a plan says."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,23 +9,7 @@ from torch import nn
 from ana_search.ana.methods import METHODS
 from ana_search.plan import TrainingPlan
 from ana_search.training import train
-from tests.training.plans import Stop, digits_plan, numbers, stop_after
-
-
-def plan_of(method: str, *, epochs: int = 3, **layer: object) -> TrainingPlan:
-    """Return a plan whose layers are trained by a method, with the scales of its publication."""
-    plan = digits_plan(epochs=epochs)
-    kind = METHODS[method].scale
-    layers = tuple(
-        dataclasses.replace(
-            each,
-            weights=dataclasses.replace(each.weights, method=method),
-            activations=dataclasses.replace(each.activations, method=method),
-            **({"weight_scale": kind, "activation_scale": kind} | layer),  # type: ignore[arg-type]
-        )
-        for each in plan.layers
-    )
-    return dataclasses.replace(plan, layers=layers)
+from tests.training.plans import Stop, method_plan, numbers, stop_after
 
 
 def state(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -36,7 +19,7 @@ def state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_that_is_resumed_is_the_same_to_the_last_bit(method: str, tmp_path: Path) -> None:
-    plan = plan_of(method, scale_per="channel")
+    plan = method_plan(method, scale_per="channel")
     whole = train(plan, threads=1)
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Stop):
@@ -52,4 +35,4 @@ def test_a_run_that_is_resumed_is_the_same_to_the_last_bit(method: str, tmp_path
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns(method: str) -> None:
     """Digits, width 4, few epochs: far above one in ten."""
-    assert train(plan_of(method, epochs=8), threads=1).accuracy > 0.4
+    assert train(method_plan(method, epochs=8), threads=1).accuracy > 0.4

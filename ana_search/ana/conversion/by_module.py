@@ -13,11 +13,12 @@ __all__ = ["activations_by_registration"]
 
 
 def activations_by_registration(
-    network: nn.Module, layers: dict[str, int], activations: Sequence[StairFunction]
+    network: nn.Module, layers: dict[str, int], activations: Sequence[StairFunction], signed: bool | None = None
 ) -> dict[str, nn.Module]:
     """Return the quantisers of all activation modules after a quantised map, by name.
 
-    An activation belongs to the last map that was registered before it.
+    An activation belongs to the last map that was registered before it. What is added to what is not known without a
+    graph: the activations get no grid, and so no scale.
     """
     made: dict[str, nn.Module] = {}
     layer: int | None = None
@@ -26,8 +27,7 @@ def activations_by_registration(
             layer = layers.get(name)
         elif layer is not None and is_converted(part):
             function = activation_of_module(part)
-            stair = activations[layer]
-            new = QuantActivation(stair if function.signed else stairs.unsigned(stair))
+            new = QuantActivation(stairs.for_function(activations[layer], function.signed, signed))
             new.position = (layer, order)
             new.replaces = part.forward
             made[name] = new.train(part.training)

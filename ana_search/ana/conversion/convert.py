@@ -85,7 +85,7 @@ def convert(
     floating += [_asked(network, name, "keep_first") for name in names[:first]]
     stairs = [pair[1] for pair in chosen]
     if traced is None:
-        made = activations_by_registration(network, layers, stairs)
+        made = activations_by_registration(network, layers, stairs, signed)
         converted = _with_modules(network, {**made, **_quantised_maps(network, layers, chosen)})
     else:
         if not traced.same_in_training:
@@ -213,7 +213,8 @@ def _untraced(network: nn.Module, error: BaseException) -> FloatPart:
         "",
         type(network).__name__,
         f"its forward pass has no graph ({why}), so that modules were replaced in order of registration; calls of "
-        "functions are not quantised: use modules, and no branches on values",
+        "functions are not quantised, and activations have no scales that are learned or fitted: use modules, and no "
+        "branches on values",
     )
 
 

@@ -228,7 +228,7 @@ class Placement:
             value = self._codes(value) if self._is(value, "sum", "average") else value
         known = self.known[value]
         own = self._stairs[known.layer]
-        stair = stairs.for_gate(own) if function.unit else self._of_function(own, function.signed)
+        stair = stairs.for_gate(own) if function.unit else stairs.for_function(own, function.signed, self._signed)
         name = self._name(node)
         if function.kept:
             self.known[node] = replace(known, state="pending")
@@ -249,15 +249,6 @@ class Placement:
         self.known[call] = self._after(known, stair, grid)
         self._roles[call] = "quantiser"
         self.graph.erase_node(node)
-
-    def _of_function(self, own: StairFunction, signed: bool) -> StairFunction:
-        """Return the stair in the place of a function: as given for one with negative values, if nothing else is said.
-
-        A given stair without negative levels in the place of such a function was asked for, and stays.
-        """
-        if self._signed is None:
-            return own if signed else stairs.unsigned(own)
-        return stairs.signed(own) if self._signed else stairs.unsigned(own)
 
     def _norm(self, node: fx.Node) -> None:
         value = first_input(node)

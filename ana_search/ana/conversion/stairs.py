@@ -4,7 +4,7 @@ import math
 
 from ana_search.ana.stairs import StairFunction
 
-__all__ = ["for_gate", "for_stream", "on_grid", "signed", "unsigned"]
+__all__ = ["for_function", "for_gate", "for_stream", "on_grid", "signed", "unsigned"]
 
 _STREAM_BITS = 8
 _STREAM_QUANTUM = 2.0**-5
@@ -40,6 +40,17 @@ def unsigned(stair: StairFunction) -> StairFunction:
         return stair
     bits = _bits(stair)
     return StairFunction.from_bits(bits, signed=False, quantum=stair.quantum / (2 if bits > 1 else 1))
+
+
+def for_function(stair: StairFunction, has_negatives: bool, wanted: bool | None) -> StairFunction:
+    """Return the stair in the place of a function, from that of its layer.
+
+    ``wanted`` says whether negative levels were asked for; ``None``, that nothing was.
+    A given stair without negative levels in the place of a function that has negative values was meant, and stays.
+    """
+    if wanted is None:
+        return stair if has_negatives else unsigned(stair)
+    return signed(stair) if wanted else unsigned(stair)
 
 
 def for_gate(stair: StairFunction) -> StairFunction:

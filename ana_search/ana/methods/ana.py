@@ -4,14 +4,13 @@ from ana_search.ana.methods.base import Method
 
 __all__ = ["ANA", "NOISE"]
 
-NOISE = Method("noise", is_noisy=True)
+NOISE = Method(is_noisy=True)
 """Additive noise annealing with everything free: the keys of the noise and its schedule say what it does.
 
 Source: Spallanzani, Leonardi and Benini, CVPR 2022; see `ana_search.ana.regularise`.
 """
 
 ANA = Method(
-    "ana",
     interval="partition",
     uses_time=True,
     schedule={

@@ -19,7 +19,6 @@ class Method:
     """One way of training through a stair.
 
     Args:
-        name: as in study files.
         is_noisy: whether what a schedule says of noise and decay is up to the user; else ``schedule`` says it.
         schedule: the fields of `LayerSchedule` that the method fixes.
         interval: the decay intervals that it fixes, by name.
@@ -29,7 +28,6 @@ class Method:
             noise does.
     """
 
-    name: str
     is_noisy: bool = False
     schedule: Mapping[str, float | str] = field(default_factory=dict)
     interval: str | None = None

@@ -5,7 +5,6 @@ from ana_search.ana.methods.base import EXACT_FORWARD, Method
 __all__ = ["BIREAL"]
 
 BIREAL = Method(
-    "bireal",
     schedule={**EXACT_FORWARD, "backward_noise": "triangular", "backward_spread": 0.5},
 )
 """``y = sign(x)``, ``dy/dx = 2 + 2 x`` on [-1, 0), ``2 - 2 x`` on [0, 1), else 0: the derivative of the piecewise

@@ -5,7 +5,6 @@ from ana_search.ana.methods.base import EXACT_FORWARD, Method
 __all__ = ["CLIPPED_STE"]
 
 CLIPPED_STE = Method(
-    "clipped_ste",
     schedule={**EXACT_FORWARD, "backward_noise": "uniform", "backward_spread": 0.5},
 )
 """``y = stair(x)``, ``dy/dx = 1`` between the outermost levels, else 0.

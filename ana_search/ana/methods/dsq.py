@@ -84,7 +84,7 @@ class _Soft(torch.autograd.Function):
         return of_x, of_alpha.to(alpha.dtype), None
 
 
-DSQ = Method("dsq", schedule=EXACT_FORWARD, estimator=SoftQuantiser)
+DSQ = Method(schedule=EXACT_FORWARD, estimator=SoftQuantiser)
 """``y = stair(x)`` with the gradient of a soft stair of learned temperature (see `SoftQuantiser`).
 
 The gradient of the temperature is divided by the square root of the number of values, as that of a learned scale is.

@@ -29,7 +29,7 @@ def ede_slope(x: Tensor, stair: StairFunction, time: Tensor) -> Tensor:
     return e.div_((e + 1.0).square_()).mul_(4.0 * k * t)
 
 
-EDE = Method("ede", schedule=EXACT_FORWARD, uses_time=True, estimator=lambda stair: StraightThrough(stair, ede_slope))
+EDE = Method(schedule=EXACT_FORWARD, uses_time=True, estimator=lambda stair: StraightThrough(stair, ede_slope))
 """``y = stair(x)`` with the gradient of `ede_slope`.
 
 Left out: Libra-PB, which balances and standardises the weights of every output channel and shifts them by powers of

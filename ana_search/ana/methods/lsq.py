@@ -5,7 +5,7 @@ from ana_search.ana.methods.clipped_ste import CLIPPED_STE
 
 __all__ = ["LSQ"]
 
-LSQ = Method("lsq", schedule=CLIPPED_STE.schedule, scale="learned")
+LSQ = Method(schedule=CLIPPED_STE.schedule, scale="learned")
 """``y = s stair(x / s)`` with a learned ``s``; ``dy/dx = 1`` between the outermost levels ``-Q_N`` and ``Q_P``, else 0;
 ``dy/ds = stair(x / s) - x / s`` between them, ``-Q_N`` below and ``Q_P`` above, divided by ``sqrt(n Q_P)``.
 

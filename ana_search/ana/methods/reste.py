@@ -28,9 +28,7 @@ def reste_slope(x: Tensor, stair: StairFunction, time: Tensor) -> Tensor:
     return slope.mul_(chord).mul_(at_most(distance, OUTER)).mul_(1.0 / o)
 
 
-RESTE = Method(
-    "reste", schedule=EXACT_FORWARD, uses_time=True, estimator=lambda stair: StraightThrough(stair, reste_slope)
-)
+RESTE = Method(schedule=EXACT_FORWARD, uses_time=True, estimator=lambda stair: StraightThrough(stair, reste_slope))
 """``y = stair(x)`` with the gradient of `reste_slope`.
 
 Left out: the scaling of weights by their mean magnitude (``weight_scale = "learned"`` with ``scale_per = "channel"``

@@ -18,7 +18,6 @@ def tqt_slope(x: Tensor, stair: StairFunction, time: Tensor) -> Tensor:
 
 
 TQT = Method(
-    "tqt",
     schedule=EXACT_FORWARD,
     scale="power_of_two",
     estimator=lambda stair: StraightThrough(stair, tqt_slope),
