@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from ana_search.errors import StudyVersionError
 from ana_search.float_reference import FloatReference
+from ana_search.objectives import ACCURACY, broken
 from ana_search.storage import StoredStudy, open_study
 from ana_search.storage.record import INTERRUPTED, TrialRecord
 
@@ -152,12 +153,9 @@ def _reasons(trials: list[TrialRecord]) -> dict[str, int]:
 
 
 def _infeasible(stored: StoredStudy) -> dict[str, int]:
-    """Return how many trials break each constraint."""
-    texts = [trial.infeasible for trial in stored.trials if trial.infeasible is not None]
-    counts = {
-        str(one): sum(any(part.endswith(f", allowed: {one}") for part in text.split("; ")) for text in texts)
-        for one in stored.constraints
-    }
+    """Return how many trials break each constraint, as far as what it limits is known of them."""
+    known = [trial.figures | ({ACCURACY: trial.values[0]} if trial.is_complete else {}) for trial in stored.trials]
+    counts = {str(one): sum(bool(broken([one], values)) for values in known) for one in stored.constraints}
     return {name: count for name, count in counts.items() if count}
 
 

@@ -85,6 +85,15 @@ class StairFunction:
         """
         return (self.levels[-1] - self.levels[0]) / len(self.thresholds) * self.quantum
 
+    @property
+    def bits(self) -> int:
+        """The bits that tell all levels apart.
+
+        >>> StairFunction.binary().bits, StairFunction.ternary().bits, StairFunction.from_bits(4).bits
+        (1, 2, 4)
+        """
+        return len(self.thresholds).bit_length()
+
     @classmethod
     def ternary(cls, quantum: float = 1.0) -> Self:
         """Return the reference quantiser: levels -1, 0, 1 and thresholds -1/2, 1/2."""

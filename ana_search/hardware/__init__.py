@@ -2,7 +2,7 @@
 
 from ana_search.hardware.extremes import Extremes, extremes
 from ana_search.hardware.feasible import check_constraints, infeasible_cells
-from ana_search.hardware.figures import figures, packed_bits
+from ana_search.hardware.figures import figures
 from ana_search.hardware.maps import FLOAT_BITS, INPUT, LinearMap, linear_maps
 from ana_search.hardware.of_trial import TrialFigures
 
@@ -17,5 +17,4 @@ __all__ = [
     "figures",
     "infeasible_cells",
     "linear_maps",
-    "packed_bits",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ana_search.ana import StairFunction
-from ana_search.hardware.figures import figures, nominal_bits
+from ana_search.hardware.figures import figures
 from ana_search.objectives import OBJECTIVES
 from ana_search.plan import TrainingPlan
 from ana_search.planner import make_plan
@@ -125,4 +125,4 @@ def _bits(spec: StudySpec, arguments: TrialParams, end: int) -> TrialParams:
 
 
 def _width(bits: Value) -> int:
-    return nominal_bits(StairFunction.for_network(bits))  # type: ignore[arg-type]  # what the key `weight_bits` allows
+    return StairFunction.for_network(bits).bits  # type: ignore[arg-type]  # what the key `weight_bits` allows

@@ -1,7 +1,5 @@
 """Which stair a value gets: signed or unsigned with the same number of bits, and grids that fit each other."""
 
-import math
-
 from ana_search.ana.stairs import StairFunction
 
 __all__ = ["for_function", "for_gate", "for_stream", "on_grid", "signed", "unsigned"]
@@ -23,7 +21,7 @@ def signed(stair: StairFunction) -> StairFunction:
     """
     if stair.levels[0] < 0 or not _is_plain(stair):
         return stair
-    bits = _bits(stair)
+    bits = stair.bits
     return StairFunction.from_bits(bits, balanced=bits != 2, quantum=stair.quantum * (2 if bits > 1 else 1))
 
 
@@ -38,7 +36,7 @@ def unsigned(stair: StairFunction) -> StairFunction:
     """
     if stair.levels[0] >= 0 or not (_is_plain(stair) or stair.levels == (-1.0, 1.0)):
         return stair
-    bits = _bits(stair)
+    bits = stair.bits
     return StairFunction.from_bits(bits, signed=False, quantum=stair.quantum / (2 if bits > 1 else 1))
 
 
@@ -59,7 +57,7 @@ def for_gate(stair: StairFunction) -> StairFunction:
     >>> for_gate(StairFunction.ternary()).scaled_levels
     (0.0, 0.25, 0.5, 0.75)
     """
-    bits = _bits(stair)
+    bits = stair.bits
     return StairFunction.from_bits(bits, signed=False, quantum=2.0**-bits)
 
 
@@ -77,10 +75,6 @@ def on_grid(stair: StairFunction, coarser: StairFunction) -> StairFunction:
     if stair.quantum >= coarser.quantum:
         return stair
     return StairFunction(stair.levels, stair.thresholds, coarser.quantum)
-
-
-def _bits(stair: StairFunction) -> int:
-    return max(1, math.ceil(math.log2(len(stair.levels))))
 
 
 def _is_plain(stair: StairFunction) -> bool:
