@@ -18,7 +18,7 @@ from ana_search.study_file.exclusions import read_exclusions
 from ana_search.study_file.layer_checks import check_fixed_layers, check_layers
 from ana_search.study_file.messages import describe, shorten_text, unknown_key
 from ana_search.study_file.parameters import Choice, Parameter, Range, Toml, Value
-from ana_search.study_file.recipes import take_recipe
+from ana_search.study_file.recipes import RECIPE, take_recipe
 from ana_search.study_file.sections import (
     WEIGHTS_SUFFIXES,
     Data,
@@ -209,7 +209,8 @@ def _read_sections(table: Toml) -> tuple[dict[str, Section], list[str]]:
         try:
             sections[name] = model.model_validate(raw)
         except ValidationError as error:
-            mistakes += describe(name, error.errors(include_url=False), model.model_fields)
+            known = [*model.model_fields, RECIPE] if name == "training" else list(model.model_fields)
+            mistakes += describe(name, error.errors(include_url=False), known)
             sections |= _healthy_part(name, model, raw, error)
     return sections, mistakes
 

@@ -8,7 +8,10 @@ from ana_search.study_file.messages import did_you_mean
 from ana_search.study_file.parameters import Toml, Value
 from ana_search.study_file.values import shorten
 
-__all__ = ["RECIPES", "take_recipe"]
+__all__ = ["RECIPE", "RECIPES", "take_recipe"]
+
+RECIPE = "recipe"
+"""The key of ``[training]``, which no study keeps: it stands for values of other keys."""
 
 RECIPES: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
@@ -61,11 +64,11 @@ def take_recipe(table: Toml) -> list[str]:
     warm-up of a schedule that has one of its own) is left out.
     """
     training = table.get("training")
-    if not isinstance(training, dict) or "recipe" not in training:
+    if not isinstance(training, dict) or RECIPE not in training:
         return []
-    own = {key: value for key, value in training.items() if key != "recipe"}
+    own = {key: value for key, value in training.items() if key != RECIPE}
     table["training"] = own
-    name = training["recipe"]
+    name = training[RECIPE]
     if not isinstance(name, str) or name not in RECIPES:
         hint = did_you_mean(name, RECIPES) if isinstance(name, str) else ""
         return [f"training.recipe: got {shorten(name)}{hint}; allowed: {', '.join(RECIPES)}"]

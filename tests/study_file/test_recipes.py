@@ -45,6 +45,8 @@ def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
         StudyFileError, match=r"training.recipe: got 'ful' .did you mean 'full'.*; allowed: paper, fast"
     ):
         training_of(tmp_path, 'recipe = "ful"')
+    with pytest.raises(StudyFileError, match=r"training.recpie: .*did you mean 'recipe'"):
+        training_of(tmp_path, 'recpie = "full"')
     with pytest.raises(StudyFileError, match=r"training.recipe: got 3; allowed: paper, fast, full"):
         training_of(tmp_path, "recipe = 3")
 
