@@ -28,7 +28,7 @@ ANA = Method(
 """Additive noise annealing as it does best in our measurements: uniform noise whose spread decays layer after layer,
 from the input on, in the forward pass, and stays in the gradient.
 
-Source: Spallanzani, Leonardi and Benini, CVPR 2022; all parts but one are among the policies of its experiments. That the
-intervals are partitioned is what the studies in ``docs/results`` found best. The gradient that stays is ours: without it
-a layer that has finished annealing no longer learns.
+Source: Spallanzani, Leonardi and Benini, CVPR 2022; all parts but one are among the policies of its experiments. That
+the intervals are partitioned is what the studies in ``docs/results`` found best. The gradient that stays is ours:
+without it a layer that has finished annealing no longer learns.
 """
